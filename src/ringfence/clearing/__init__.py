@@ -1,0 +1,1 @@
+"""The clearinghouse: an exact, deterministic state machine over integers."""

@@ -1,0 +1,143 @@
+"""Apply an event to the state: the only code that changes it, and it decides nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from . import event as ev
+from .model import Leverage, Order, Position, Subaccount, Venue
+
+SUBACCOUNT = "sub/"
+
+
+def apply(venue: Venue, event: ev.AnyEvent) -> None:
+    """Change `venue` as `event` says."""
+    _APPLY[type(event)](venue, event)
+
+
+def _post(venue: Venue, account: str, asset: str, amount: int) -> None:
+    if account.startswith(SUBACCOUNT):
+        balances = venue.subaccounts[account[4:]].balances
+    else:
+        balances = venue.ledger[account] if account in venue.ledger else venue.ledger.setdefault(account, {})
+    left = balances.get(asset, 0) + amount
+    if left:
+        balances[asset] = left
+    else:
+        balances.pop(asset, None)
+
+
+def _transfer(venue: Venue, event: ev.Transfer) -> None:
+    _post(venue, event.debit, event.asset, -event.amount)
+    _post(venue, event.credit, event.asset, event.amount)
+
+
+def _opened(venue: Venue, event: ev.SubaccountOpened) -> None:
+    venue.subaccounts[event.subaccount] = Subaccount(event.subaccount, event.account, event.parent, event.system)
+
+
+def _position(venue: Venue, event: ev.PositionChanged) -> None:
+    subaccount, market = venue.subaccounts[event.subaccount], venue.markets[event.market]
+    held = subaccount.positions.get(event.market)
+    size_b, cost_q = event.size_delta_b, event.cost_delta_q
+    if held is not None:
+        market.open_interest_b -= max(held.size_b, 0)
+        size_b, cost_q = held.size_b + size_b, held.cost_q + cost_q
+    market.open_interest_b += max(size_b, 0)
+    if size_b:
+        index = held.funding_index if held else market.funding_index
+        subaccount.positions[event.market] = Position(size_b, cost_q, index)
+    else:
+        del subaccount.positions[event.market]
+
+
+def _funding_settled(venue: Venue, event: ev.FundingSettled) -> None:
+    positions = venue.subaccounts[event.subaccount].positions
+    held = positions[event.market]
+    positions[event.market] = Position(held.size_b, held.cost_q, event.index)
+
+
+def _funding_accrued(venue: Venue, event: ev.FundingAccrued) -> None:
+    venue.markets[event.market].funding_index = event.index
+
+
+def _order_reserved(venue: Venue, event: ev.OrderReserved) -> None:
+    venue.subaccounts[event.subaccount].orders[event.order] = Order(event.market, event.size_b)
+
+
+def _order_released(venue: Venue, event: ev.OrderReleased) -> None:
+    orders = venue.subaccounts[event.subaccount].orders
+    order = orders[event.order]
+    if order.size_b == event.size_b:
+        del orders[event.order]
+    else:
+        orders[event.order] = Order(order.market, order.size_b - event.size_b)
+
+
+def _leverage(venue: Venue, event: ev.LeverageSet) -> None:
+    venue.subaccounts[event.subaccount].leverages[event.market] = Leverage(event.num, event.den)
+
+
+def _prices(venue: Venue, event: ev.PricesSet) -> None:
+    prices = event.prices
+    if prices.block != venue.block:
+        venue.block_liquidations = venue.block_deleveragings = 0
+    venue.time_ms, venue.block = prices.time_ms, prices.block
+    for market_id, mark in prices.marks.items():
+        market = venue.markets[market_id]
+        market.previous_mark = market.mark or mark
+        market.mark = market.index = mark
+    for market_id, index in prices.indexes.items():
+        venue.markets[market_id].index = index
+    for asset_id, price in prices.assets.items():
+        venue.assets[asset_id].price = price
+
+
+def _liquidated(venue: Venue, event: ev.Liquidated) -> None:
+    subaccount = venue.subaccounts[event.subaccount]
+    if subaccount.block != venue.block:
+        subaccount.block, subaccount.block_liquidated_q, subaccount.block_insured_q = venue.block, 0, 0
+    subaccount.block_liquidated_q += event.notional_q
+    subaccount.block_insured_q += event.loss_q
+    subaccount.cooldown_until_ms = event.cooldown_until_ms
+    venue.block_liquidations += 1
+
+
+def _deleveraged(venue: Venue, _event: ev.Deleveraged) -> None:
+    venue.block_deleveragings += 1
+
+
+def _insolvency(venue: Venue, event: ev.InsolvencySeen) -> None:
+    venue.pools[event.pool].gated_until_block = event.gated_until_block
+
+
+def _requirement(venue: Venue, event: ev.RequirementChanged) -> None:
+    market = venue.markets[event.market]
+    market.requirement, market.minimum_margin_q = event.requirement, event.minimum_margin_q
+
+
+def _policy(venue: Venue, event: ev.PolicyChanged) -> None:
+    venue.policy = event.policy
+
+
+def _record(_venue: Venue, _event: object) -> None:
+    """Events that only state why money moved."""
+
+
+_APPLY: dict[type, Callable[[Venue, Any], None]] = {
+    ev.Transfer: _transfer,
+    ev.SubaccountOpened: _opened,
+    ev.PositionChanged: _position,
+    ev.FundingSettled: _funding_settled,
+    ev.FundingAccrued: _funding_accrued,
+    ev.OrderReserved: _order_reserved,
+    ev.OrderReleased: _order_released,
+    ev.LeverageSet: _leverage,
+    ev.PricesSet: _prices,
+    ev.Liquidated: _liquidated,
+    ev.TakenOver: _record,
+    ev.Deleveraged: _deleveraged,
+    ev.LossSocialized: _record,
+    ev.InsolvencySeen: _insolvency,
+    ev.RequirementChanged: _requirement,
+    ev.PolicyChanged: _policy,
+}

@@ -1,0 +1,325 @@
+"""Decide a command: a verdict with events, and nothing changed.
+
+One function per command, each in the same order: check in precedence of `verdict.Reason`, compute on a draft, return
+the draft's events. Liquidation and the loss waterfall stand in modules of their own.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..rules.requirement import withdrawal_q
+from ..rules.value import funding_index_delta, notional_q, value_q
+from ..rules.words import PPM, WAD, abs_, max_, min_, mul_div_up
+from . import command as cmd
+from . import event as ev
+from .draft import Draft, Refusal
+from .liquidation import liquidate, sell_collateral, take_over
+from .model import QUOTE, Market, Policy, Requirement, Subaccount, Tiered, Venue
+from .risk import initial_q, may_act, subaccount_risk, tier_of
+from .verdict import Accepted, Reason, Rejected, Verdict
+from .waterfall import deleverage, draw_insurance, socialize
+
+LIMIT = 2**96
+"""Amounts, sizes and prices are below this, so that products stay within what every reading of the rules can hold."""
+
+
+def decide(venue: Venue, command: cmd.AnyCommand) -> Verdict:
+    """Accept `command` with the events that it causes, or reject it with the first reason that applies."""
+    draft = Draft(venue)
+    try:
+        _DECIDE[type(command)](draft, command)
+    except Refusal as refusal:
+        return Rejected(refusal.reason, refusal.detail)
+    return Accepted(tuple(draft.events))
+
+
+def refuse_if(condition: bool, reason: Reason, detail: str = "") -> None:
+    """Leave the decision with `reason` when `condition` holds."""
+    if condition:
+        raise Refusal(reason, detail)
+
+
+def _amount(amount: int) -> None:
+    refuse_if(amount <= 0, Reason.AMOUNT_NOT_POSITIVE, f"got {amount}")
+    refuse_if(amount >= LIMIT, Reason.AMOUNT_TOO_LARGE)
+
+
+def _asset(venue: Venue, asset: str) -> None:
+    refuse_if(asset != QUOTE and asset not in venue.assets, Reason.ASSET_UNKNOWN, asset)
+
+
+def _subaccount(venue: Venue, name: str) -> Subaccount:
+    refuse_if(name not in venue.subaccounts, Reason.SUBACCOUNT_UNKNOWN, name)
+    return venue.subaccounts[name]
+
+
+def _market(venue: Venue, name: str) -> Market:
+    refuse_if(name not in venue.markets, Reason.MARKET_UNKNOWN, name)
+    return venue.markets[name]
+
+
+def _open(draft: Draft, c: cmd.OpenSubaccount) -> None:
+    refuse_if(c.subaccount in draft.venue.subaccounts, Reason.SUBACCOUNT_EXISTS, c.subaccount)
+    if c.parent is not None:
+        known = c.parent in draft.venue.subaccounts
+        parent = draft.subaccount(c.parent) if known else None
+        fits = parent is not None and parent.parent is None and parent.account == c.account
+        refuse_if(not fits, Reason.PARENT_INVALID, c.parent)
+    draft.emit(ev.SubaccountOpened(c.subaccount, c.account, c.parent, c.system))
+
+
+def _deposit(draft: Draft, c: cmd.Deposit) -> None:
+    _amount(c.amount)
+    _asset(draft.venue, c.asset)
+    _subaccount(draft.venue, c.subaccount)
+    draft.move("outside", f"sub/{c.subaccount}", c.amount, "deposit", c.asset)
+
+
+def _fund_insurance(draft: Draft, c: cmd.FundInsurance) -> None:
+    _amount(c.amount)
+    refuse_if(c.pool not in draft.venue.pools, Reason.POOL_UNKNOWN, c.pool)
+    draft.move("outside", f"fund/{c.pool}", c.amount, "insurance_deposit")
+
+
+def _withdraw(draft: Draft, c: cmd.Withdraw) -> None:
+    _amount(c.amount)
+    _asset(draft.venue, c.asset)
+    _subaccount(draft.venue, c.subaccount)
+    _take_out(draft, c.subaccount, "outside", c.asset, c.amount, "withdrawal")
+
+
+def _transfer_margin(draft: Draft, c: cmd.TransferMargin) -> None:
+    _amount(c.amount)
+    _asset(draft.venue, c.asset)
+    source, target = _subaccount(draft.venue, c.source), _subaccount(draft.venue, c.target)
+    refuse_if(c.source == c.target, Reason.SUBACCOUNTS_MUST_DIFFER)
+    refuse_if(source.account != target.account, Reason.ACCOUNTS_DIFFER)
+    before = subaccount_risk(draft.venue, target)
+    _take_out(draft, c.source, f"sub/{c.target}", c.asset, c.amount, "margin_transfer")
+    stands = may_act(before, subaccount_risk(draft.venue, target))
+    refuse_if(not stands, Reason.INITIAL_MARGIN_COUNTERPARTY, c.target)
+
+
+def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why: str) -> None:
+    """Collateral leaves `name`, which must keep what the venue asks of a withdrawal."""
+    venue, subaccount = draft.venue, draft.subaccount(name)
+    draft.settle_all_funding(name)
+    held = subaccount.balances.get(asset, 0)
+    refuse_if(asset != QUOTE and held < amount, Reason.BALANCE_TOO_SMALL, f"{name} holds {held} {asset}")
+    for market_id in subaccount.positions:
+        pool = venue.pools[draft.market(market_id).pool]
+        refuse_if(venue.block < pool.gated_until_block, Reason.WITHDRAWALS_GATED, pool.id)
+    draft.move(f"sub/{name}", credit, amount, why, asset)
+    risk = subaccount_risk(venue, subaccount)
+    rounds = venue.policy.rounding.requirement
+    keep_q = withdrawal_q(risk.initial_q, risk.notional_q, venue.policy.withdrawal_floor_ppm, rounds)
+    refuse_if(risk.equity_q < keep_q, Reason.INITIAL_MARGIN, f"{name} must keep {keep_q}, would have {risk.equity_q}")
+
+
+def _reserve(draft: Draft, c: cmd.Reserve) -> None:
+    market = _sized_market(draft.venue, c.market, c.size_b, price=1)
+    subaccount = _subaccount(draft.venue, c.subaccount)
+    refuse_if(c.order in subaccount.orders, Reason.ORDER_EXISTS, c.order)
+    _pools(draft, subaccount, market)
+    before = subaccount_risk(draft.venue, subaccount)
+    draft.emit(ev.OrderReserved(c.subaccount, c.order, c.market, c.size_b))
+    after = subaccount_risk(draft.venue, subaccount)
+    grows = after.initial_q > before.initial_q
+    refuse_if(grows and after.free_q < 0, Reason.INITIAL_MARGIN, f"{c.subaccount} lacks {-after.free_q}")
+
+
+def _release(draft: Draft, c: cmd.Release) -> None:
+    subaccount = _subaccount(draft.venue, c.subaccount)
+    refuse_if(c.order not in subaccount.orders, Reason.ORDER_UNKNOWN, c.order)
+    draft.emit(ev.OrderReleased(c.subaccount, c.order, subaccount.orders[c.order].size_b))
+    draft.sweep(c.subaccount)
+
+
+def _sized_market(venue: Venue, name: str, size_b: int, price: int) -> Market:
+    """The market of an order or fill whose size and price are fit for it."""
+    refuse_if(size_b == 0, Reason.AMOUNT_NOT_POSITIVE, "size 0")
+    refuse_if(abs_(size_b) >= LIMIT or abs_(price) >= LIMIT, Reason.AMOUNT_TOO_LARGE)
+    market = _market(venue, name)
+    refuse_if(price <= 0, Reason.PRICE_NOT_POSITIVE, f"got {price}")
+    refuse_if(market.mark == 0, Reason.PRICE_NOT_SET, name)
+    refuse_if(size_b % market.step_b != 0, Reason.SIZE_NOT_A_MULTIPLE, f"step {market.step_b}")
+    return market
+
+
+def _pools(draft: Draft, subaccount: Subaccount, market: Market) -> None:
+    if draft.venue.policy.exclusive_pools:
+        others = (draft.market(held).pool for held in subaccount.positions)
+        refuse_if(any(pool != market.pool for pool in others), Reason.POOLS_MIXED, market.id)
+
+
+def _trade(draft: Draft, c: cmd.Trade) -> None:
+    market = _sized_market(draft.venue, c.market, c.size_b, c.price)
+    taker, maker = _subaccount(draft.venue, c.taker), _subaccount(draft.venue, c.maker)
+    refuse_if(c.taker == c.maker, Reason.SUBACCOUNTS_MUST_DIFFER)
+    sides = ((taker, c.size_b, c.taker_order), (maker, -c.size_b, c.maker_order))
+    for who, size_b, order in sides:
+        _order_fits(who, order, c.market, size_b)
+    for who, _, _ in sides:
+        _pools(draft, who, market)
+    before = {}
+    for who, size_b, order in sides:
+        draft.settle_all_funding(who.id)
+        before[who.id] = subaccount_risk(draft.venue, who)
+        if order is not None:
+            draft.emit(ev.OrderReleased(who.id, order, size_b))
+    policy = draft.venue.policy
+    fees = (policy.taker_fee_ppm, policy.maker_fee_ppm)
+    for (who, size_b, _), fee_ppm in zip(sides, fees, strict=True):
+        _fund_opening(draft, who, market, size_b, c.price, fee_ppm)
+    scale = market.scale
+    worth_q = value_q(c.size_b, c.price, scale.num, scale.den, policy.rounding.value)
+    draft.fill(c.market, c.taker, c.maker, c.size_b, -worth_q, "trade")
+    for (who, _, _), fee_ppm in zip(sides, fees, strict=True):
+        draft.move(f"sub/{who.id}", "fees", mul_div_up(abs_(worth_q), fee_ppm, PPM), "trading_fee")
+    for (who, _, _), reason in zip(sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True):
+        _must_stand(draft, who, before[who.id], reason)
+    for who, _, _ in sides:
+        draft.sweep(who.id)
+
+
+def _order_fits(who: Subaccount, order: str | None, market: str, size_b: int) -> None:
+    if order is None:
+        return
+    refuse_if(order not in who.orders, Reason.ORDER_UNKNOWN, order)
+    held = who.orders[order]
+    same_side = (held.size_b > 0) == (size_b > 0)
+    fits = held.market == market and same_side and abs_(size_b) <= abs_(held.size_b)
+    refuse_if(not fits, Reason.ORDER_MISMATCH, order)
+
+
+def _must_stand(draft: Draft, who: Subaccount, before: Any, reason: Reason) -> None:  # noqa: ANN401
+    if who.system:
+        return
+    after = subaccount_risk(draft.venue, who)
+    refuse_if(not may_act(before, after), reason, f"{who.id} lacks {-after.free_q}")
+
+
+def _fund_opening(draft: Draft, who: Subaccount, market: Market, size_b: int, price: int, fee_ppm: int) -> None:
+    """A subaccount with a parent draws from it the margin that the lots it opens ask at its chosen leverage."""
+    if who.parent is None:
+        return
+    held = who.positions.get(market.id)
+    held_b = held.size_b if held else 0
+    opened_b = abs_(size_b) if held_b * size_b >= 0 else max_(0, abs_(size_b) - abs_(held_b))
+    if opened_b == 0:
+        return
+    rounds, scale = draft.venue.policy.rounding, market.scale
+    worth_q = notional_q(opened_b, price, scale.num, scale.den, rounds.notional)
+    asked_q = initial_q(market, worth_q, who.leverages.get(market.id), rounds) + market.minimum_margin_q
+    fee_q = max_(0, mul_div_up(notional_q(size_b, price, scale.num, scale.den, 1), fee_ppm, PPM))
+    draft.settle_all_funding(who.parent)
+    draft.move(f"sub/{who.parent}", f"sub/{who.id}", asked_q + fee_q, "margin_posted")
+    spare_q = subaccount_risk(draft.venue, draft.subaccount(who.parent)).free_q
+    refuse_if(spare_q < 0, Reason.PARENT_MARGIN, f"{who.parent} lacks {-spare_q}")
+
+
+def _set_leverage(draft: Draft, c: cmd.SetLeverage) -> None:
+    market = _market(draft.venue, c.market)
+    subaccount = _subaccount(draft.venue, c.subaccount)
+    allowed = c.num > 0 and c.den > 0 and c.num < LIMIT and c.den < LIMIT
+    shape = market.requirement
+    held = subaccount.positions.get(c.market)
+    if allowed and isinstance(shape, Tiered):
+        worth_q = 0
+        if held is not None:
+            scale, rounds = market.scale, draft.venue.policy.rounding
+            worth_q = notional_q(held.size_b, market.mark, scale.num, scale.den, rounds.notional)
+        allowed = c.num * tier_of(shape, worth_q).initial_num <= c.den * shape.den
+    elif allowed and not isinstance(shape, Tiered):
+        allowed = c.num * shape.initial_ppm <= c.den * PPM
+    refuse_if(not allowed, Reason.LEVERAGE_TOO_HIGH, f"{c.num}/{c.den} in {c.market}")
+    before = subaccount_risk(draft.venue, subaccount)
+    draft.emit(ev.LeverageSet(c.subaccount, c.market, c.num, c.den))
+    after = subaccount_risk(draft.venue, subaccount)
+    grows = after.initial_q > before.initial_q
+    refuse_if(grows and after.free_q < 0, Reason.INITIAL_MARGIN, f"{c.subaccount} lacks {-after.free_q}")
+
+
+def _set_prices(draft: Draft, c: cmd.SetPrices) -> None:
+    venue = draft.venue
+    prices = (*c.marks.values(), *c.indexes.values(), *c.assets.values())
+    refuse_if(any(price >= LIMIT for price in prices), Reason.AMOUNT_TOO_LARGE)
+    for market_id in (*c.marks, *c.indexes):
+        refuse_if(market_id not in venue.markets, Reason.MARKET_UNKNOWN, market_id)
+    for asset in c.assets:
+        refuse_if(asset not in venue.assets, Reason.ASSET_UNKNOWN, asset)
+    refuse_if(any(price <= 0 for price in prices), Reason.PRICE_NOT_POSITIVE)
+    refuse_if(c.time_ms < venue.time_ms or c.block < venue.block, Reason.TIME_RUNS_BACKWARDS)
+    draft.emit(ev.PricesSet(c))
+
+
+def _accrue_funding(draft: Draft, c: cmd.AccrueFunding) -> None:
+    market = _market(draft.venue, c.market)
+    refuse_if(abs_(c.rate_ppm) > PPM, Reason.AMOUNT_TOO_LARGE, f"{c.rate_ppm} ppm")
+    refuse_if(market.index == 0, Reason.PRICE_NOT_SET, c.market)
+    scale = market.scale
+    delta = funding_index_delta(market.index, c.rate_ppm, PPM, scale.num, scale.den, WAD)
+    draft.emit(ev.FundingAccrued(c.market, market.funding_index + delta))
+
+
+def valid_requirement(requirement: Requirement) -> bool:
+    """Do tiers start at zero and rise, do rates lie in 0..1 and does initial margin cover maintenance?"""
+    if not isinstance(requirement, Tiered):
+        in_range = 0 <= requirement.initial_ppm <= PPM and 0 <= requirement.maintenance_fraction_ppm <= PPM
+        return in_range and 0 <= requirement.lower_q <= max_(requirement.upper_q, requirement.lower_q)
+    tiers, den = requirement.tiers, requirement.den
+    if not tiers or den <= 0 or tiers[0].lower_q != 0 or tiers[0].deduction != 0:
+        return False
+    deduction, below = 0, tiers[0].maintenance_num
+    for previous, tier in zip((tiers[0], *tiers), tiers, strict=False):
+        deduction += tier.lower_q * (tier.maintenance_num - below)
+        below = tier.maintenance_num
+        rises = tier is tiers[0] or tier.lower_q > previous.lower_q
+        ordered = 0 <= tier.maintenance_num <= tier.initial_num <= den and previous.initial_num <= tier.initial_num
+        if not (rises and ordered and previous.maintenance_num <= tier.maintenance_num and tier.deduction == deduction):
+            return False
+    return True
+
+
+def _change_requirement(draft: Draft, c: cmd.ChangeRequirement) -> None:
+    _market(draft.venue, c.market)
+    valid = valid_requirement(c.requirement) and 0 <= c.minimum_margin_q < LIMIT
+    refuse_if(not valid, Reason.PARAMETER_INVALID, c.market)
+    draft.emit(ev.RequirementChanged(c.market, c.requirement, c.minimum_margin_q))
+
+
+def valid_policy(policy: Policy) -> bool:
+    """Are shares within 0..100 % and do maker rebates never exceed taker fees?"""
+    close = policy.liquidation
+    shares = (close.portion_ppm, close.fee_ppm, close.fee_to_fund_ppm, policy.withdrawal_floor_ppm, policy.taker_fee_ppm)
+    in_range = all(0 <= share <= PPM for share in shares) and close.portion_ppm > 0
+    rebate_covered = 0 <= policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) and policy.maker_fee_ppm <= PPM
+    return in_range and rebate_covered and close.backstop_den > 0 and close.target_ppm >= PPM
+
+
+def _change_policy(draft: Draft, c: cmd.ChangePolicy) -> None:
+    refuse_if(not valid_policy(c.policy), Reason.PARAMETER_INVALID)
+    draft.emit(ev.PolicyChanged(c.policy))
+
+
+_DECIDE: dict[type, Callable[[Draft, Any], None]] = {
+    cmd.OpenSubaccount: _open,
+    cmd.Deposit: _deposit,
+    cmd.FundInsurance: _fund_insurance,
+    cmd.Withdraw: _withdraw,
+    cmd.TransferMargin: _transfer_margin,
+    cmd.Reserve: _reserve,
+    cmd.Release: _release,
+    cmd.Trade: _trade,
+    cmd.SetLeverage: _set_leverage,
+    cmd.SetPrices: _set_prices,
+    cmd.AccrueFunding: _accrue_funding,
+    cmd.Liquidate: liquidate,
+    cmd.TakeOver: take_over,
+    cmd.SellCollateral: sell_collateral,
+    cmd.DrawInsurance: draw_insurance,
+    cmd.Deleverage: deleverage,
+    cmd.Socialize: socialize,
+    cmd.ChangeRequirement: _change_requirement,
+    cmd.ChangePolicy: _change_policy,
+}

@@ -1,0 +1,174 @@
+"""What happened. Every movement of money is a `Transfer`; every change of lots is a `PositionChanged`.
+
+The remaining events change no balance: they set prices and parameters, or state why the money moved.
+"""
+
+from msgspec import Struct
+
+from .command import SetPrices
+from .model import Policy, Requirement
+
+
+class Event(Struct, frozen=True, tag=True):
+    """Base of all events."""
+
+
+class Transfer(Event):
+    """`amount` >= 0 atoms of `asset` leave ledger account `debit` and enter `credit`; `why` names the reason.
+
+    Ledger accounts are `sub/<subaccount>` and those of `model.Venue.ledger`.
+    """
+
+    debit: str
+    credit: str
+    asset: str
+    amount: int
+    why: str
+
+
+class SubaccountOpened(Event):
+    """A subaccount exists from here on."""
+
+    subaccount: str
+    account: str
+    parent: str | None
+    system: bool
+
+
+class PositionChanged(Event):
+    """Lots and cost of a position changed by these signed amounts; at zero lots the position is gone."""
+
+    subaccount: str
+    market: str
+    size_delta_b: int
+    cost_delta_q: int
+
+
+class FundingSettled(Event):
+    """A position's funding is settled up to `index`."""
+
+    subaccount: str
+    market: str
+    index: int
+
+
+class FundingAccrued(Event):
+    """The funding index of a market moved."""
+
+    market: str
+    index: int
+
+
+class OrderReserved(Event):
+    """Margin is held for an order."""
+
+    subaccount: str
+    order: str
+    market: str
+    size_b: int
+
+
+class OrderReleased(Event):
+    """Margin is held for `size_b` lots less; an order without lots is gone."""
+
+    subaccount: str
+    order: str
+    size_b: int
+
+
+class LeverageSet(Event):
+    """A leverage was chosen."""
+
+    subaccount: str
+    market: str
+    num: int
+    den: int
+
+
+class PricesSet(Event):
+    """Clock and prices moved."""
+
+    prices: SetPrices
+
+
+class Liquidated(Event):
+    """Lots were closed by liquidation, at `price`.
+
+    `fee_q` was charged to the subaccount; `loss_q` is what the fill fell short of the bankruptcy price, paid by the
+    insurance fund or left as bad debt of the market's pool. One of the two is zero.
+    """
+
+    subaccount: str
+    market: str
+    size_b: int
+    price: int
+    notional_q: int
+    fee_q: int
+    loss_q: int
+    cooldown_until_ms: int
+
+
+class TakenOver(Event):
+    """A subaccount's positions and collateral went to a backstop."""
+
+    subaccount: str
+    backstop: str
+    equity_q: int
+
+
+class Deleveraged(Event):
+    """`size_b` lots of a loser were closed by deleveraging; winners gave up `loss_q` against the present price."""
+
+    subaccount: str
+    market: str
+    size_b: int
+    loss_q: int
+    winners: int
+
+
+class LossSocialized(Event):
+    """Bad debt was spread over others."""
+
+    pool: str
+    amount_q: int
+
+
+class InsolvencySeen(Event):
+    """A subaccount with negative equity was seen; its pool's withdrawals close for a while."""
+
+    pool: str
+    gated_until_block: int
+
+
+class RequirementChanged(Event):
+    """A market's margin requirement is new."""
+
+    market: str
+    requirement: Requirement
+    minimum_margin_q: int
+
+
+class PolicyChanged(Event):
+    """The venue's policy is new."""
+
+    policy: Policy
+
+
+AnyEvent = (
+    Transfer
+    | SubaccountOpened
+    | PositionChanged
+    | FundingSettled
+    | FundingAccrued
+    | OrderReserved
+    | OrderReleased
+    | LeverageSet
+    | PricesSet
+    | Liquidated
+    | TakenOver
+    | Deleveraged
+    | LossSocialized
+    | InsolvencySeen
+    | RequirementChanged
+    | PolicyChanged
+)

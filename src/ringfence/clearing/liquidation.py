@@ -1,0 +1,274 @@
+"""Liquidation as a procedure made of data: how much, at which price, with which fee, and who may take it.
+
+All amounts come from `rules.close`; the policy's `Liquidation` says which limits apply. A fill that leaves less than the
+bankruptcy price makes a loss, charged to the insurance fund of the market's pool; what the fund cannot pay becomes bad
+debt of that pool only when no winner can be closed against the position.
+"""
+
+from ..rules.close import (
+    accept_price,
+    bankruptcy_quote_q,
+    close_portion_b,
+    fee_share_q,
+    fillable_spread_num,
+    liquidation_fee_q,
+)
+from ..rules.value import value_q
+from ..rules.words import CEIL, FLOOR, PPM, abs_, max_, min_, mul_div, mul_div_down, mul_div_up
+from . import command as cmd
+from . import event as ev
+from .adl import has_counterparty
+from .draft import Draft, Refusal
+from .model import QUOTE, Asset, Market, Subaccount, Venue, market_subaccount
+from .risk import Risk, cash_q, leg_risk, market_risk, risk_price, subaccount_risk
+from .verdict import Reason
+
+
+def _victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
+    """The trader's subaccount that a step acts on; `taker` is the subaccount that takes what it loses."""
+    for who in (name, taker):
+        if who is not None and who not in draft.venue.subaccounts:
+            raise Refusal(Reason.SUBACCOUNT_UNKNOWN, who)
+    if name == taker:
+        raise Refusal(Reason.SUBACCOUNTS_MUST_DIFFER)
+    if draft.subaccount(name).system:
+        raise Refusal(Reason.SYSTEM_SUBACCOUNT, name)
+    return draft.subaccount(name)
+
+
+def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
+    risk = subaccount_risk(venue, subaccount)
+    if not subaccount.positions or not risk.liquidatable(at_equality=venue.policy.trigger_at_equality):
+        raise Refusal(Reason.NOT_LIQUIDATABLE, f"equity {risk.equity_q}, maintenance margin {risk.maintenance_q}")
+    return risk
+
+
+def insolvent(draft: Draft, name: str, market_id: str) -> Subaccount:
+    """A subaccount that the loss waterfall may act on: a position in the market and negative equity."""
+    if market_id not in draft.venue.markets:
+        raise Refusal(Reason.MARKET_UNKNOWN, market_id)
+    subaccount = _victim(draft, name)
+    if market_id not in subaccount.positions:
+        raise Refusal(Reason.POSITION_UNKNOWN, market_id)
+    draft.settle_all_funding(name)
+    if subaccount_risk(draft.venue, subaccount).equity_q >= 0:
+        raise Refusal(Reason.NOT_INSOLVENT, name)
+    return subaccount
+
+
+def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:
+    """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity."""
+    market, held = venue.markets[market_id], subaccount.positions[market_id]
+    price, rounds = risk_price(venue, market), venue.policy.rounding
+    risk = subaccount_risk(venue, subaccount)
+    whole, rest = (leg_risk(market, lots, price, rounds) for lots in (held.size_b, held.size_b - size_b))
+    freed_q = whole.maintenance_q - rest.maintenance_q
+    return bankruptcy_quote_q(whole.equity_q - rest.equity_q, risk.equity_q, freed_q, risk.maintenance_q)
+
+
+def fillable_price(venue: Venue, subaccount: Subaccount, market_id: str, *, rounding: int | None = None) -> int:
+    """Worst price, in quanta, at which a liquidation order may fill: a sale rounds up, a purchase down.
+
+    Source: dYdX v4 `x/clob/keeper/liquidations.go:500` and `:1012`.
+    """
+    market, held = venue.markets[market_id], subaccount.positions[market_id]
+    num, den = fillable_fraction(venue, subaccount, market_id)
+    direction = (CEIL if held.size_b > 0 else FLOOR) if rounding is None else rounding
+    return accept_price(market.mark, num, den, direction)
+
+
+def fillable_fraction(venue: Venue, subaccount: Subaccount, market_id: str) -> tuple[int, int]:
+    """The fillable price as an exact fraction of price quanta."""
+    market, held, close = venue.markets[market_id], subaccount.positions[market_id], venue.policy.liquidation
+    risk = subaccount_risk(venue, subaccount)
+    own = market_risk(venue, subaccount, market_id)
+    spread = fillable_spread_num(
+        risk.equity_q, risk.maintenance_q, close.adjustment_ppm, close.spread_ppm, own.maintenance_q
+    )
+    den = risk.maintenance_q * PPM * PPM
+    worth_q = value_q(held.size_b, risk_price(venue, market), market.scale.num, market.scale.den, 2)
+    num = (worth_q * den - spread) * market.scale.den
+    sign = 1 if held.size_b > 0 else -1
+    return sign * num, abs_(held.size_b) * den * market.scale.num
+
+
+def liquidation_size_b(venue: Venue, subaccount: Subaccount, market_id: str, price: int) -> int:
+    """Lots (unsigned) that the rulebook lets one liquidation of this position close."""
+    market, held, close = venue.markets[market_id], subaccount.positions[market_id], venue.policy.liquidation
+    notional = market_risk(venue, subaccount, market_id).notional_q
+    size_b = abs_(held.size_b)
+    slice_over = close.portion_once and venue.time_ms < subaccount.cooldown_until_ms
+    if close.size == "portion" and notional > close.portion_above_q and not slice_over:
+        size_b = close_portion_b(held.size_b, close.portion_ppm, market.step_b)
+        minimum_b = _lots_worth(market, risk_price(venue, market), close.minimum_q)
+        size_b = min_(max_(size_b, minimum_b), abs_(held.size_b))
+    elif close.size == "target":
+        size_b = _size_to_target(venue, subaccount, market_id, price)
+    if close.block_subaccount_q:
+        used_q = subaccount.block_liquidated_q if subaccount.block == venue.block else 0
+        room_q = max_(0, close.block_subaccount_q - used_q)
+        if notional > room_q:
+            size_b = min_(size_b, mul_div_down(abs_(held.size_b), room_q, notional))
+    return mul_div_down(size_b, 1, market.step_b) * market.step_b if size_b != abs_(held.size_b) else size_b
+
+
+def _lots_worth(market: Market, price: int, amount_q: int) -> int:
+    per_step_num = market.scale.num * price * market.step_b
+    return mul_div_up(amount_q, market.scale.den, per_step_num) * market.step_b if amount_q else 0
+
+
+def _size_to_target(venue: Venue, subaccount: Subaccount, market_id: str, price: int) -> int:
+    """Fewest lots whose closing at `price` lifts equity to the liquidation-end margin; all of them when none does."""
+    market, held, policy = venue.markets[market_id], subaccount.positions[market_id], venue.policy
+    total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
+    steps = mul_div_up(abs_(held.size_b), 1, market.step_b)
+    sign = 1 if held.size_b > 0 else -1
+
+    def stands(count: int) -> bool:
+        closed_b = min_(count * market.step_b, abs_(held.size_b))
+        got_q = value_q(sign * closed_b, price, market.scale.num, market.scale.den, policy.rounding.value)
+        rest = leg_risk(market, held.size_b - sign * closed_b, risk_price(venue, market), policy.rounding)
+        fee_q = mul_div_down(abs_(got_q), policy.liquidation.fee_ppm, PPM)
+        equity_q = total.equity_q - own.equity_q + got_q + rest.equity_q - fee_q
+        asked_q = total.maintenance_q - own.maintenance_q + rest.maintenance_q
+        return equity_q * PPM >= asked_q * policy.liquidation.target_ppm
+
+    low, high = 0, steps
+    while high - low > 1:
+        middle = mul_div_down(low + high, 1, 2)
+        low, high = (low, middle) if stands(middle) else (middle, high)
+    return min_(high * market.step_b, abs_(held.size_b))
+
+
+def _check_limits(venue: Venue, subaccount: Subaccount) -> None:
+    close = venue.policy.liquidation
+    if not close.portion_once and venue.time_ms < subaccount.cooldown_until_ms:
+        raise Refusal(Reason.COOLDOWN, f"until {subaccount.cooldown_until_ms} ms")
+    if close.block_liquidations and venue.block_liquidations >= close.block_liquidations:
+        raise Refusal(Reason.BLOCK_LIMIT, f"{close.block_liquidations} liquidations")
+
+
+def liquidate(draft: Draft, c: cmd.Liquidate) -> None:
+    """Close (part of) a liquidatable subaccount's position at the stated price."""
+    venue = draft.venue
+    if c.size_b < 0 or c.price < 0:
+        raise Refusal(Reason.AMOUNT_NOT_POSITIVE, f"size {c.size_b}, price {c.price}")
+    if c.market not in venue.markets:
+        raise Refusal(Reason.MARKET_UNKNOWN, c.market)
+    counterparty = c.counterparty or market_subaccount(c.market)
+    subaccount = _victim(draft, c.subaccount, counterparty)
+    if c.market not in subaccount.positions:
+        raise Refusal(Reason.POSITION_UNKNOWN, c.market)
+    draft.settle_all_funding(c.subaccount)
+    _must_be_liquidatable(venue, subaccount)
+    _check_limits(venue, subaccount)
+    market, held = draft.market(c.market), subaccount.positions[c.market]
+    price = c.price or market.mark
+    allowed_b = liquidation_size_b(venue, subaccount, c.market, price)
+    size_b = min_(c.size_b, allowed_b) if c.size_b else allowed_b
+    if size_b == 0:
+        raise Refusal(Reason.BLOCK_LIMIT, f"{c.subaccount} was liquidated enough in this block")
+    if venue.policy.liquidation.limit == "fillable":
+        worst = fillable_price(venue, subaccount, c.market)
+        if (price < worst) if held.size_b > 0 else (price > worst):
+            raise Refusal(Reason.PRICE_BEYOND_LIMIT, f"fillable price {worst}")
+    _close(draft, c, counterparty, size_b if held.size_b > 0 else -size_b, price)
+
+
+def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, price: int) -> None:
+    """Fill signed lots of the position, then charge the fee to the subaccount or the loss to the pool."""
+    venue, market, subaccount = draft.venue, draft.market(c.market), draft.subaccount(c.subaccount)
+    close, scale = venue.policy.liquidation, market.scale
+    got_q = value_q(signed_b, price, scale.num, scale.den, venue.policy.rounding.value)
+    left_q = got_q - bankruptcy_q(venue, subaccount, c.market, signed_b)
+    fee_q = liquidation_fee_q(abs_(got_q), close.fee_ppm, left_q)
+    loss_q = max_(0, -left_q)
+    if loss_q:
+        _loss_may_stand(draft, subaccount, c.market, loss_q)
+    whole = abs_(signed_b) == abs_(subaccount.positions[c.market].size_b)
+    cooldown_ms = subaccount.cooldown_until_ms if whole else venue.time_ms + close.cooldown_ms
+    draft.fill(c.market, c.subaccount, counterparty, -signed_b, got_q, "liquidation")
+    share_q = fee_share_q(fee_q, close.fee_to_fund_ppm)
+    draft.move(f"sub/{c.subaccount}", f"fund/{market.pool}", share_q, "liquidation_fee")
+    draft.move(f"sub/{c.subaccount}", "fees", fee_q - share_q, "liquidation_fee")
+    paid_q = min_(loss_q, venue.fund_q(market.pool)) if "insurance" in venue.policy.waterfall else 0
+    draft.move(f"fund/{market.pool}", f"sub/{c.subaccount}", paid_q, "insurance")
+    draft.move(f"debt/{market.pool}", f"sub/{c.subaccount}", loss_q - paid_q, "bad_debt")
+    draft.emit(ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms))
+    draft.sweep(c.subaccount)
+
+
+def _loss_may_stand(draft: Draft, subaccount: Subaccount, market_id: str, loss_q: int) -> None:
+    """A loss is for the fund; beyond it, winners come first where the venue deleverages, then bad debt where it may."""
+    venue, policy = draft.venue, draft.venue.policy
+    pool = venue.markets[market_id].pool
+    used_q = subaccount.block_insured_q if subaccount.block == venue.block else 0
+    limit_q = policy.liquidation.block_insurance_q
+    if limit_q and used_q + loss_q > limit_q:
+        raise Refusal(Reason.BLOCK_LIMIT, f"insurance loss of this block is limited to {limit_q}")
+    if "insurance" in policy.waterfall and loss_q <= venue.fund_q(pool):
+        return
+    if "deleverage" in policy.waterfall and has_counterparty(draft.base, subaccount.id, market_id):
+        raise Refusal(Reason.INSURANCE_TOO_SMALL, f"{pool} holds {venue.fund_q(pool)}, needs {loss_q}")
+    if "socialize" not in policy.waterfall or policy.insurance == "all_or_nothing":
+        raise Refusal(Reason.INSURANCE_TOO_SMALL, f"{pool} holds {venue.fund_q(pool)}, needs {loss_q}")
+
+
+def take_over(draft: Draft, c: cmd.TakeOver) -> None:
+    """A backstop takes a subaccount's positions and collateral; nothing is returned."""
+    venue, close = draft.venue, draft.venue.policy.liquidation
+    if close.backstop_num == 0:
+        raise Refusal(Reason.NOT_OFFERED, "backstop")
+    subaccount = _victim(draft, c.subaccount, c.backstop)
+    draft.settle_all_funding(c.subaccount)
+    risk = _must_be_liquidatable(venue, subaccount)
+    if risk.equity_q * close.backstop_den >= risk.maintenance_q * close.backstop_num:
+        raise Refusal(Reason.NOT_LIQUIDATABLE, "above the backstop threshold")
+    for market_id, held in sorted(subaccount.positions.items()):
+        draft.fill(market_id, c.subaccount, c.backstop, -held.size_b, held.cost_q, "backstop")
+    for asset, amount in sorted(subaccount.balances.items()):
+        draft.move(f"sub/{c.subaccount}", f"sub/{c.backstop}", amount, "backstop", asset)
+    for order, resting in sorted(subaccount.orders.items()):
+        draft.emit(ev.OrderReleased(c.subaccount, order, resting.size_b))
+    if risk.equity_q < 0 or subaccount_risk(venue, draft.subaccount(c.backstop)).equity_q < 0:
+        raise Refusal(Reason.BACKSTOP_CAPACITY, c.backstop)
+    draft.emit(ev.TakenOver(c.subaccount, c.backstop, risk.equity_q))
+
+
+def sell_collateral(draft: Draft, c: cmd.SellCollateral) -> None:
+    """A subaccount that owes quote sells collateral at the discounted price, as much as the debt needs."""
+    venue = draft.venue
+    if c.asset not in venue.assets:
+        raise Refusal(Reason.ASSET_UNKNOWN, c.asset)
+    subaccount, asset = _victim(draft, c.subaccount, collateral_buyer(c.asset)), venue.assets[c.asset]
+    held = subaccount.balances.get(c.asset, 0)
+    if held <= 0:
+        raise Refusal(Reason.BALANCE_TOO_SMALL, f"holds {held} {c.asset}")
+    if subaccount.positions:
+        _must_be_liquidatable(venue, subaccount)
+    debt_q = owed_q(venue, subaccount)
+    if debt_q <= 0:
+        raise Refusal(Reason.NOTHING_OWED, c.subaccount)
+    amount, paid_q = collateral_sale(asset, held, debt_q)
+    draft.move(f"sub/{c.subaccount}", f"sub/{collateral_buyer(c.asset)}", amount, "collateral_sale", c.asset)
+    draft.move(f"sub/{collateral_buyer(c.asset)}", f"sub/{c.subaccount}", paid_q, "collateral_sale", QUOTE)
+    draft.sweep(c.subaccount)
+
+
+def owed_q(venue: Venue, subaccount: Subaccount) -> int:
+    """Quote that would be missing if all positions were closed at the present price (negative: left over)."""
+    collateral_q = cash_q(venue, subaccount) - subaccount.quote_q
+    return collateral_q - subaccount_risk(venue, subaccount).equity_q
+
+
+def collateral_buyer(asset: str) -> str:
+    """Id of the system subaccount that buys `asset` from subaccounts in debt."""
+    return f"market/{asset}"
+
+
+def collateral_sale(asset: Asset, held: int, debt_q: int) -> tuple[int, int]:
+    """Atoms to sell and quote received: just enough to cover `debt_q` at the discounted price, or all of it."""
+    keep_ppm = PPM - asset.conversion_discount_ppm
+    num, den = asset.price * asset.scale.num * keep_ppm, asset.scale.den * PPM
+    amount = min_(held, mul_div_up(debt_q, den, num)) if num else held
+    return amount, mul_div(amount, num, den, FLOOR)

@@ -1,0 +1,241 @@
+"""The nouns of the clearinghouse: markets, subaccounts, collateral pools and the policy that binds them.
+
+*Margin mode is a partition*: an account's positions are split into subaccounts and each subaccount is judged alone.
+Isolated is one position per subaccount, cross is one subaccount for everything, hybrid is any split between; nothing
+here knows which of them it is looking at. The venue's own ring fence is the collateral pool with its insurance fund:
+every market belongs to one, and a loss nobody pre-funded is charged to the pool of the market that made it.
+
+Units: `_q` quote atoms (1e-6 USD), `_b` base atoms, `price` whole price quanta of the market, `_ppm` parts per million.
+A subaccount stores `quote = cash - side * basis` in its quote balance, so PnL is never booked and the sum of all
+balances never changes.
+"""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+QUOTE = "USDC"
+"""The asset in which every market settles."""
+
+
+class Scale(Struct, frozen=True, array_like=True):
+    """Worth of one base atom at one price quantum: `num / den` quote atoms."""
+
+    num: int
+    den: int
+
+
+class Tier(Struct, frozen=True, array_like=True):
+    """From `lower_q` of notional on: margin rates over the table's denominator. See `rules.requirement.tiered_q`."""
+
+    lower_q: int
+    initial_num: int
+    maintenance_num: int
+    deduction: int
+
+
+class Tiered(Struct, frozen=True, tag=True):
+    """Margin table: initial margin at the tier's rate on the whole notional, maintenance marginal (with deduction)."""
+
+    tiers: tuple[Tier, ...]
+    den: int
+
+
+class OpenInterestScaled(Struct, frozen=True, tag=True):
+    """dYdX v4: initial margin grows with the market's open interest, maintenance is a share of the base initial."""
+
+    initial_ppm: int
+    maintenance_fraction_ppm: int
+    lower_q: int
+    upper_q: int
+
+
+Requirement = Tiered | OpenInterestScaled
+
+
+class Rounding(Struct, frozen=True):
+    """Direction of each division, as the rulebook says (`rules.words`: 0 floor, 1 ceil, 2 towards zero)."""
+
+    value: int = 0
+    notional: int = 1
+    requirement: int = 1
+    funding: int = 0
+
+
+class Liquidation(Struct, frozen=True):
+    """The liquidation procedure as data; zero switches a limit off."""
+
+    size: Literal["full", "portion", "target"] = "full"
+    portion_ppm: int = 1_000_000
+    portion_above_q: int = 0
+    """Positions of at most this notional are closed whole; larger ones by `portion_ppm` first."""
+    portion_once: bool = False
+    """The portion is a first slice: during the cooldown that it starts, everything is closed whole."""
+    minimum_q: int = 0
+    """A portion is never smaller than this notional."""
+    target_ppm: int = 1_000_000
+    """`target`: close until equity reaches this share of maintenance margin (the liquidation-end margin)."""
+    cooldown_ms: int = 0
+    limit: Literal["none", "fillable"] = "none"
+    adjustment_ppm: int = 1_000_000
+    spread_ppm: int = 0
+    fee_ppm: int = 0
+    fee_to_fund_ppm: int = 1_000_000
+    block_liquidations: int = 0
+    block_deleveragings: int = 0
+    block_subaccount_q: int = 0
+    block_insurance_q: int = 0
+    backstop_num: int = 0
+    backstop_den: int = 1
+    """A subaccount whose equity is below this share of maintenance margin goes to the backstop."""
+
+
+class Deleveraging(Struct, frozen=True):
+    """How winners are chosen and at which price they are closed; see `clearing.adl`."""
+
+    policy: Literal["ranked", "pro_rata", "cyclic"] = "ranked"
+    score: Literal["profit_leverage", "index", "index_literal"] = "profit_leverage"
+    price: Literal["bankruptcy", "mark", "previous_mark"] = "bankruptcy"
+    scan_max: int = 0
+
+
+class Policy(Struct, frozen=True):
+    """Everything about a venue that is not a market: directions, prices, procedures, fees."""
+
+    rounding: Rounding = Rounding()
+    risk_price: Literal["mark", "index"] = "mark"
+    trigger_at_equality: bool = False
+    withdrawal_floor_ppm: int = 0
+    exclusive_pools: bool = False
+    """A subaccount may only hold positions whose markets share one collateral pool."""
+    taker_fee_ppm: int = 0
+    maker_fee_ppm: int = 0
+    liquidation: Liquidation = Liquidation()
+    insurance: Literal["continuous", "all_or_nothing"] = "continuous"
+    deleveraging: Deleveraging = Deleveraging()
+    waterfall: tuple[Literal["insurance", "deleverage", "socialize"], ...] = ("insurance", "deleverage", "socialize")
+    withdrawal_gate_blocks: int = 0
+    """Withdrawals stay closed for this many blocks after a subaccount with negative equity was seen."""
+
+
+class Market(Struct):
+    """One perpetual future. Prices are set by commands and are 0 until then."""
+
+    id: str
+    scale: Scale
+    requirement: Requirement
+    pool: str
+    base_decimals: int = 0
+    price_decimals: int = 0
+    step_b: int = 1
+    minimum_margin_q: int = 0
+    """Added to initial and maintenance margin of every open position."""
+    mark: int = 0
+    index: int = 0
+    previous_mark: int = 0
+    funding_index: int = 0
+    open_interest_b: int = 0
+    """Lots held long (equal to the lots held short)."""
+
+
+class Asset(Struct):
+    """A collateral asset other than the quote asset. The haircut table is a `Tiered` read through its maintenance."""
+
+    id: str
+    scale: Scale
+    haircut: Tiered
+    decimals: int = 0
+    price_decimals: int = 0
+    price: int = 0
+    conversion_discount_ppm: int = 0
+    """Taken off the index price when the venue sells this collateral to cover a debt."""
+
+
+class Position(Struct, frozen=True):
+    """Signed lots, what they cost (signed; for entry price and PnL) and the funding index they are settled to."""
+
+    size_b: int
+    cost_q: int
+    funding_index: int
+
+
+class Order(Struct, frozen=True):
+    """Lots that a resting order may still add, signed; margin is held for the worse side."""
+
+    market: str
+    size_b: int
+
+
+class Leverage(Struct, frozen=True, array_like=True):
+    """Leverage chosen for a market, as a fraction."""
+
+    num: int
+    den: int
+
+
+class Subaccount(Struct):
+    """Positions and balances judged together.
+
+    A subaccount with a `parent` draws the margin of what it opens from it and hands back what is left when it is flat.
+    A `system` subaccount (the market's counterparty, a backstop, a pool) is never judged, ranked or counted.
+    """
+
+    id: str
+    account: str
+    parent: str | None = None
+    system: bool = False
+    balances: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    leverages: dict[str, Leverage] = field(default_factory=dict)
+    cooldown_until_ms: int = 0
+    """End of the cooldown that the last partial liquidation started."""
+    block: int = 0
+    block_liquidated_q: int = 0
+    block_insured_q: int = 0
+
+    @property
+    def quote_q(self) -> int:
+        """The quote balance."""
+        return self.balances.get(QUOTE, 0)
+
+
+class CollateralPool(Struct):
+    """Which markets share a loss that nobody pre-funded; its insurance fund is the ledger account `fund/<id>`."""
+
+    id: str
+    gated_until_block: int = 0
+
+
+class Venue(Struct):
+    """The whole state. Only `clearing.apply` changes it."""
+
+    policy: Policy = Policy()
+    markets: dict[str, Market] = field(default_factory=dict)
+    assets: dict[str, Asset] = field(default_factory=dict)
+    pools: dict[str, CollateralPool] = field(default_factory=dict)
+    subaccounts: dict[str, Subaccount] = field(default_factory=dict)
+    ledger: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Balances of no subaccount: `fund/<pool>`, `debt/<pool>` (bad debt, negative), `fees`, `funding/<market>`,
+    `rounding` and `outside` (minus all that was ever deposited and not withdrawn)."""
+    time_ms: int = 0
+    block: int = 0
+    block_liquidations: int = 0
+    block_deleveragings: int = 0
+
+    def fund_q(self, pool: str) -> int:
+        """What the insurance fund of `pool` holds."""
+        return self.balance_q(f"fund/{pool}")
+
+    def debt_q(self, pool: str) -> int:
+        """Bad debt of `pool` that no step of the waterfall has paid yet."""
+        return -self.balance_q(f"debt/{pool}")
+
+    def balance_q(self, account: str) -> int:
+        """Quote balance of a ledger account outside the subaccounts."""
+        return self.ledger.get(account, {}).get(QUOTE, 0)
+
+
+def market_subaccount(market: str) -> str:
+    """Id of the system subaccount that takes the other side of liquidation fills in `market`."""
+    return f"market/{market}"

@@ -1,0 +1,1 @@
+"""Margin rules: pure scalar functions over a closed vocabulary of exact words."""

@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+SHARED = Path(os.environ.get("RINGFENCE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip, or fail where RINGFENCE_REQUIRE_ALL=1 says that everything must be there."""
+    if os.environ.get("RINGFENCE_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of published venue numbers and market data that lies beside a development checkout."""
+    if not SHARED.is_dir():
+        skip_or_fail(f"needs the reference data folder at {SHARED} (set RINGFENCE_SHARED)")
+    return SHARED
