@@ -4,7 +4,7 @@
 a subaccount, market or ledger account when it is first looked up and applies events to the copies only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any
 
@@ -38,6 +38,9 @@ class _CopyOnLookup(dict[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         return dict.__contains__(self, key) or key in self._base
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._base, *dict.keys(self))))
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401
         return self[key] if key in self else default

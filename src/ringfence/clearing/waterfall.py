@@ -59,7 +59,7 @@ def deleverage(draft: Draft, c: cmd.Deleverage) -> None:
     limit = policy.liquidation.block_deleveragings
     if limit and venue.block_deleveragings >= limit:
         raise Refusal(Reason.BLOCK_LIMIT, f"{limit} deleveragings")
-    claims = claims_against(venue, c.subaccount, c.market)
+    claims = claims_against(draft.base, c.subaccount, c.market)
     act = _take_profits if policy.deleveraging.policy == "pro_rata" else _close_against
     closed_b, loss_q, hit = act(draft, c, claims)
     gate = policy.withdrawal_gate_blocks
@@ -127,7 +127,7 @@ def socialize(draft: Draft, c: cmd.Socialize) -> None:
         raise Refusal(Reason.POOL_UNKNOWN, c.pool)
     _step(venue, "socialize")
     payers, weights = [], []
-    for name in sorted(venue.subaccounts):
+    for name in sorted(draft.base.subaccounts):
         subaccount = draft.base.subaccounts[name]
         exposed = not subaccount.system and any(draft.base.markets[m].pool == c.pool for m in subaccount.positions)
         equity_q = subaccount_risk(draft.base, subaccount).equity_q if exposed else 0

@@ -1,0 +1,85 @@
+"""Our own JSON format of an account; `docs/reference/accounts.md` is its schema."""
+
+from decimal import Decimal
+
+from ..clearing.model import QUOTE
+from . import ccxt
+from .account import Account, BookPosition, MarginMode
+from .record import Record, name, shown
+
+ACCOUNT_FIELDS = frozenset(
+    {"account", "collateral", "positions", "venue", "prices", "maintenanceMargin", "complete", "timestamp"}
+)
+POSITION_FIELDS = frozenset({"maxLeverage"}) | ccxt.FIELDS
+"""ccxt's names are known everywhere, so that computed figures may stand in a file; they are computed anew."""
+
+
+def is_account(values: dict[str, object]) -> bool:
+    """Does an object look like an account in our format?"""
+    return isinstance(values.get("positions"), list) and ("collateral" in values or "account" in values)
+
+
+def read(account: Record, default_name: str) -> Account:
+    """Read one account; `default_name` serves where it has none."""
+    account.only(ACCOUNT_FIELDS)
+    complete = account.values.get("complete", True)
+    if not isinstance(complete, bool):
+        raise account.error("complete", f"expected true or false, got {shown(complete)}")
+    stated_at = account.number_or_none("timestamp")
+    return Account(
+        name=account.name("account") if "account" in account else default_name,
+        collateral=_collateral(account),
+        positions=tuple(_position(position) for position in account.records("positions")),
+        venue=account.name("venue") if "venue" in account else None,
+        prices=_prices(account),
+        maintenance_margin=account.number_or_none("maintenanceMargin"),
+        complete=complete,
+        time_ms=None if stated_at is None else int(stated_at),
+        place=account.place,
+    )
+
+
+def _collateral(account: Record) -> dict[str, Decimal] | None:
+    if "collateral" not in account:
+        return None
+    held = account.record("collateral")
+    amounts = {name(asset, held.place): held.number(asset) for asset in held.values}
+    for asset, amount in amounts.items():
+        if amount < 0 and asset != QUOTE:
+            raise held.error(asset, f"expected an amount of at least 0, got {amount}; only {QUOTE} may be owed")
+    return amounts
+
+
+def _prices(account: Record) -> dict[str, Decimal]:
+    if "prices" not in account:
+        return {}
+    prices = account.record("prices")
+    return {name(asset, prices.place): prices.positive(asset) for asset in prices.values}
+
+
+def _position(position: Record) -> BookPosition:
+    if "info" in position:
+        return ccxt.read_position(position)
+    position.only(POSITION_FIELDS)
+    mode: MarginMode = "isolated" if position.choice("marginMode", "cross", "isolated") == "isolated" else "cross"
+    return BookPosition(
+        symbol=position.name("symbol"),
+        size=ccxt.signed_size(position),
+        entry_price=position.positive("entryPrice"),
+        mark_price=position.positive_or_none("markPrice"),
+        mode=mode,
+        leverage=position.positive_or_none("leverage"),
+        collateral=_isolated_collateral(position, mode),
+        venue_max_leverage=position.positive_or_none("maxLeverage"),
+        venue_liquidation_price=position.positive_or_none("liquidationPrice"),
+        states_liquidation_price="liquidationPrice" in position.values,
+        place=position.place,
+    )
+
+
+def _isolated_collateral(position: Record, mode: MarginMode) -> Decimal | None:
+    if mode == "isolated":
+        return position.number("collateral")
+    if "collateral" in position:
+        raise position.error("collateral", "a cross position has none of its own; it belongs to the account")
+    return None

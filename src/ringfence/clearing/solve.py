@@ -1,0 +1,261 @@
+"""Inverse questions, answered by exact search over the rule itself: never by a second formula.
+
+Liquidation price, uniform move to liquidation, largest trade, largest withdrawal, removable margin, what-if. Everything
+here asks `risk` or `decide` at a candidate and narrows the candidates; nothing knows the shape of a margin rule except
+`breakpoints`, which says where a rule may bend or jump, so that between two of them there is at most one root.
+"""
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from fractions import Fraction
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up
+from . import command as cmd
+from .decide import LIMIT, decide
+from .draft import Draft
+from .model import QUOTE, Asset, Market, OpenInterestScaled, Position, Requirement, Scale, Subaccount, Tier, Tiered, Venue
+from .risk import Risk, is_liquidatable, market_risk, risk_price, subaccount_risk
+from .verdict import Accepted, Verdict
+
+PRICE_MAX = LIMIT - 1
+PROBE = "solve/counterparty"
+"""System subaccount that takes the other side of hypothetical trades."""
+
+
+class WhatIf(Struct, frozen=True):
+    """A subaccount's risk before and after hypothetical commands, and the verdict of each."""
+
+    before: Risk
+    after: Risk
+    verdicts: tuple[Verdict, ...]
+
+
+def frontier(bad: Callable[[int], bool], start: int, stops: Iterable[int]) -> int | None:
+    """First candidate, walking from `start` through `stops`, at which `bad` differs from what it is at `start`.
+
+    Between two stops `bad` changes at most once. Returns the bad side of the change: the first bad candidate, or, when
+    `start` itself is bad, the last bad one before it gets good. `None` when nothing changes.
+    """
+    begun = bad(start)
+    near = start
+    for far in stops:
+        if bad(far) != begun:
+            while abs_(far - near) > 1:
+                middle = mul_div_down(near + far, 1, 2)
+                near, far = (middle, far) if bad(middle) == begun else (near, middle)  # noqa: PLW2901
+            return near if begun else far
+        near = far
+    return None
+
+
+def breakpoints(market: Market, size_b: int) -> list[int]:
+    """Prices at which the margin rule of a position may bend or jump: both sides of each tier boundary."""
+    shape = market.requirement
+    if not isinstance(shape, Tiered) or size_b == 0:
+        return []
+    found = set()
+    for tier in shape.tiers[1:]:
+        at = mul_div_up(tier.lower_q, market.scale.den, abs_(size_b) * market.scale.num)
+        found.update(price for price in (at - 1, at) if 0 < price < PRICE_MAX)
+    return sorted(found)
+
+
+def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> int | None:
+    """Price (quanta) of one market at which the subaccount becomes liquidatable, all else held; nearest to the mark.
+
+    At it the subaccount is liquidatable, one quantum before it (coming from the safe side) it is not; `None` when no
+    positive price liquidates it. For a subaccount that is liquidatable now it is the last such price before safety.
+    """
+    if market_id not in subaccount.positions:
+        return None
+    market = venue.markets[market_id]
+    mark = risk_price(venue, market)
+    return _nearest_root(_trigger(venue, subaccount, market_id), mark, breakpoints(market, subaccount.positions[market_id].size_b))
+
+
+def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
+    """`is_liquidatable` as a function of one market's price, with everything else summed once."""
+    total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
+    rest = Risk(total.equity_q - own.equity_q, 0, total.maintenance_q - own.maintenance_q, 0)
+    at_equality = venue.policy.trigger_at_equality
+
+    def bad(price: int) -> bool:
+        return (rest + market_risk(venue, subaccount, market_id, price)).liquidatable(at_equality=at_equality)
+
+    return bad
+
+
+def _nearest_root(bad: Callable[[int], bool], mark: int, bends: list[int]) -> int | None:
+    down = frontier(bad, mark, [*(price for price in reversed(bends) if price < mark), 1])
+    up = frontier(bad, mark, [*(price for price in bends if price > mark), PRICE_MAX])
+    roots = [price for price in (down, up) if price is not None]
+    return min(roots, key=lambda price: (abs_(price - mark), price)) if roots else None
+
+
+def displayed_price(
+    venue: Venue, subaccount: Subaccount, market_id: str, *, at_mark: bool = False, from_rounded: bool = False, digits: int = 24
+) -> Fraction | None:
+    """Root of the margin rule without rounding, in price quanta, as venues display it (`venueLiquidationPrice`).
+
+    `at_mark` keeps the position's maintenance margin at its present value (Hyperliquid in 2023). `from_rounded` starts
+    from the surplus as the venue rounds it at the mark and moves exactly from there (Hyperliquid cross accounts).
+    Exact to `digits` decimal places of a price quantum.
+    """
+    if market_id not in subaccount.positions:
+        return None
+    fine, twin = refine(venue, subaccount, price_digits=digits, quote_digits=digits)
+    factor = 10 ** (digits)
+    if from_rounded:
+        rounded_q, exact_q = subaccount_risk(venue, subaccount).surplus_q * factor, subaccount_risk(fine, twin).surplus_q
+        twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
+    market, held = fine.markets[market_id], twin.positions[market_id]
+    mark, bad = risk_price(fine, market), _trigger(fine, twin, market_id)
+    if at_mark:
+        total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
+
+        def bad(price: int) -> bool:
+            moved_q = market_risk(fine, twin, market_id, price).equity_q - own.equity_q
+            return total.equity_q + moved_q < total.maintenance_q
+
+    found = _nearest_root(bad, mark, [] if at_mark else breakpoints(market, held.size_b))
+    return None if found is None else Fraction(found, factor)
+
+
+def refine(venue: Venue, subaccount: Subaccount, *, price_digits: int, quote_digits: int) -> tuple[Venue, Subaccount]:
+    """The same state on finer grids: prices in 10**-`price_digits` quanta, quote in 10**-`quote_digits` atoms.
+
+    The rules are read unchanged; only their roundings shrink. Holds for risk and liquidation prices of `subaccount`.
+    """
+    fine, twin = copy(venue), copy(subaccount)
+    price, quote = 10**price_digits, 10**quote_digits
+    fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in _exposed(subaccount)}
+    fine.assets = {name: _refined_asset(asset, quote) for name, asset in venue.assets.items()}
+    twin.balances = dict(subaccount.balances)
+    twin.balances[QUOTE] = subaccount.quote_q * quote
+    twin.positions = {
+        name: Position(held.size_b, held.cost_q * quote, held.funding_index * quote)
+        for name, held in subaccount.positions.items()
+    }
+    return fine, twin
+
+
+def _exposed(subaccount: Subaccount) -> set[str]:
+    return {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
+
+
+def _refined_market(market: Market, price: int, quote: int) -> Market:
+    return replace(
+        market,
+        scale=Scale(market.scale.num * quote, market.scale.den * price),
+        requirement=_refined_requirement(market.requirement, quote),
+        minimum_margin_q=market.minimum_margin_q * quote,
+        mark=market.mark * price,
+        index=market.index * price,
+        previous_mark=market.previous_mark * price,
+        funding_index=market.funding_index * quote,
+    )
+
+
+def _refined_requirement(shape: Requirement, quote: int) -> Requirement:
+    if isinstance(shape, OpenInterestScaled):
+        return replace(shape, lower_q=shape.lower_q * quote, upper_q=shape.upper_q * quote)
+    return _refined_tiers(shape, quote)
+
+
+def _refined_tiers(table: Tiered, quote: int) -> Tiered:
+    tiers = (Tier(t.lower_q * quote, t.initial_num, t.maintenance_num, t.deduction * quote) for t in table.tiers)
+    return Tiered(tuple(tiers), table.den)
+
+
+def _refined_asset(asset: Asset, quote: int) -> Asset:
+    scale = Scale(asset.scale.num * quote, asset.scale.den)
+    return replace(asset, scale=scale, haircut=_refined_tiers(asset.haircut, quote))
+
+
+def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * PPM) -> int | None:
+    """Smallest common move of all the subaccount's markets, in ppm of their prices, at which it is liquidatable.
+
+    Negative is a fall. Moves up to a fall of 100 % and a rise of `most_ppm` are searched; 0 when it is liquidatable
+    now. Surplus is concave in a common move for tiered and open-interest scaled margin, so each direction has one root.
+    """
+    if not subaccount.positions:
+        return None
+    prices = {name: risk_price(venue, venue.markets[name]) for name in subaccount.positions}
+
+    def bad(move_ppm: int) -> bool:
+        moved = {name: max_(1, mul_div_down(price, PPM + move_ppm, PPM)) for name, price in prices.items()}
+        return is_liquidatable(venue, subaccount, moved)
+
+    if bad(0):
+        return 0
+    roots = [root for root in (frontier(bad, 0, [-PPM]), frontier(bad, 0, [most_ppm])) if root is not None]
+    return min(roots, key=lambda move: (abs_(move), move)) if roots else None
+
+
+def largest(accepted: Callable[[int], bool], most: int) -> int:
+    """Largest amount in 1..`most` that is accepted when amounts up to it are; 0 when not even 1 is."""
+    if not accepted(1):
+        return 0
+    reach = 1
+    while reach < most and accepted(min_(reach * 2, most)):
+        reach = min_(reach * 2, most)
+    if reach == most:
+        return most
+    low, high = reach, min_(reach * 2, most)
+    while high - low > 1:
+        middle = mul_div_down(low + high, 1, 2)
+        low, high = (middle, high) if accepted(middle) else (low, middle)
+    return low
+
+
+def max_trade_b(venue: Venue, name: str, market_id: str, *, buy: bool, price: int = 0) -> int:
+    """Most lots (unsigned) that `name` may buy or sell at `price` (the mark when 0), fees included."""
+    market = venue.markets[market_id]
+    at, sign = price or market.mark, 1 if buy else -1
+    draft = _with_probe(venue)
+    held = venue.subaccounts[name].positions.get(market_id)
+    floor_b = abs_(held.size_b) if held is not None and (held.size_b > 0) != buy else 0
+    base = mul_div_down(floor_b, 1, market.step_b)
+
+    def accepted(steps: int) -> bool:
+        lots_b = sign * (base + steps) * market.step_b
+        return isinstance(decide(draft, cmd.Trade(market_id, lots_b, at, name, PROBE)), Accepted)
+
+    return (base + largest(accepted, mul_div_down(LIMIT - 1, 1, market.step_b) - base)) * market.step_b
+
+
+def _with_probe(venue: Venue) -> Venue:
+    """The venue with a counterparty for hypothetical trades; the venue itself is not touched."""
+    twin = copy(venue)
+    twin.subaccounts = {**venue.subaccounts, PROBE: Subaccount(PROBE, PROBE, system=True)}
+    return twin
+
+
+def max_withdrawal(venue: Venue, name: str, asset: str = QUOTE) -> int:
+    """Most atoms of `asset` that may be withdrawn now."""
+    return largest(lambda amount: isinstance(decide(venue, cmd.Withdraw(name, asset, amount)), Accepted), LIMIT - 1)
+
+
+def removable_margin_q(venue: Venue, source: str, target: str) -> int:
+    """Most quote that may move from `source` to `target`, both subaccounts of one account."""
+
+    def accepted(amount: int) -> bool:
+        return isinstance(decide(venue, cmd.TransferMargin(source, target, QUOTE, amount)), Accepted)
+
+    return largest(accepted, LIMIT - 1)
+
+
+def what_if(venue: Venue, name: str, commands: Iterable[cmd.AnyCommand]) -> WhatIf:
+    """Risk of `name` before and after hypothetical commands; a rejected one changes nothing."""
+    draft = Draft(venue)
+    before, verdicts = subaccount_risk(venue, venue.subaccounts[name]), []
+    for command in commands:
+        verdict = decide(draft.venue, command)
+        verdicts.append(verdict)
+        if isinstance(verdict, Accepted):
+            for event in verdict.events:
+                draft.emit(event)
+    return WhatIf(before, subaccount_risk(draft.venue, draft.subaccount(name)), tuple(verdicts))

@@ -1,0 +1,1 @@
+"""The comparison of margin modes, measured."""

@@ -1,0 +1,87 @@
+"""How far a subaccount is from its trigger along a whole path, from the exact rule sampled where it bends.
+
+Between two bends of a margin rule a leg's surplus (worth less maintenance margin) is a straight line in its price. So the
+exact rule is read at the bends and at the path's extremes, and everything between is interpolated: no second formula.
+Roundings of the rule are a few atoms; `SLACK` covers them and the floats, and whatever lies within it is decided exactly.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ringfence.clearing.model import Market, Rounding
+from ringfence.clearing.risk import leg_risk
+from ringfence.clearing.solve import breakpoints
+from ringfence.sim.paths import Path
+from ringfence.sim.prices import FloatArray
+
+SLACK_RELATIVE = 1e-9
+SLACK_ATOMS = 16.0
+"""The screen sends to the exact rule everything within this share of gross notional plus these atoms of the trigger."""
+
+
+class Curves:
+    """Surplus and worth of legs along one path."""
+
+    def __init__(self, path: Path, markets: Mapping[str, Market], rounds: Rounding) -> None:
+        self.path, self.rounds = path, rounds
+        self.markets = dict(markets)
+        self._column = {name: path.column(name) for name in path.markets}
+        self._extent = {name: (int(column.min()), int(column.max())) for name, column in self._column.items()}
+
+    def price(self, market: str, start: int = 0) -> FloatArray:
+        """Prices of a market from step `start` on."""
+        return self._column[market][start:]
+
+    def leg_surplus(self, market: str, size_b: int, start: int = 0) -> FloatArray:
+        """Worth less maintenance margin of `size_b` lots, without cash, in quote atoms, from step `start` on."""
+        low, high = self._extent[market]
+        rule = self.markets[market]
+        knots = sorted({low, high, *(bend for bend in breakpoints(rule, size_b) if low < bend < high)})
+        values = [float(leg_risk(rule, size_b, knot, self.rounds).surplus_q) for knot in knots]
+        surplus: FloatArray = np.interp(self._column[market][start:], knots, values)
+        return surplus
+
+    def leg_worth(self, market: str, size_b: int, start: int = 0) -> FloatArray:
+        """Signed worth of `size_b` lots, in quote atoms."""
+        scale = self.markets[market].scale
+        return self._column[market][start:] * (size_b * scale.num / scale.den)
+
+    def surplus(self, cash_q: int, sizes: Mapping[str, int], start: int = 0) -> FloatArray:
+        """Surplus over maintenance margin of a whole subaccount from step `start` on."""
+        total = np.full(len(self.path) - start, float(cash_q))
+        for market, size_b in sizes.items():
+            total += self.leg_surplus(market, size_b, start)
+        return total
+
+    def equity(self, cash_q: int, sizes: Mapping[str, int], start: int = 0) -> FloatArray:
+        """Equity of a whole subaccount from step `start` on."""
+        total = np.full(len(self.path) - start, float(cash_q))
+        for market, size_b in sizes.items():
+            total += self.leg_worth(market, size_b, start)
+        return total
+
+    def slack(self, sizes: Mapping[str, int]) -> float:
+        """Distance to the trigger within which only the exact rule decides."""
+        gross = 0.0
+        for market, size_b in sizes.items():
+            scale = self.markets[market].scale
+            gross += abs(size_b) * self._extent[market][1] * scale.num / scale.den
+        return SLACK_RELATIVE * gross + SLACK_ATOMS
+
+    def first_at_or_below(self, curve: FloatArray, level: float) -> int | None:
+        """First index of `curve` that is not above `level`."""
+        below = curve <= level
+        at = int(below.argmax())
+        return at if below[at] else None
+
+    def survival_q(self, sizes: Mapping[str, int], cost_q: int) -> int:
+        """Least collateral with which `sizes`, bought for `cost_q` (signed), are not liquidated along the whole path.
+
+        The step at which surplus is lowest is found on the curves and the exact rule is read there; one atom more than
+        its shortfall survives under either strictness of the trigger.
+        """
+        worst = int(self.surplus(-cost_q, sizes).argmin())
+        prices = self.path.at(worst)
+        legs = (leg_risk(self.markets[m], size_b, prices[m], self.rounds).surplus_q for m, size_b in sizes.items())
+        return max(0, cost_q - sum(legs) + 1)
