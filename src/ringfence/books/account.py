@@ -100,7 +100,9 @@ def account_to_json(account: Account) -> dict[str, object]:
     collateral = account.collateral
     return {
         "account": account.name,
-        "collateral": None if collateral is None else {asset: _text(held) for asset, held in collateral.items()},
+        "collateral": None
+        if collateral is None
+        else {asset: _text(held) for asset, held in collateral.items()},
         **{name: value for name, value in facts.items() if value is not None},
         "positions": [_position_to_json(position) for position in account.positions],
     }

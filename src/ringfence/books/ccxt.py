@@ -14,19 +14,21 @@ from . import hyperliquid
 from .account import Account, BookPosition, MarginMode
 from .record import EXACT, Place, Record
 
-FIELDS = frozenset(
-    "symbol id info timestamp datetime contracts contractSize side notional leverage unrealizedPnl realizedPnl "
-    "positionMargin collateral entryPrice markPrice liquidationPrice marginMode hedged maintenanceMargin "
-    "maintenanceMarginPercentage initialMargin initialMarginPercentage marginRatio lastUpdateTimestamp lastPrice "
-    "stopLossPrice takeProfitPrice percentage isolated exitPrice".split()
-)
+_FIELDS = """
+    symbol id info timestamp datetime contracts contractSize side notional leverage unrealizedPnl realizedPnl
+    positionMargin collateral entryPrice markPrice liquidationPrice marginMode hedged maintenanceMargin
+    maintenanceMarginPercentage initialMargin initialMarginPercentage marginRatio lastUpdateTimestamp lastPrice
+    stopLossPrice takeProfitPrice percentage isolated exitPrice
+"""
+FIELDS = frozenset(_FIELDS.split())
+"""Every name of the unified position structure."""
 
 MARK_DIGITS = Context(prec=12)
 """Significant digits of a mark price worked out from ccxt's floats, whose last digits are noise."""
 
 
 def is_position(values: object) -> bool:
-    """Does an object look like one of ccxt's positions?"""
+    """Whether an object looks like one of ccxt's positions."""
     return isinstance(values, dict) and "symbol" in values and ("contracts" in values or "side" in values)
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from ..clearing.model import QUOTE
 from .account import Account, BookPosition
-from .record import EXACT, Place, Record
+from .record import EXACT, Record
 
 VENUE = "hyperliquid"
 
@@ -24,7 +24,7 @@ LISTING_TOLERANCE = Decimal("0.01")
 
 
 def is_state(values: dict[str, object]) -> bool:
-    """Does an object look like an account's state?"""
+    """Whether an object looks like an account's state."""
     summarized = isinstance(values.get("crossMarginSummary") or values.get("marginSummary"), dict)
     return summarized and (
         isinstance(values.get("assetPositions"), list) or isinstance(values.get("positions"), list)
@@ -32,13 +32,13 @@ def is_state(values: dict[str, object]) -> bool:
 
 
 def is_position(values: dict[str, object]) -> bool:
-    """Does an object look like a position, bare or in its `{"type", "position"}` wrapper?"""
+    """Whether an object looks like a position, bare or in its `{"type", "position"}` wrapper."""
     inner = values.get("position", values)
     return isinstance(inner, dict) and "szi" in inner and "leverage" in inner
 
 
 def is_cutout(values: dict[str, object]) -> bool:
-    """Does an object hold one position with what its account needs to be judged (`accountValue`, `crossMM`)?"""
+    """Whether an object holds one position and what its account adds to it (`accountValue`, `crossMM`)."""
     inputs = values.get("inputs")
     return isinstance(inputs, dict) and is_position(inputs) and "accountValue" in inputs
 
@@ -51,7 +51,7 @@ def unwrapped(entry: Record) -> Record:
 def read(state: Record, name: str) -> Account:
     """Read an account's state."""
     entries = state.records("assetPositions" if "assetPositions" in state else "positions")
-    positions = tuple(read_position(held) for held in map(unwrapped, entries) if held.number("szi") != 0)
+    positions = tuple(read_position(held) for held in map(unwrapped, entries) if held.number("szi"))
     cross = [position for position in positions if position.mode == "cross"]
     summary = state.record("crossMarginSummary" if "crossMarginSummary" in state else "marginSummary")
     stated_at = state.number_or_none("time")
@@ -68,10 +68,10 @@ def read(state: Record, name: str) -> Account:
 
 
 def read_cutout(cutout: Record, name: str) -> Account:
-    """Read one position with its account's value and maintenance margin."""
+    """Read one position with its account's value and maintenance margin; what else the account holds is not listed."""
     inputs = cutout.record("inputs")
-    stated = {"liquidationPx": cutout.values[key] for key in cutout.values if key == "expected_liquidationPx"}
-    position = read_position(Record({**inputs.values, **stated}, inputs.place))
+    stated = {"coin": name.partition(":")[2], "liquidationPx": cutout.values.get("expected_liquidationPx")}
+    position = read_position(Record({**stated, **inputs.values}, inputs.place))
     cross = [position] if position.mode == "cross" else []
     return Account(
         name=name,
@@ -87,11 +87,10 @@ def read_cutout(cutout: Record, name: str) -> Account:
 def read_position(held: Record) -> BookPosition:
     """Read one position."""
     leverage = held.record("leverage")
-    size, entry = held.number("szi"), held.positive_or_none("entryPx")
-    mark = _mark(held, size)
+    size, entry, mark = held.number("szi"), held.positive_or_none("entryPx"), _mark(held)
     isolated = leverage.choice("type", "cross", "isolated") == "isolated"
     return BookPosition(
-        symbol=held.name("coin") if "coin" in held else "?",
+        symbol=held.name("coin"),
         size=size,
         entry_price=entry,
         mark_price=mark,
@@ -105,27 +104,32 @@ def read_position(held: Record) -> BookPosition:
     )
 
 
-def _mark(held: Record, size: Decimal) -> Decimal | None:
+def _mark(held: Record) -> Decimal:
     """The price at which the position has its stated value; the division is exact for the venue's own numbers."""
-    if "positionValue" not in held:
-        return None
-    return EXACT.divide(held.positive("positionValue"), abs(size)).quantize(MARK_DECIMALS, context=EXACT).normalize()
+    value, size = held.positive("positionValue"), held.number("szi")
+    if size == 0:
+        raise held.error("szi", "expected a size other than 0")
+    mark = EXACT.divide(value, abs(size)).quantize(MARK_DECIMALS, context=EXACT).normalize(EXACT)
+    if mark == 0:
+        raise held.error("positionValue", f"expected the value of {size} at a price above 0, got {value}")
+    return mark
 
 
 def _isolated_margin(
-    held: Record, leverage: Record, size: Decimal, entry: Decimal | None, mark: Decimal | None
+    held: Record, leverage: Record, size: Decimal, entry: Decimal | None, mark: Decimal
 ) -> Decimal:
     """Margin of an isolated position without its unrealized PnL: from `rawUsd`, or from `marginUsed`, which has it."""
-    price = entry if entry is not None else mark
-    if "rawUsd" in leverage and price is not None:
-        return EXACT.add(leverage.number("rawUsd"), EXACT.multiply(size, price))
+    if "rawUsd" in leverage:
+        return EXACT.add(leverage.number("rawUsd"), EXACT.multiply(size, mark if entry is None else entry))
     return EXACT.subtract(held.number("marginUsed"), _unrealized(size, entry, mark))
 
 
 def _cash(account_value: Decimal, positions: Iterable[BookPosition]) -> Decimal:
     """Account value without the unrealized PnL that the positions will have at their marks."""
     for held in positions:
-        account_value = EXACT.subtract(account_value, _unrealized(held.size, held.entry_price, held.mark_price))
+        account_value = EXACT.subtract(
+            account_value, _unrealized(held.size, held.entry_price, held.mark_price)
+        )
     return account_value
 
 
@@ -136,8 +140,10 @@ def _unrealized(size: Decimal, entry: Decimal | None, mark: Decimal | None) -> D
 
 
 def _is_complete(summary: Record, positions: Iterable[BookPosition]) -> bool:
-    """Do the listed positions make up the stated total?"""
+    """Whether the listed positions make up the stated total."""
     if "totalNtlPos" not in summary:
         return True
-    listed = sum((abs(held.size) * held.mark_price for held in positions if held.mark_price), start=Decimal(0))
-    return abs(summary.number("totalNtlPos") - listed) <= LISTING_TOLERANCE
+    unlisted = summary.number("totalNtlPos")
+    for held in positions:
+        unlisted = EXACT.subtract(unlisted, EXACT.multiply(abs(held.size), held.mark_price or Decimal(0)))
+    return abs(unlisted) <= LISTING_TOLERANCE

@@ -14,9 +14,9 @@ POSITION_FIELDS = frozenset({"maxLeverage"}) | ccxt.FIELDS
 """ccxt's names are known everywhere, so that computed figures may stand in a file; they are computed anew."""
 
 
-def is_account(values: dict[str, object]) -> bool:
-    """Does an object look like an account in our format?"""
-    return isinstance(values.get("positions"), list) and ("collateral" in values or "account" in values)
+def is_account(values: object) -> bool:
+    """Whether an object looks like an account in our format."""
+    return isinstance(values, dict) and ("account" in values or {"collateral", "positions"} <= values.keys())
 
 
 def read(account: Record, default_name: str) -> Account:
@@ -29,7 +29,7 @@ def read(account: Record, default_name: str) -> Account:
     return Account(
         name=account.name("account") if "account" in account else default_name,
         collateral=_collateral(account),
-        positions=tuple(_position(position) for position in account.records("positions")),
+        positions=tuple(read_position(position) for position in account.records("positions")),
         venue=account.name("venue") if "venue" in account else None,
         prices=_prices(account),
         maintenance_margin=account.number_or_none("maintenanceMargin"),
@@ -43,11 +43,15 @@ def _collateral(account: Record) -> dict[str, Decimal] | None:
     if "collateral" not in account:
         return None
     held = account.record("collateral")
-    amounts = {name(asset, held.place): held.number(asset) for asset in held.values}
-    for asset, amount in amounts.items():
-        if amount < 0 and asset != QUOTE:
-            raise held.error(asset, f"expected an amount of at least 0, got {amount}; only {QUOTE} may be owed")
-    return amounts
+    return {name(asset, held.place): amount(held, asset, asset) for asset in held.values}
+
+
+def amount(held: Record, field: str, asset: str) -> Decimal:
+    """An amount of collateral; only the quote asset may be owed."""
+    value = held.number(field)
+    if value < 0 and asset != QUOTE:
+        raise held.error(field, f"expected an amount of at least 0, got {value}; only {QUOTE} may be owed")
+    return value
 
 
 def _prices(account: Record) -> dict[str, Decimal]:
@@ -57,11 +61,14 @@ def _prices(account: Record) -> dict[str, Decimal]:
     return {name(asset, prices.place): prices.positive(asset) for asset in prices.values}
 
 
-def _position(position: Record) -> BookPosition:
+def read_position(position: Record) -> BookPosition:
+    """Read one position."""
     if "info" in position:
         return ccxt.read_position(position)
     position.only(POSITION_FIELDS)
-    mode: MarginMode = "isolated" if position.choice("marginMode", "cross", "isolated") == "isolated" else "cross"
+    mode: MarginMode = (
+        "isolated" if position.choice("marginMode", "cross", "isolated") == "isolated" else "cross"
+    )
     return BookPosition(
         symbol=position.name("symbol"),
         size=ccxt.signed_size(position),
@@ -69,7 +76,7 @@ def _position(position: Record) -> BookPosition:
         mark_price=position.positive_or_none("markPrice"),
         mode=mode,
         leverage=position.positive_or_none("leverage"),
-        collateral=_isolated_collateral(position, mode),
+        collateral=_isolated_margin(position, mode),
         venue_max_leverage=position.positive_or_none("maxLeverage"),
         venue_liquidation_price=position.positive_or_none("liquidationPrice"),
         states_liquidation_price="liquidationPrice" in position.values,
@@ -77,7 +84,7 @@ def _position(position: Record) -> BookPosition:
     )
 
 
-def _isolated_collateral(position: Record, mode: MarginMode) -> Decimal | None:
+def _isolated_margin(position: Record, mode: MarginMode) -> Decimal | None:
     if mode == "isolated":
         return position.number("collateral")
     if "collateral" in position:

@@ -15,6 +15,7 @@ MAGNITUDE_MAX = 30
 """Numbers lie between 1e-30 and 1e30: beyond what any venue counts in, short of what would be slow."""
 
 NAME_LENGTH_MAX = 120
+SHOWN_MAX = 60
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Record:
             raise self.error(field, "missing; expected a decimal number")
         value = parse_decimal(self.values[field], str(self.place.field(field)))
         if value and abs(value.adjusted()) > MAGNITUDE_MAX:
-            raise self.error(field, f"expected a number between 1e-{MAGNITUDE_MAX} and 1e{MAGNITUDE_MAX}, got {value}")
+            raise self.error(
+                field, f"expected a number between 1e-{MAGNITUDE_MAX} and 1e{MAGNITUDE_MAX}, got {value}"
+            )
         return value
 
     def number_or_none(self, field: str) -> Decimal | None:
@@ -138,4 +141,4 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     text = str(value) if isinstance(value, Decimal | bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."

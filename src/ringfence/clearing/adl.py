@@ -10,14 +10,17 @@ to be raised) and the claims of the winners, who closes how many lots or gives u
 Sources: Hyperliquid docs (auto-deleveraging), dYdX v4 `x/clob/keeper/deleveraging.go`, arXiv 2512.01112.
 """
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from ..rules.value import value_q
 from ..rules.words import abs_, max_, min_, mul_div_down
 from .model import Deleveraging, Venue
-from .risk import leg_risk, risk_price, subaccount_risk
+from .risk import bankruptcy_q, leg_risk, risk_price, subaccount_risk
+
+
+SCORE_UNIT = 1 << 64
 
 
 class Claim(Struct, frozen=True):
@@ -50,56 +53,57 @@ class Allocation(Struct, frozen=True):
 
 def claims_against(venue: Venue, loser: str, market_id: str) -> list[Claim]:
     """Opposite positions of all traders in a market, in the order of their ids."""
+    return sorted(_claims(venue, loser, market_id), key=lambda claim: claim.subaccount)
+
+
+def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
     market = venue.markets[market_id]
     price, rounds = risk_price(venue, market), venue.policy.rounding
     losing_b = venue.subaccounts[loser].positions[market_id].size_b
-    claims = []
-    for name in sorted(venue.subaccounts):
-        subaccount = venue.subaccounts[name]
+    for name, subaccount in venue.subaccounts.items():
         held = subaccount.positions.get(market_id)
         if held is None or subaccount.system or (held.size_b > 0) == (losing_b > 0):
             continue
         worth_q = leg_risk(market, held.size_b, price, rounds).equity_q
         equity_q = subaccount_risk(venue, subaccount).equity_q
-        claims.append(Claim(name, abs_(held.size_b), held.cost_q, worth_q, equity_q))
-    return claims
+        yield Claim(name, abs_(held.size_b), held.cost_q, worth_q, equity_q)
 
 
-def score_profit_leverage(claim: Claim) -> Fraction:
+def score_profit_leverage(claim: Claim) -> int:
     """Return on cost times notional over equity. Source: BitMEX (`PnL % x effective leverage`)."""
-    return Fraction(claim.profit_q * abs_(claim.worth_q), max_(1, abs_(claim.cost_q)) * max_(1, claim.equity_q))
+    return _score(claim.profit_q * abs_(claim.worth_q), abs_(claim.cost_q), claim.equity_q)
 
 
-def score_index(claim: Claim) -> Fraction:
+def score_index(claim: Claim) -> int:
     """Hyperliquid's index `(mark / entry) x (notional / account value)`, inverted for shorts so that profit ranks.
 
     Taken literally the documented formula ranks the least profitable shorts first; that reading is `score_literal`.
     """
-    price_ratio = Fraction(abs_(claim.worth_q), max_(1, abs_(claim.cost_q)))
     if claim.worth_q < 0:
-        price_ratio = Fraction(abs_(claim.cost_q), max_(1, abs_(claim.worth_q)))
-    return price_ratio * Fraction(abs_(claim.worth_q), max_(1, claim.equity_q))
+        return _score(abs_(claim.cost_q), 1, claim.equity_q)
+    return score_literal(claim)
 
 
-def score_literal(claim: Claim) -> Fraction:
+def score_literal(claim: Claim) -> int:
     """Hyperliquid's index exactly as printed."""
-    return Fraction(abs_(claim.worth_q), max_(1, abs_(claim.cost_q))) * Fraction(
-        abs_(claim.worth_q), max_(1, claim.equity_q)
-    )
+    return _score(claim.worth_q * claim.worth_q, abs_(claim.cost_q), claim.equity_q)
 
 
-SCORES: dict[str, Callable[[Claim], Fraction]] = {
+def _score(numerator: int, cost_q: int, equity_q: int) -> int:
+    """`numerator / (cost * equity)` in units of 2^-64, rounded down; what ties there is ordered by id."""
+    return mul_div_down(numerator, SCORE_UNIT, max_(1, cost_q) * max_(1, equity_q))
+
+
+SCORES: dict[str, Callable[[Claim], int]] = {
     "profit_leverage": score_profit_leverage,
     "index": score_index,
     "index_literal": score_literal,
 }
 
 
-def eligible(policy: Deleveraging, claims: Sequence[Claim]) -> list[Claim]:
+def eligible(policy: Deleveraging, claims: Iterable[Claim]) -> Iterator[Claim]:
     """Claims that the policy may touch: cyclic takes any opposite position, the others only those in profit."""
-    if policy.policy == "cyclic":
-        return list(claims)
-    return [claim for claim in claims if claim.profit_q > 0 and claim.equity_q > 0]
+    return (claim for claim in claims if policy.policy == "cyclic" or (claim.profit_q > 0 and claim.equity_q > 0))
 
 
 def queue(policy: Deleveraging, claims: Sequence[Claim], draw: int = 0) -> list[Claim]:
@@ -150,6 +154,27 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
+def transfer_quote_q(venue: Venue, loser: str, market_id: str, lots_b: int) -> int:
+    """Quote that the loser receives for signed lots at the policy's transfer price."""
+    rule, market = venue.policy.deleveraging.price, venue.markets[market_id]
+    if rule == "bankruptcy":
+        return bankruptcy_q(venue, venue.subaccounts[loser], market_id, lots_b)
+    price = market.mark if rule == "mark" else market.previous_mark
+    return value_q(lots_b, price, market.scale.num, market.scale.den, venue.policy.rounding.value)
+
+
+def overlaps(venue: Venue, claim: Claim, market_id: str, lots_b: int, paid_q: int) -> bool:
+    """May the winner close against signed lots of the loser, paying `paid_q`, within its own bankruptcy price?"""
+    return -paid_q >= bankruptcy_q(venue, venue.subaccounts[claim.subaccount], market_id, -lots_b)
+
+
 def has_counterparty(venue: Venue, loser: str, market_id: str) -> bool:
     """Could deleveraging close anything against this position?"""
-    return bool(eligible(venue.policy.deleveraging, claims_against(venue, loser, market_id)))
+    policy, held_b = venue.policy.deleveraging, venue.subaccounts[loser].positions[market_id].size_b
+    for claim in eligible(policy, claims_against(venue, loser, market_id)):
+        closed_b = min_(claim.lots_b, abs_(held_b))
+        lots_b = closed_b if held_b > 0 else -closed_b
+        paid_q = transfer_quote_q(venue, loser, market_id, lots_b)
+        if policy.policy == "pro_rata" or overlaps(venue, claim, market_id, lots_b, paid_q):
+            return True
+    return False

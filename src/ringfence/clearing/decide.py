@@ -9,13 +9,13 @@ from typing import Any
 
 from ..rules.requirement import withdrawal_q
 from ..rules.value import funding_index_delta, notional_q, value_q
-from ..rules.words import PPM, WAD, abs_, max_, min_, mul_div_up
+from ..rules.words import FLOOR, PPM, TRUNC, WAD, abs_, min_, mul_div_up
 from . import command as cmd
 from . import event as ev
 from .draft import Draft, Refusal
 from .liquidation import liquidate, sell_collateral, take_over
-from .model import QUOTE, Market, Policy, Requirement, Subaccount, Tiered, Venue
-from .risk import initial_q, may_act, subaccount_risk, tier_of
+from .model import QUOTE, Market, Order, Policy, Requirement, Subaccount, Tiered, Venue
+from .risk import Risk, may_act, subaccount_risk, tier_of
 from .verdict import Accepted, Reason, Rejected, Verdict
 from .waterfall import deleverage, draw_insurance, socialize
 
@@ -120,7 +120,7 @@ def _reserve(draft: Draft, c: cmd.Reserve) -> None:
     market = _sized_market(draft.venue, c.market, c.size_b, price=1)
     subaccount = _subaccount(draft.venue, c.subaccount)
     refuse_if(c.order in subaccount.orders, Reason.ORDER_EXISTS, c.order)
-    _pools(draft, subaccount, market)
+    draft.keep_to_one_pool(subaccount, market.pool)
     before = subaccount_risk(draft.venue, subaccount)
     draft.emit(ev.OrderReserved(c.subaccount, c.order, c.market, c.size_b))
     after = subaccount_risk(draft.venue, subaccount)
@@ -146,21 +146,18 @@ def _sized_market(venue: Venue, name: str, size_b: int, price: int) -> Market:
     return market
 
 
-def _pools(draft: Draft, subaccount: Subaccount, market: Market) -> None:
-    if draft.venue.policy.exclusive_pools:
-        others = (draft.market(held).pool for held in subaccount.positions)
-        refuse_if(any(pool != market.pool for pool in others), Reason.POOLS_MIXED, market.id)
-
-
 def _trade(draft: Draft, c: cmd.Trade) -> None:
     market = _sized_market(draft.venue, c.market, c.size_b, c.price)
     taker, maker = _subaccount(draft.venue, c.taker), _subaccount(draft.venue, c.maker)
     refuse_if(c.taker == c.maker, Reason.SUBACCOUNTS_MUST_DIFFER)
     sides = ((taker, c.size_b, c.taker_order), (maker, -c.size_b, c.maker_order))
+    for who, _, order in sides:
+        refuse_if(order is not None and order not in who.orders, Reason.ORDER_UNKNOWN, f"{order}")
     for who, size_b, order in sides:
-        _order_fits(who, order, c.market, size_b)
+        fits = order is None or _order_fits(who.orders[order], c.market, size_b)
+        refuse_if(not fits, Reason.ORDER_MISMATCH, f"{order}")
     for who, _, _ in sides:
-        _pools(draft, who, market)
+        draft.keep_to_one_pool(who, market.pool)
     before = {}
     for who, size_b, order in sides:
         draft.settle_all_funding(who.id)
@@ -169,51 +166,44 @@ def _trade(draft: Draft, c: cmd.Trade) -> None:
             draft.emit(ev.OrderReleased(who.id, order, size_b))
     policy = draft.venue.policy
     fees = (policy.taker_fee_ppm, policy.maker_fee_ppm)
-    for (who, size_b, _), fee_ppm in zip(sides, fees, strict=True):
-        _fund_opening(draft, who, market, size_b, c.price, fee_ppm)
     scale = market.scale
     worth_q = value_q(c.size_b, c.price, scale.num, scale.den, policy.rounding.value)
     draft.fill(c.market, c.taker, c.maker, c.size_b, -worth_q, "trade")
     for (who, _, _), fee_ppm in zip(sides, fees, strict=True):
         draft.move(f"sub/{who.id}", "fees", mul_div_up(abs_(worth_q), fee_ppm, PPM), "trading_fee")
+    for who, size_b, _ in sides:
+        _fund_opening(draft, who, c.market, size_b, before[who.id])
     for (who, _, _), reason in zip(sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True):
         _must_stand(draft, who, before[who.id], reason)
     for who, _, _ in sides:
         draft.sweep(who.id)
 
 
-def _order_fits(who: Subaccount, order: str | None, market: str, size_b: int) -> None:
-    if order is None:
-        return
-    refuse_if(order not in who.orders, Reason.ORDER_UNKNOWN, order)
-    held = who.orders[order]
-    same_side = (held.size_b > 0) == (size_b > 0)
-    fits = held.market == market and same_side and abs_(size_b) <= abs_(held.size_b)
-    refuse_if(not fits, Reason.ORDER_MISMATCH, order)
+def _order_fits(order: Order, market: str, size_b: int) -> bool:
+    same_side = (order.size_b > 0) == (size_b > 0)
+    return order.market == market and same_side and abs_(size_b) <= abs_(order.size_b)
 
 
-def _must_stand(draft: Draft, who: Subaccount, before: Any, reason: Reason) -> None:  # noqa: ANN401
+def _must_stand(draft: Draft, who: Subaccount, before: Risk, reason: Reason) -> None:
     if who.system:
         return
     after = subaccount_risk(draft.venue, who)
     refuse_if(not may_act(before, after), reason, f"{who.id} lacks {-after.free_q}")
 
 
-def _fund_opening(draft: Draft, who: Subaccount, market: Market, size_b: int, price: int, fee_ppm: int) -> None:
-    """A subaccount with a parent draws from it the margin that the lots it opens ask at its chosen leverage."""
-    if who.parent is None:
+def _fund_opening(draft: Draft, who: Subaccount, market_id: str, size_b: int, before: Risk) -> None:
+    """A subaccount with a parent draws from it what opening lots took of its free collateral: margin, fee, open loss.
+
+    The parent answers for the new lots alone: what the subaccount lacked before, it still lacks.
+    """
+    held = who.positions.get(market_id)
+    if who.parent is None or held is None or (held.size_b > 0) != (size_b > 0):
         return
-    held = who.positions.get(market.id)
-    held_b = held.size_b if held else 0
-    opened_b = abs_(size_b) if held_b * size_b >= 0 else max_(0, abs_(size_b) - abs_(held_b))
-    if opened_b == 0:
+    taken_q = before.free_q - subaccount_risk(draft.venue, who).free_q
+    if taken_q <= 0:
         return
-    rounds, scale = draft.venue.policy.rounding, market.scale
-    worth_q = notional_q(opened_b, price, scale.num, scale.den, rounds.notional)
-    asked_q = initial_q(market, worth_q, who.leverages.get(market.id), rounds) + market.minimum_margin_q
-    fee_q = max_(0, mul_div_up(notional_q(size_b, price, scale.num, scale.den, 1), fee_ppm, PPM))
     draft.settle_all_funding(who.parent)
-    draft.move(f"sub/{who.parent}", f"sub/{who.id}", asked_q + fee_q, "margin_posted")
+    draft.move(f"sub/{who.parent}", f"sub/{who.id}", taken_q, "margin_posted")
     spare_q = subaccount_risk(draft.venue, draft.subaccount(who.parent)).free_q
     refuse_if(spare_q < 0, Reason.PARENT_MARGIN, f"{who.parent} lacks {-spare_q}")
 
@@ -254,19 +244,25 @@ def _set_prices(draft: Draft, c: cmd.SetPrices) -> None:
 
 
 def _accrue_funding(draft: Draft, c: cmd.AccrueFunding) -> None:
-    market = _market(draft.venue, c.market)
     refuse_if(abs_(c.rate_ppm) > PPM, Reason.AMOUNT_TOO_LARGE, f"{c.rate_ppm} ppm")
+    market = _market(draft.venue, c.market)
     refuse_if(market.index == 0, Reason.PRICE_NOT_SET, c.market)
     scale = market.scale
     delta = funding_index_delta(market.index, c.rate_ppm, PPM, scale.num, scale.den, WAD)
     draft.emit(ev.FundingAccrued(c.market, market.funding_index + delta))
 
 
+def _liquidate(draft: Draft, c: cmd.Liquidate) -> None:
+    refuse_if(c.size_b < 0 or c.price < 0, Reason.AMOUNT_NOT_POSITIVE, f"size {c.size_b}, price {c.price}")
+    refuse_if(c.size_b >= LIMIT or c.price >= LIMIT, Reason.AMOUNT_TOO_LARGE)
+    liquidate(draft, c)
+
+
 def valid_requirement(requirement: Requirement) -> bool:
     """Do tiers start at zero and rise, do rates lie in 0..1 and does initial margin cover maintenance?"""
     if not isinstance(requirement, Tiered):
         in_range = 0 <= requirement.initial_ppm <= PPM and 0 <= requirement.maintenance_fraction_ppm <= PPM
-        return in_range and 0 <= requirement.lower_q <= max_(requirement.upper_q, requirement.lower_q)
+        return in_range and (requirement.upper_q == 0 or 0 <= requirement.lower_q <= requirement.upper_q)
     tiers, den = requirement.tiers, requirement.den
     if not tiers or den <= 0 or tiers[0].lower_q != 0 or tiers[0].deduction != 0:
         return False
@@ -289,9 +285,18 @@ def _change_requirement(draft: Draft, c: cmd.ChangeRequirement) -> None:
 
 
 def valid_policy(policy: Policy) -> bool:
-    """Are shares within 0..100 % and do maker rebates never exceed taker fees?"""
-    close = policy.liquidation
-    shares = (close.portion_ppm, close.fee_ppm, close.fee_to_fund_ppm, policy.withdrawal_floor_ppm, policy.taker_fee_ppm)
+    """Are shares within 0..100 %, limits not negative, and do maker rebates never exceed taker fees?"""
+    close, rounds = policy.liquidation, policy.rounding
+    limits = (close.portion_above_q, close.minimum_q, close.cooldown_ms, close.adjustment_ppm, close.spread_ppm)
+    blocks = (close.block_liquidations, close.block_deleveragings, close.block_subaccount_q, close.block_insurance_q)
+    others = (close.backstop_num, policy.deleveraging.scan_max, policy.withdrawal_gate_blocks)
+    if min((*limits, *blocks, *others)) < 0:
+        return False
+    directions = (rounds.value, rounds.notional, rounds.requirement, rounds.funding)
+    if not all(FLOOR <= direction <= TRUNC for direction in directions):
+        return False
+    fees = (close.fee_ppm, close.fee_to_fund_ppm, policy.taker_fee_ppm)
+    shares = (close.portion_ppm, policy.withdrawal_floor_ppm, *fees)
     in_range = all(0 <= share <= PPM for share in shares) and close.portion_ppm > 0
     rebate_covered = 0 <= policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) and policy.maker_fee_ppm <= PPM
     return in_range and rebate_covered and close.backstop_den > 0 and close.target_ppm >= PPM
@@ -314,7 +319,7 @@ _DECIDE: dict[type, Callable[[Draft, Any], None]] = {
     cmd.SetLeverage: _set_leverage,
     cmd.SetPrices: _set_prices,
     cmd.AccrueFunding: _accrue_funding,
-    cmd.Liquidate: liquidate,
+    cmd.Liquidate: _liquidate,
     cmd.TakeOver: take_over,
     cmd.SellCollateral: sell_collateral,
     cmd.DrawInsurance: draw_insurance,

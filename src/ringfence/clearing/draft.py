@@ -86,6 +86,13 @@ class Draft:
         if amount:
             self.emit(Transfer(debit, credit, asset, amount, why))
 
+    def keep_to_one_pool(self, subaccount: Subaccount, pool: str) -> None:
+        """Refuse a position that would spread a trader's subaccount over several pools where the venue forbids it."""
+        if not self.venue.policy.exclusive_pools or subaccount.system:
+            return
+        if any(self.market(held).pool != pool for held in subaccount.positions):
+            raise Refusal(Reason.POOLS_MIXED, subaccount.id)
+
     def settle_funding(self, name: str, market_id: str) -> None:
         """Book the funding that a position has run up."""
         position, market = self.subaccount(name).positions.get(market_id), self.market(market_id)
@@ -113,9 +120,9 @@ class Draft:
         self.emit(PositionChanged(name, market_id, size_b, cost_change_q(held, size_b, paid_q)))
 
     def sweep(self, name: str) -> None:
-        """A flat subaccount without orders hands what is left to its parent."""
+        """A flat subaccount without orders and without debt hands what is left to its parent."""
         subaccount = self.subaccount(name)
-        if subaccount.parent is None or subaccount.positions or subaccount.orders:
+        if subaccount.parent is None or subaccount.positions or subaccount.orders or subaccount.quote_q < 0:
             return
         for asset, amount in sorted(subaccount.balances.items()):
             if amount > 0:

@@ -48,6 +48,22 @@ def audit(venue: Venue) -> None:
         check(venue.debt_q(pool) >= 0, f"{pool} was paid more than its bad debt")
 
 
+def dangling(venue: Venue) -> str | None:
+    """Name the first thing that refers to something that is not there; `None` for a state that hangs together."""
+    for market in venue.markets.values():
+        if market.pool not in venue.pools:
+            return f"{market.id} belongs to the unknown pool {market.pool}"
+    for name, subaccount in venue.subaccounts.items():
+        markets = {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
+        for market_id in sorted(markets - venue.markets.keys()):
+            return f"{name} is in the unknown market {market_id}"
+        for asset in sorted(subaccount.balances.keys() - venue.assets.keys() - {QUOTE}):
+            return f"{name} holds the unknown asset {asset}"
+        if subaccount.parent is not None and subaccount.parent not in venue.subaccounts:
+            return f"{name} has the unknown parent {subaccount.parent}"
+    return None
+
+
 def parties(command: cmd.AnyCommand) -> set[str]:
     """Subaccounts that a command names."""
     names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop")

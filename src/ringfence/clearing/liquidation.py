@@ -7,7 +7,6 @@ debt of that pool only when no winner can be closed against the position.
 
 from ..rules.close import (
     accept_price,
-    bankruptcy_quote_q,
     close_portion_b,
     fee_share_q,
     fillable_spread_num,
@@ -20,7 +19,7 @@ from . import event as ev
 from .adl import has_counterparty
 from .draft import Draft, Refusal
 from .model import QUOTE, Asset, Market, Subaccount, Venue, market_subaccount
-from .risk import Risk, cash_q, leg_risk, market_risk, risk_price, subaccount_risk
+from .risk import Risk, bankruptcy_q, cash_q, leg_risk, market_risk, may_act, risk_price, subaccount_risk
 from .verdict import Reason
 
 
@@ -43,27 +42,20 @@ def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
     return risk
 
 
-def insolvent(draft: Draft, name: str, market_id: str) -> Subaccount:
-    """A subaccount that the loss waterfall may act on: a position in the market and negative equity."""
+def insolvent(draft: Draft, name: str, market_id: str, taker: str | None = None) -> Subaccount:
+    """A subaccount that the loss waterfall may act on: a position in the market and negative equity.
+
+    With equity of exactly zero it may act too: that is where the insurance fund leaves a subaccount whose loss it paid.
+    """
     if market_id not in draft.venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, market_id)
-    subaccount = _victim(draft, name)
+    subaccount = _victim(draft, name, taker)
     if market_id not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, market_id)
     draft.settle_all_funding(name)
-    if subaccount_risk(draft.venue, subaccount).equity_q >= 0:
+    if subaccount_risk(draft.venue, subaccount).equity_q > 0:
         raise Refusal(Reason.NOT_INSOLVENT, name)
     return subaccount
-
-
-def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:
-    """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity."""
-    market, held = venue.markets[market_id], subaccount.positions[market_id]
-    price, rounds = risk_price(venue, market), venue.policy.rounding
-    risk = subaccount_risk(venue, subaccount)
-    whole, rest = (leg_risk(market, lots, price, rounds) for lots in (held.size_b, held.size_b - size_b))
-    freed_q = whole.maintenance_q - rest.maintenance_q
-    return bankruptcy_quote_q(whole.equity_q - rest.equity_q, risk.equity_q, freed_q, risk.maintenance_q)
 
 
 def fillable_price(venue: Venue, subaccount: Subaccount, market_id: str, *, rounding: int | None = None) -> int:
@@ -151,27 +143,24 @@ def _check_limits(venue: Venue, subaccount: Subaccount) -> None:
 def liquidate(draft: Draft, c: cmd.Liquidate) -> None:
     """Close (part of) a liquidatable subaccount's position at the stated price."""
     venue = draft.venue
-    if c.size_b < 0 or c.price < 0:
-        raise Refusal(Reason.AMOUNT_NOT_POSITIVE, f"size {c.size_b}, price {c.price}")
     if c.market not in venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, c.market)
+    if c.size_b % venue.markets[c.market].step_b != 0:
+        raise Refusal(Reason.SIZE_NOT_A_MULTIPLE, f"step {venue.markets[c.market].step_b}")
     counterparty = c.counterparty or market_subaccount(c.market)
     subaccount = _victim(draft, c.subaccount, counterparty)
     if c.market not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, c.market)
+    draft.keep_to_one_pool(draft.subaccount(counterparty), venue.markets[c.market].pool)
     draft.settle_all_funding(c.subaccount)
     _must_be_liquidatable(venue, subaccount)
     _check_limits(venue, subaccount)
-    market, held = draft.market(c.market), subaccount.positions[c.market]
-    price = c.price or market.mark
+    held = subaccount.positions[c.market]
+    price = c.price or venue.markets[c.market].mark
     allowed_b = liquidation_size_b(venue, subaccount, c.market, price)
     size_b = min_(c.size_b, allowed_b) if c.size_b else allowed_b
     if size_b == 0:
         raise Refusal(Reason.BLOCK_LIMIT, f"{c.subaccount} was liquidated enough in this block")
-    if venue.policy.liquidation.limit == "fillable":
-        worst = fillable_price(venue, subaccount, c.market)
-        if (price < worst) if held.size_b > 0 else (price > worst):
-            raise Refusal(Reason.PRICE_BEYOND_LIMIT, f"fillable price {worst}")
     _close(draft, c, counterparty, size_b if held.size_b > 0 else -size_b, price)
 
 
@@ -183,8 +172,10 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     left_q = got_q - bankruptcy_q(venue, subaccount, c.market, signed_b)
     fee_q = liquidation_fee_q(abs_(got_q), close.fee_ppm, left_q)
     loss_q = max_(0, -left_q)
+    _check_fill(venue, subaccount, c.market, price, loss_q)
     if loss_q:
         _loss_may_stand(draft, subaccount, c.market, loss_q)
+    before = subaccount_risk(venue, draft.subaccount(counterparty))
     whole = abs_(signed_b) == abs_(subaccount.positions[c.market].size_b)
     cooldown_ms = subaccount.cooldown_until_ms if whole else venue.time_ms + close.cooldown_ms
     draft.fill(c.market, c.subaccount, counterparty, -signed_b, got_q, "liquidation")
@@ -196,16 +187,31 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     draft.move(f"debt/{market.pool}", f"sub/{c.subaccount}", loss_q - paid_q, "bad_debt")
     draft.emit(ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms))
     draft.sweep(c.subaccount)
+    _must_carry(venue, draft.subaccount(counterparty), before)
+
+
+def _must_carry(venue: Venue, taker: Subaccount, before: Risk) -> None:
+    """A trader who takes positions over needs the margin for them, as in any trade."""
+    if not taker.system and not may_act(before, subaccount_risk(venue, taker)):
+        raise Refusal(Reason.BACKSTOP_CAPACITY, taker.id)
+
+
+def _check_fill(venue: Venue, subaccount: Subaccount, market_id: str, price: int, loss_q: int) -> None:
+    """The limits on a fill: insurance drawn for the subaccount in this block, and the fillable price."""
+    close = venue.policy.liquidation
+    used_q = subaccount.block_insured_q if subaccount.block == venue.block else 0
+    if loss_q and close.block_insurance_q and used_q + loss_q > close.block_insurance_q:
+        raise Refusal(Reason.BLOCK_LIMIT, f"insurance loss of this block is limited to {close.block_insurance_q}")
+    if close.limit == "fillable":
+        worst = fillable_price(venue, subaccount, market_id)
+        if (price < worst) if subaccount.positions[market_id].size_b > 0 else (price > worst):
+            raise Refusal(Reason.PRICE_BEYOND_LIMIT, f"fillable price {worst}")
 
 
 def _loss_may_stand(draft: Draft, subaccount: Subaccount, market_id: str, loss_q: int) -> None:
     """A loss is for the fund; beyond it, winners come first where the venue deleverages, then bad debt where it may."""
     venue, policy = draft.venue, draft.venue.policy
     pool = venue.markets[market_id].pool
-    used_q = subaccount.block_insured_q if subaccount.block == venue.block else 0
-    limit_q = policy.liquidation.block_insurance_q
-    if limit_q and used_q + loss_q > limit_q:
-        raise Refusal(Reason.BLOCK_LIMIT, f"insurance loss of this block is limited to {limit_q}")
     if "insurance" in policy.waterfall and loss_q <= venue.fund_q(pool):
         return
     if "deleverage" in policy.waterfall and has_counterparty(draft.base, subaccount.id, market_id):
@@ -219,19 +225,23 @@ def take_over(draft: Draft, c: cmd.TakeOver) -> None:
     venue, close = draft.venue, draft.venue.policy.liquidation
     if close.backstop_num == 0:
         raise Refusal(Reason.NOT_OFFERED, "backstop")
-    subaccount = _victim(draft, c.subaccount, c.backstop)
+    subaccount, taker = _victim(draft, c.subaccount, c.backstop), draft.subaccount(c.backstop)
+    for market_id in subaccount.positions:
+        draft.keep_to_one_pool(taker, venue.markets[market_id].pool)
     draft.settle_all_funding(c.subaccount)
     risk = _must_be_liquidatable(venue, subaccount)
     if risk.equity_q * close.backstop_den >= risk.maintenance_q * close.backstop_num:
         raise Refusal(Reason.NOT_LIQUIDATABLE, "above the backstop threshold")
+    before = subaccount_risk(venue, taker)
     for market_id, held in sorted(subaccount.positions.items()):
         draft.fill(market_id, c.subaccount, c.backstop, -held.size_b, held.cost_q, "backstop")
     for asset, amount in sorted(subaccount.balances.items()):
         draft.move(f"sub/{c.subaccount}", f"sub/{c.backstop}", amount, "backstop", asset)
     for order, resting in sorted(subaccount.orders.items()):
         draft.emit(ev.OrderReleased(c.subaccount, order, resting.size_b))
-    if risk.equity_q < 0 or subaccount_risk(venue, draft.subaccount(c.backstop)).equity_q < 0:
+    if risk.equity_q < 0 or subaccount_risk(venue, taker).equity_q < 0:
         raise Refusal(Reason.BACKSTOP_CAPACITY, c.backstop)
+    _must_carry(venue, taker, before)
     draft.emit(ev.TakenOver(c.subaccount, c.backstop, risk.equity_q))
 
 
@@ -240,6 +250,8 @@ def sell_collateral(draft: Draft, c: cmd.SellCollateral) -> None:
     venue = draft.venue
     if c.asset not in venue.assets:
         raise Refusal(Reason.ASSET_UNKNOWN, c.asset)
+    if venue.assets[c.asset].price == 0:
+        raise Refusal(Reason.PRICE_NOT_SET, c.asset)
     subaccount, asset = _victim(draft, c.subaccount, collateral_buyer(c.asset)), venue.assets[c.asset]
     held = subaccount.balances.get(c.asset, 0)
     if held <= 0:

@@ -14,7 +14,7 @@ from io import BufferedIOBase
 
 import msgspec
 
-from ..errors import InputError
+from ..errors import InputError, InvariantError
 from . import ledger
 from .apply import apply
 from .command import AnyCommand
@@ -50,12 +50,17 @@ def snapshot(venue: Venue) -> bytes:
 
 
 def restore(data: bytes) -> Venue:
-    """State from a snapshot; raises `InputError` when it is damaged and `InvariantError` when it does not balance."""
+    """State from a snapshot; raises `InputError` when it is damaged or does not balance."""
     try:
         venue = msgspec.json.decode(data, type=Venue)
     except msgspec.MsgspecError as error:
         raise InputError(f"snapshot: {error}") from None
-    ledger.audit(venue)
+    if missing := ledger.dangling(venue):
+        raise InputError(f"snapshot: {missing}")
+    try:
+        ledger.audit(venue)
+    except InvariantError as error:
+        raise InputError(f"snapshot: {error}") from None
     return venue
 
 

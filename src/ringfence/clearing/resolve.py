@@ -60,7 +60,7 @@ def proposals(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cm
     for market_id in order_of_markets(venue, subaccount):
         price = fills.price(venue, subaccount, market_id)
         yield cmd.Liquidate(name, market_id, 0, price)
-        if risk.equity_q < 0:
+        if risk.equity_q <= 0:
             if venue.policy.insurance == "continuous":
                 yield cmd.DrawInsurance(venue.markets[market_id].pool, name, market_id)
             yield cmd.Deleverage(name, market_id, fills.draw)

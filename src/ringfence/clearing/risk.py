@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from ..rules import requirement as rule
+from ..rules.close import bankruptcy_quote_q
 from ..rules.value import collateral_value_q, funding_payment_q, notional_q, value_q
 from ..rules.words import PPM, WAD, max_
 from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Tier, Tiered, Venue
@@ -49,21 +50,20 @@ class Risk(Struct, frozen=True):
 def riskier(first: Risk, second: Risk) -> int:
     """Compare equity / maintenance by cross-multiplication: 1 when `first` is riskier, -1 when safer, 0 when equal.
 
-    Without a requirement there is no ratio: such a risk is safer than any with one unless its equity is negative, and
-    two of them compare by equity. Source: dYdX v4 `lib/margin/risk.go:56`.
+    Of two with the same ratio the one with the larger maintenance margin is riskier, then the one with less equity.
+    Without a requirement a positive equity is the safest and a negative one the riskiest ratio there is.
+    Source: dYdX v4 `lib/margin/risk.go:56`.
     """
-    if first.maintenance_q == 0 or second.maintenance_q == 0:
-        return _riskier_without_requirement(first, second)
     left, right = first.equity_q * second.maintenance_q, second.equity_q * first.maintenance_q
-    return (left < right) - (left > right)
+    if left != right:
+        return 1 if left < right else -1
+    asked_q = first.maintenance_q - second.maintenance_q
+    less_q = second.equity_q - first.equity_q
+    return _sign(asked_q) or _sign(less_q)
 
 
-def _riskier_without_requirement(first: Risk, second: Risk) -> int:
-    if first.maintenance_q == second.maintenance_q:
-        return (first.equity_q < second.equity_q) - (first.equity_q > second.equity_q)
-    if first.maintenance_q == 0:
-        return 1 if first.equity_q < 0 else -1
-    return -1 if second.equity_q < 0 else 1
+def _sign(amount: int) -> int:
+    return (amount > 0) - (amount < 0)
 
 
 def may_act(before: Risk, after: Risk) -> bool:
@@ -174,10 +174,9 @@ def collateral_q(asset: Asset, amount: int) -> int:
 def cash_q(venue: Venue, subaccount: Subaccount) -> int:
     """Quote balance plus the haircut value of all other collateral."""
     total = subaccount.balances.get(QUOTE, 0)
-    if len(subaccount.balances) > 1:
-        for asset, amount in subaccount.balances.items():
-            if asset != QUOTE:
-                total += collateral_q(venue.assets[asset], amount)
+    for asset, amount in subaccount.balances.items():
+        if asset != QUOTE:
+            total += collateral_q(venue.assets[asset], amount)
     return total
 
 
@@ -218,3 +217,13 @@ def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Mapping[str, i
     if subaccount.system or not subaccount.positions:
         return False
     return subaccount_risk(venue, subaccount, prices).liquidatable(at_equality=venue.policy.trigger_at_equality)
+
+
+def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:
+    """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity."""
+    market, held = venue.markets[market_id], subaccount.positions[market_id]
+    price, rounds = risk_price(venue, market), venue.policy.rounding
+    risk = subaccount_risk(venue, subaccount)
+    whole, rest = (leg_risk(market, lots, price, rounds) for lots in (held.size_b, held.size_b - size_b))
+    freed_q = whole.maintenance_q - rest.maintenance_q
+    return bankruptcy_quote_q(whole.equity_q - rest.equity_q, risk.equity_q, freed_q, risk.maintenance_q)

@@ -51,15 +51,15 @@ def frontier(bad: Callable[[int], bool], start: int, stops: Iterable[int]) -> in
     return None
 
 
-def breakpoints(market: Market, size_b: int) -> list[int]:
-    """Prices at which the margin rule of a position may bend or jump: both sides of each tier boundary."""
+def breakpoints(market: Market, size_b: int, most: int = PRICE_MAX) -> list[int]:
+    """Prices below `most` at which the margin rule of a position may bend or jump: both sides of each tier boundary."""
     shape = market.requirement
     if not isinstance(shape, Tiered) or size_b == 0:
         return []
     found = set()
     for tier in shape.tiers[1:]:
         at = mul_div_up(tier.lower_q, market.scale.den, abs_(size_b) * market.scale.num)
-        found.update(price for price in (at - 1, at) if 0 < price < PRICE_MAX)
+        found.update(price for price in (at - 1, at) if 0 < price < most)
     return sorted(found)
 
 
@@ -88,9 +88,9 @@ def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[
     return bad
 
 
-def _nearest_root(bad: Callable[[int], bool], mark: int, bends: list[int]) -> int | None:
+def _nearest_root(bad: Callable[[int], bool], mark: int, bends: list[int], most: int = PRICE_MAX) -> int | None:
     down = frontier(bad, mark, [*(price for price in reversed(bends) if price < mark), 1])
-    up = frontier(bad, mark, [*(price for price in bends if price > mark), PRICE_MAX])
+    up = frontier(bad, mark, [*(price for price in bends if price > mark), most])
     roots = [price for price in (down, up) if price is not None]
     return min(roots, key=lambda price: (abs_(price - mark), price)) if roots else None
 
@@ -120,7 +120,8 @@ def displayed_price(
             moved_q = market_risk(fine, twin, market_id, price).equity_q - own.equity_q
             return total.equity_q + moved_q < total.maintenance_q
 
-    found = _nearest_root(bad, mark, [] if at_mark else breakpoints(market, held.size_b))
+    most = PRICE_MAX * factor
+    found = _nearest_root(bad, mark, [] if at_mark else breakpoints(market, held.size_b, most), most)
     return None if found is None else Fraction(found, factor)
 
 

@@ -92,9 +92,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.BLOCK_LIMIT: "This block's limit is used up; try in the next block.",
     Reason.PRICE_BEYOND_LIMIT: "The price is worse than the fillable price; offer a better one.",
     Reason.INSURANCE_TOO_SMALL: "The insurance fund cannot cover this fill; deleveraging comes next.",
-    Reason.NOT_INSOLVENT: "The subaccount's equity is not negative; there is no loss to allocate.",
+    Reason.NOT_INSOLVENT: "The subaccount has equity left; there is no loss to allocate.",
     Reason.NO_COUNTERPARTY: "Nobody can be closed against this position.",
-    Reason.BACKSTOP_CAPACITY: "The backstop cannot carry this subaccount.",
+    Reason.BACKSTOP_CAPACITY: "Who takes this over cannot carry it; add collateral there first.",
     Reason.NOTHING_OWED: "The subaccount owes nothing that this step could cover.",
 }
 

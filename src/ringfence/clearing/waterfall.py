@@ -4,15 +4,14 @@ A loss belongs to the collateral pool of the market that made it. Each step is a
 can and leaves the rest, explicitly, to the next.
 """
 
-from ..rules.value import value_q
 from ..rules.words import abs_, max_, min_
 from . import command as cmd
 from . import event as ev
-from .adl import Claim, claims_against, plan, queue, split
+from .adl import Claim, claims_against, overlaps, plan, queue, split, transfer_quote_q
 from .draft import Draft, Refusal
-from .liquidation import bankruptcy_q, insolvent
-from .model import Market, Venue, market_subaccount
-from .risk import leg_risk, risk_price, subaccount_risk
+from .liquidation import insolvent
+from .model import Venue, market_subaccount
+from .risk import bankruptcy_q, leg_risk, risk_price, subaccount_risk
 from .verdict import Reason
 
 
@@ -42,7 +41,8 @@ def draw_insurance(draft: Draft, c: cmd.DrawInsurance) -> None:
         insolvent(draft, c.subaccount, c.market)
         debtor, need_q = f"sub/{c.subaccount}", shortfall_q(venue, c.subaccount, c.market)
     fund_q = venue.fund_q(c.pool)
-    if fund_q <= 0:
+    whole = c.subaccount and venue.policy.insurance == "all_or_nothing"
+    if fund_q <= 0 or (whole and fund_q < need_q):
         raise Refusal(Reason.INSURANCE_TOO_SMALL, f"{c.pool} holds {fund_q}")
     if need_q <= 0:
         raise Refusal(Reason.NOTHING_OWED, c.pool)
@@ -55,12 +55,13 @@ def deleverage(draft: Draft, c: cmd.Deleverage) -> None:
     if c.market not in venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, c.market)
     _step(venue, "deleverage")
-    insolvent(draft, c.subaccount, c.market)
+    shared = policy.deleveraging.policy == "pro_rata"
+    insolvent(draft, c.subaccount, c.market, market_subaccount(c.market) if shared else None)
     limit = policy.liquidation.block_deleveragings
     if limit and venue.block_deleveragings >= limit:
         raise Refusal(Reason.BLOCK_LIMIT, f"{limit} deleveragings")
     claims = claims_against(draft.base, c.subaccount, c.market)
-    act = _take_profits if policy.deleveraging.policy == "pro_rata" else _close_against
+    act = _take_profits if shared else _close_against
     closed_b, loss_q, hit = act(draft, c, claims)
     gate = policy.withdrawal_gate_blocks
     if not hit and not gate:
@@ -72,33 +73,29 @@ def deleverage(draft: Draft, c: cmd.Deleverage) -> None:
 
 
 def _close_against(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tuple[int, int, int]:
-    """Fill the loser against winners in turn; one whose own bankruptcy price does not overlap is passed over."""
-    market, rounds = draft.market(c.market), draft.venue.policy.rounding
-    held_b = draft.subaccount(c.subaccount).positions[c.market].size_b
+    """Fill the loser against winners in turn; one whose own bankruptcy price does not overlap is passed over.
+
+    Where the transfer price leaves less than the loser's bankruptcy price, the rest is bad debt of the market's pool.
+    """
+    market, rounds, loser = draft.market(c.market), draft.venue.policy.rounding, draft.subaccount(c.subaccount)
+    held_b = loser.positions[c.market].size_b
     remaining_b, loss_q, hit = abs_(held_b), 0, 0
     for claim in queue(draft.venue.policy.deleveraging, claims, c.draw):
         if remaining_b == 0:
             break
-        draft.settle_all_funding(claim.subaccount)
         closed_b = min_(remaining_b, claim.lots_b)
         lots_b = closed_b if held_b > 0 else -closed_b
-        got_q = _transfer_quote_q(draft.venue, c, market, lots_b)
-        if -got_q < bankruptcy_q(draft.venue, draft.subaccount(claim.subaccount), c.market, -lots_b):
+        got_q = transfer_quote_q(draft.venue, c.subaccount, c.market, lots_b)
+        if not overlaps(draft.venue, claim, c.market, lots_b, got_q):
             continue
+        unpaid_q = max_(0, bankruptcy_q(draft.venue, loser, c.market, lots_b) - got_q)
         here_q = leg_risk(market, lots_b, risk_price(draft.venue, market), rounds).equity_q
+        draft.settle_all_funding(claim.subaccount)
         draft.fill(c.market, c.subaccount, claim.subaccount, -lots_b, got_q, "deleveraging")
+        draft.move(f"debt/{market.pool}", f"sub/{c.subaccount}", unpaid_q, "bad_debt")
         draft.sweep(claim.subaccount)
         remaining_b, loss_q, hit = remaining_b - closed_b, loss_q + got_q - here_q, hit + 1
     return abs_(held_b) - remaining_b, loss_q, hit
-
-
-def _transfer_quote_q(venue: Venue, c: cmd.Deleverage, market: Market, lots_b: int) -> int:
-    """Quote that the loser receives for signed lots at the policy's transfer price."""
-    rule = venue.policy.deleveraging.price
-    if rule == "bankruptcy":
-        return bankruptcy_q(venue, venue.subaccounts[c.subaccount], c.market, lots_b)
-    price = market.mark if rule == "mark" else market.previous_mark
-    return value_q(lots_b, price, market.scale.num, market.scale.den, venue.policy.rounding.value)
 
 
 def _take_profits(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tuple[int, int, int]:
@@ -113,6 +110,8 @@ def _take_profits(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tuple
     for allocation in allocations:
         draft.settle_all_funding(allocation.subaccount)
         draft.move(f"sub/{allocation.subaccount}", f"sub/{c.subaccount}", allocation.amount_q, "profit_haircut")
+        # What was given up counts as paid for the lots, so that the same profit is not taken twice.
+        draft.emit(ev.PositionChanged(allocation.subaccount, c.market, 0, allocation.amount_q))
         raised_q += allocation.amount_q
     here_q = leg_risk(market, held_b, risk_price(venue, market), venue.policy.rounding).equity_q
     draft.fill(c.market, c.subaccount, market_subaccount(c.market), -held_b, here_q, "deleveraging")

@@ -15,8 +15,11 @@ from ringfence.clearing.risk import leg_risk, subaccount_risk
 from ringfence.sim.curves import Curves
 from ringfence.sim.flow import BALANCER, Flow, FlowAccount, Leg
 from ringfence.sim.partition import MAIN, Plan
+from ringfence.sim.paths import Path
 from ringfence.sim.tally import Tally
 from ringfence.units import QUOTE_DECIMALS, format_atoms, format_fraction
+
+TIMELINE_POINTS = 200
 
 Unit = Literal["USD", "share", "count", "USD-days", "per account-day"]
 
@@ -265,6 +268,28 @@ def stakeholders(flow: Flow, tally: Tally, venue: Venue, funded_q: int) -> list[
             rows["protocol (fees, funding, rounding)"] += amount_q
     rows["insurance funds"] -= funded_q
     return sorted(rows.items())
+
+
+def bad_debt_by_market(tally: Tally) -> list[tuple[str, int]]:
+    """Which markets' fills made the bad debt."""
+    found: dict[str, int] = {}
+    for fill in tally.liquidations:
+        if fill.loss_q:
+            found[fill.market] = found.get(fill.market, 0) + fill.loss_q
+    return sorted(found.items())
+
+
+def timeline(tally: Tally, path: Path) -> list[tuple[int, int, int]]:
+    """Cumulative liquidated notional and bad debt (quote atoms) at evenly spaced times."""
+    begin, end = int(path.ts_ms[0]), int(path.ts_ms[-1])
+    points, at, liquidated, bad = [], 0, 0, 0
+    fills = sorted(tally.liquidations, key=lambda fill: fill.ts_ms)
+    for number in range(TIMELINE_POINTS + 1):
+        ts_ms = begin + (end - begin) * number // TIMELINE_POINTS
+        while at < len(fills) and fills[at].ts_ms <= ts_ms:
+            liquidated, bad, at = liquidated + fills[at].notional_q, bad + fills[at].loss_q, at + 1
+        points.append((ts_ms, liquidated, bad))
+    return points
 
 
 def as_text(name: str, value: int | Fraction) -> str:

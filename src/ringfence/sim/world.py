@@ -19,7 +19,7 @@ from ringfence.clearing.adl import split
 from ringfence.clearing.log import Clearinghouse, restore, snapshot
 from ringfence.clearing.model import QUOTE, CollateralPool, Market, Policy, Position, Subaccount, Venue, market_subaccount
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
-from ringfence.clearing.risk import is_liquidatable, subaccount_risk
+from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk
 from ringfence.clearing.verdict import Accepted
 from ringfence.sim.curves import Curves
 from ringfence.sim.flow import BALANCER, Flow
@@ -27,6 +27,8 @@ from ringfence.sim.partition import MAIN, Group, Plan
 from ringfence.sim.tally import Tally
 
 SHARED_POOL = "shared"
+RETRY_STEPS = 16
+"""A liquidation that no step of the rulebook accepted is tried again after so many steps of the path."""
 TOPUP_LEFT = (3, 10)
 """A trader looks at an isolated position when this share of its initial margin is left (70 % used)."""
 
@@ -96,9 +98,9 @@ class World:
         for command, verdict in resolve(self.house, due, self.fills):
             self.tally.record(self.venue, command, verdict.events)
             touched |= touched_by(verdict.events)
-        for name in names | touched:
-            if name in self.venue.subaccounts and not self.venue.subaccounts[name].system:
-                self._schedule(name, step + 1 if name in names else step)
+        for name in sorted(names | touched):
+            if not self.venue.subaccounts[name].system:
+                self._schedule(name, step + 1 if name in names else step, stuck=name in due and name not in touched)
 
     def _set_prices(self, step: int) -> None:
         if step == self._step:
@@ -107,8 +109,12 @@ class World:
         self.house.require(cmd.SetPrices(ts_ms, ts_ms // 1000, self.curves.path.at(step)))
         self._step = step
 
-    def _schedule(self, name: str, start: int) -> None:
-        """Find the next step at which a subaccount may have to be looked at."""
+    def _schedule(self, name: str, start: int, *, stuck: bool = False) -> None:
+        """Find the next step at which a subaccount may have to be looked at.
+
+        For one that was due and could not be helped (its loss is beyond the fund and nobody may be deleveraged before
+        it is insolvent) that is when its equity is gone, or a few steps later.
+        """
         subaccount = self.venue.subaccounts[name]
         self._due.pop(name, None)
         if not subaccount.positions or start >= len(self.curves.path):
@@ -120,7 +126,10 @@ class World:
             level = self._posted[name] * TOPUP_LEFT[0] / TOPUP_LEFT[1]
             call = self.curves.first_at_or_below(self.curves.equity(subaccount.quote_q, sizes, start), level + slack)
             at = call if at is None else at if call is None else min(at, call)
-        if at is not None:
+        if stuck and at is not None:
+            gone = self.curves.first_at_or_below(self.curves.equity(subaccount.quote_q, sizes, start), slack)
+            at = max(at, RETRY_STEPS if gone is None else min(gone, RETRY_STEPS))
+        if at is not None and start + at < len(self.curves.path):
             self._due[name] = start + at
             heapq.heappush(self._heap, (start + at, name))
 
@@ -221,10 +230,16 @@ def _enter_account(house: Clearinghouse, plan: Plan) -> None:
 
 
 def _set_leverages(house: Clearinghouse, name: str, group: Group) -> None:
-    """Choose leverages so that the group's legs draw exactly its collateral, shared in proportion to what they ask."""
-    shares = split(group.collateral_q, [leg.posted_q for leg in group.legs])
+    """Choose leverages so that the group's legs draw its collateral, shared in proportion to what they ask.
+
+    A leg whose share is just the market's initial margin needs no choice.
+    """
+    shares, rounds = split(group.collateral_q, [leg.posted_q for leg in group.legs]), house.venue.policy.rounding
     for leg, share_q in zip(group.legs, shares, strict=True):
-        house.require(cmd.SetLeverage(name, leg.market, leg.notional_q, max(1, share_q)))
+        market = house.venue.markets[leg.market]
+        leg_q = leg_risk(market, leg.size_b, market.mark, rounds)
+        if share_q > leg_q.initial_q:
+            house.require(cmd.SetLeverage(name, leg.market, leg_q.notional_q, share_q))
 
 
 def start(entered: bytes, ring: Ring, curves: Curves, plans: tuple[Plan, ...], fills: Fills, topup: float) -> World:

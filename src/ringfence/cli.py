@@ -1,0 +1,444 @@
+"""The command line. A command imports what it needs when it runs, so that `ringfence --help` answers at once.
+
+Exit status: 0 done, 1 a check failed, 2 the input cannot be used (one line on standard error says why).
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    from .books import Account
+    from .questions.exports import ExportReport
+    from .questions.margin import Answer, PositionResult, SubaccountResult
+    from .questions.verify import Report
+    from .sim.scenarios import ScenarioInfo
+
+BAD_INPUT = 2
+CHECK_FAILED = 1
+
+LAZY = {
+    "compare": (
+        "ringfence.compare.command:compare",
+        "The same traders through a crash under every margin mode.",
+    )
+}
+"""Commands that live elsewhere: where, and what the help says of them before they are loaded."""
+
+
+class BadInputError(click.ClickException):
+    """One line on standard error and exit status 2."""
+
+    exit_code = BAD_INPUT
+
+
+class Commands(click.Group):
+    """The group whose `LAZY` commands are imported when they run, and which turns an `InputError` into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click asks
+        """Names in the order of the help."""
+        return [*LAZY, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself, loaded if need be."""
+        if cmd_name not in LAZY:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = LAZY[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Names and what they do, without loading anything."""
+        own = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        rows = [(name, help_text) for name, (_, help_text) in LAZY.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl([*rows, *own.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever a command returns
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise BadInputError(" ".join(str(error).split())) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ringfence", message="%(prog)s %(version)s")
+def main() -> None:
+    """Margin of perpetual futures, exactly, under the rules of real venues."""
+
+
+# -- margin -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("file")
+@click.option(
+    "--venue", metavar="NAME|all", help="Rulebook: hyperliquid, hyperliquid@2023, a file of yours, or all."
+)
+@click.option(
+    "--price", "prices", multiple=True, metavar="BTC=61000", help="Mark price instead of the file's."
+)
+@click.option(
+    "--collateral", multiple=True, metavar="USDC=1000", help="What backs cross positions that are alone."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@click.option("--explain", is_flag=True, help="Say how every figure came about.")
+def margin(
+    file: str,
+    venue: str | None,
+    prices: Sequence[str],
+    collateral: Sequence[str],
+    as_json: bool,
+    explain: bool,
+) -> None:
+    """Margin, liquidation price and free collateral of every account.
+
+    FILE holds accounts as JSON, CSV or Parquet, positions as ccxt returns them, or Hyperliquid's clearinghouseState.
+    """
+    from . import terminal
+    from .books import read_accounts
+    from .questions.margin import ask
+
+    accounts = _backed(read_accounts(file), _amounts(collateral, "--collateral"))
+    answers = ask(accounts, venue, _amounts(prices, "--price"))
+    terminal.warn(warning for answer in answers for warning in answer.warnings)
+    if as_json:
+        results = [answer.to_json(explain=explain) for answer in answers]
+        terminal.print_json({"ringfence": __version__, "results": results})
+        return
+    for answer in answers:
+        _show_answer(answer)
+        if explain:
+            _show_explanations(answer)
+
+
+def _amounts(written: Sequence[str], option: str) -> "dict[str, Decimal]":
+    """Numbers given on the command line as NAME=NUMBER."""
+    from .books.record import Place, Record
+
+    amounts: dict[str, Decimal] = {}
+    for text in written:
+        name, equals, number = text.rpartition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text}: expected NAME=NUMBER, such as BTC=61000")
+        if name in amounts:
+            raise InputError(f"{option} {name}: given twice")
+        amounts[name] = Record({name: number}, Place(option, joint=" ")).positive(name)
+    return amounts
+
+
+def _backed(accounts: "list[Account]", collateral: "dict[str, Decimal]") -> "list[Account]":
+    """Give the collateral of the command line to the account whose file does not say what it holds."""
+    from dataclasses import replace
+
+    if not collateral:
+        return accounts
+    bare = [account for account in accounts if account.collateral is None]
+    if len(bare) != 1:
+        raise InputError(
+            f"--collateral: expected one account without collateral in the file, found {len(bare)}"
+        )
+    return [replace(each, collateral=collateral) if each is bare[0] else each for each in accounts]
+
+
+def _show_answer(answer: "Answer") -> None:
+    from .terminal import money, percent, plain, print_table
+
+    subaccounts = [subaccount for account in answer.accounts for subaccount in account.subaccounts]
+
+    def summary(part: "SubaccountResult") -> list[str]:
+        amounts = (
+            part[name].value for name in ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
+        )
+        move, state = part["uniformMoveToLiquidation"].value, part["liquidatable"].value
+        status = "?" if state is None else "LIQUIDATABLE" if state else "safe"
+        ratio = percent(part["marginRatio"].value)
+        return [
+            part.subaccount,
+            part.mode,
+            status,
+            *map(money, amounts),
+            ratio,
+            "-" if move is None else f"{move}%",
+        ]
+
+    def line(part: "SubaccountResult", held: "PositionResult") -> list[str]:
+        prices = (
+            held.stated["markPrice"],
+            held["liquidationPrice"].value,
+            held["venueLiquidationPrice"].value,
+        )
+        amounts = (held["notional"].value, held["unrealizedPnl"].value)
+        size = plain(held.stated["contracts"])
+        return [
+            part.subaccount,
+            held.symbol,
+            plain(held.stated["side"]),
+            size,
+            *map(money, amounts),
+            *map(plain, prices),
+        ]
+
+    columns = (
+        "subaccount",
+        "mode",
+        "status",
+        "equity",
+        "initial",
+        "maintenance",
+        "free",
+        "ratio",
+        "move to liq.",
+    )
+    if subaccounts:
+        print_table(
+            f"{answer.rulebook.name}: subaccounts (USDC)", columns, map(summary, subaccounts), text_columns=3
+        )
+    lines = [line(part, position) for part in subaccounts for position in part.positions]
+    columns = (
+        "subaccount",
+        "symbol",
+        "side",
+        "size",
+        "notional",
+        "PnL",
+        "mark",
+        "liquidation at",
+        "venue shows",
+    )
+    if lines:
+        print_table(f"{answer.rulebook.name}: positions", columns, lines, text_columns=3)
+    for account, reason in answer.refused.items():
+        click.echo(f"{answer.rulebook.name} cannot hold {account}: {reason}\n")
+
+
+def _show_explanations(answer: "Answer") -> None:
+    for account in answer.accounts:
+        for subaccount in account.subaccounts:
+            click.echo(f"{answer.rulebook.name}: {subaccount.subaccount}")
+            for figure in subaccount.figures.values():
+                click.echo("\n".join(figure.explain().lines(1)))
+            for position in subaccount.positions:
+                click.echo(f"{answer.rulebook.name}: {subaccount.subaccount}, {position.symbol}")
+                for figure in position.figures.values():
+                    click.echo("\n".join(figure.explain().lines(1)))
+
+
+# -- verify -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--venue", metavar="NAME", help="Rulebook for accounts that do not say which venue they are from."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+def verify(files: Sequence[str], venue: str | None, as_json: bool) -> None:
+    """Our numbers against the venues' own.
+
+    FILE holds conformance cases, or accounts that carry the liquidation prices of their venue. Exit status 0 only when
+    nothing failed.
+    """
+    from . import terminal
+    from .questions import exports
+    from .questions import verify as cases
+
+    paths = cases.files(files)
+    accounts = [path for path in paths if exports.is_export(path)]
+    report = cases.run([path for path in paths if path not in accounts])
+    compared = exports.run(accounts, venue)
+    if as_json:
+        terminal.print_json({**report.to_json(), "exports": compared.to_json()})
+    else:
+        _show_cases(report)
+        _show_exports(compared)
+    if report.failed or compared.failed:
+        sys.exit(CHECK_FAILED)
+
+
+def _show_cases(report: "Report") -> None:
+    from .terminal import print_table
+
+    if not report.results:
+        return
+    rows = [
+        (venue, provenance, str(counts.passed), str(counts.failed), str(counts.unsupported))
+        for venue, provenance, counts in report.table()
+    ]
+    print_table("Cases", ("venue", "provenance", "passed", "failed", "unsupported"), rows, text_columns=2)
+    for result in report.results:
+        if result.status == "failed":
+            click.echo(f"failed: {result.case}: {result.reason or '; '.join(map(str, result.mismatches))}")
+    reasons = [result.reason for result in report.results if result.status == "unsupported"]
+    for reason in dict.fromkeys(reasons):
+        click.echo(f"unsupported ({reasons.count(reason)}): {reason}")
+    head = report.headline
+    click.echo(
+        f"\nAgainst the venues' own numbers: {head.passed} passed, {head.failed} failed, {head.unsupported} "
+        "unsupported. Derived numbers are cross-checks and not counted here.\n"
+    )
+
+
+def _show_exports(report: "ExportReport") -> None:
+    from .terminal import plain, print_table
+
+    rows = [
+        (each.account, each.symbol, each.rulebook, *map(plain, (each.shown, each.ours, each.relative)))
+        for each in report.compared
+    ]
+    columns = ("account", "symbol", "rulebook", "venue shows", "ours", "relative difference")
+    if rows:
+        print_table("Liquidation prices of real accounts", columns, rows, text_columns=3)
+        click.echo(f"{report.passed} agree to the digits that the venue shows, {report.failed} do not.\n")
+    for skipped in report.skipped:
+        click.echo(f"{skipped.account}: nothing to compare: {skipped.reason}")
+
+
+# -- what is known ------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+def venues(name: str | None, as_json: bool) -> None:
+    """Rulebooks of the venues, or all values of one with their sources."""
+    import msgspec
+
+    from . import terminal
+    from .venues.rulebook import list_rulebooks, load
+
+    if name is None:
+        listed = list_rulebooks()
+        if as_json:
+            terminal.print_json(msgspec.to_builtins(listed))
+            return
+        rows = [(f"{i.venue}@{i.version}", i.title, i.since, i.checked, str(i.markets)) for i in listed]
+        terminal.print_table(
+            "Rulebooks", ("name", "what", "since", "checked", "markets"), rows, text_columns=4
+        )
+        return
+    rulebook = load(name)
+    terminal.warn(rulebook.warnings())
+    if as_json:
+        terminal.print_json(msgspec.to_builtins(rulebook.document))
+        return
+    head = rulebook.head
+    click.echo(
+        f"{rulebook.name}: {head.title}\nin force since {head.since}, compared with its sources {head.checked}\n"
+    )
+    values = [
+        (path, "unknown" if value.unknown else str(value.value), value.unit, value.confidence, value.source)
+        for path, value in rulebook.values()
+    ]
+    columns = ("value", "is", "unit", "confidence", "source")
+    terminal.print_table("Values", columns, values, text_columns=5)
+    sources = [(key, source.date, source.title) for key, source in rulebook.document.sources.items()]
+    terminal.print_table("Sources", ("source", "date", "what"), sources, text_columns=3)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+def scenarios(name: str | None, as_json: bool) -> None:
+    """Built-in price scenarios, or one of them with its source."""
+    import msgspec
+
+    from . import terminal
+    from .sim.scenarios import list_scenarios, load_scenario
+
+    listed = list_scenarios()
+    if name is not None:
+        load_scenario(name)
+        listed = [info for info in listed if info.name == name]
+    if as_json:
+        terminal.print_json([msgspec.to_builtins(info, enc_hook=dict) for info in listed])
+    elif name is None:
+        rows = [(i.name, i.kind, f"{i.hours} h", " ".join(i.markets), _worst(i)) for i in listed]
+        columns = ("name", "kind", "length", "markets", "largest fall, rise")
+        terminal.print_table("Scenarios", columns, rows, text_columns=4)
+    else:
+        _show_scenario(listed[0])
+
+
+def _worst(info: "ScenarioInfo") -> str:
+    return f"{-max(info.largest_fall.values()):.0%}, {max(info.largest_rise.values()):+.0%}"
+
+
+def _show_scenario(info: "ScenarioInfo") -> None:
+    from .terminal import print_table
+
+    click.echo(f"{info.name}: {info.title}\n{info.description}\n")
+    click.echo(f"from {info.from_ts} to {info.to_ts}, {info.hours} hours\nhow often: {info.frequency}")
+    click.echo(f"source: {info.exchange}; {info.source}\n")
+    rows = [
+        (
+            name,
+            info.instruments.get(name, ""),
+            f"{-info.largest_fall[name]:.1%}",
+            f"{info.largest_rise[name]:+.1%}",
+        )
+        for name in info.markets
+    ]
+    print_table("Markets", ("market", "instrument", "largest fall", "largest rise"), rows, text_columns=2)
+    for note in info.notes:
+        click.echo(f"note: {note}")
+    for odd in info.odd_prints:
+        click.echo(
+            f"left out: {odd.market} {odd.ts} {odd.field} {odd.printed}, {odd.used} instead: {odd.reason}"
+        )
+
+
+@main.group()
+def data() -> None:
+    """Market data of your own."""
+
+
+@data.command()
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.option("--from", "start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--to", "end", required=True, metavar="YYYY-MM-DD", help="Last day (UTC), included.")
+@click.option("--interval", default="1m", show_default=True, help="Length of a candle.")
+@click.option(
+    "--market", default="um", show_default=True, metavar="um|spot", help="USD-M perpetuals or spot."
+)
+def get(symbols: Sequence[str], start: str, end: str, interval: str, market: str) -> None:
+    """Fetch candles from Binance's public data, checked and cached; prints the files' paths.
+
+    SYMBOL is one of Binance's, such as BTCUSDT.
+    """
+    from . import terminal
+    from .sim.download import download
+
+    days = (_day(start, "--from"), _day(end, "--to"))
+    if market not in {"um", "spot"}:
+        raise InputError(f"--market {market}: expected um or spot")
+    for symbol in symbols:
+        with terminal.progress(symbol) as report:
+            paths = download(
+                symbol, interval, *days, kind="spot" if market == "spot" else "um", progress=report
+            )
+        for path in paths:
+            click.echo(path)
+
+
+def _day(text: str, option: str) -> "date":
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} {text}: expected a day such as 2025-10-10") from None
+
+
+if __name__ == "__main__":
+    main()

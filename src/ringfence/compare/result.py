@@ -1,0 +1,145 @@
+"""The result of a comparison as one document: what was run, under which assumptions, with every figure as text.
+
+The document is the same, byte for byte, for the same setup; what depends on the machine stands under `timing` alone.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ringfence import __version__
+from ringfence.compare.lab import Lab, Results
+from ringfence.compare.measures import DEFINITIONS, as_text
+from ringfence.sim.partition import ARMS
+from ringfence.sim.prices import utc
+from ringfence.units import QUOTE_DECIMALS, format_atoms
+
+Document = dict[str, Any]
+
+ASSUMPTIONS = (
+    "Replay: recorded prices already contain the liquidations of their day, so liquidations feed nothing back.",
+    "Liquidation orders fill at the mark; the market's own system account takes the other side. See `sensitivity`.",
+    "Traders open nothing and close nothing during the window; only arm e tops up. No funding is charged.",
+    "Shares of margin modes, top-up and chosen leverage of the population are assumed: see the population file.",
+    "Insurance at entry is assumed: a share of one side of open interest, the same total in both layers.",
+    "A candle does not say when its low was: the path puts all lows at once, `sensitivity` shows other orders.",
+)
+
+
+def document(lab: Lab, results: Results) -> Document:
+    """Everything that a comparison found."""
+    setup = lab.setup
+    base = [result for result in results if not result["varied"]]
+    return {
+        "ringfence": __version__,
+        "scenario": {
+            "name": setup.scenario,
+            "from": utc(int(lab.path.ts_ms[0])),
+            "to": utc(int(lab.path.ts_ms[-1])),
+            "window_ends": utc(int(lab.path.ts_ms[lab.path.end_of_window])),
+            "markets": list(lab.path.markets),
+            "markets_left_out": lab.left_out,
+            "notes": list(setup.candles.notes),
+            "order": setup.order,
+            "max_step_ppm": setup.max_step_ppm,
+            "steps": len(lab.path),
+            "prices": _prices(lab),
+        },
+        "setup": {
+            "venue": setup.venue,
+            "venue_frame": dict(setup.venue_frame),
+            "traders": setup.traders,
+            "population": setup.population,
+            "seed": setup.seed,
+            "modes": {mode.name: {"groups": mode.groups, "rest": mode.rest} for mode in setup.modes},
+            "arms": {arm: ARMS[arm] for arm in setup.arms},
+            "insurance_ppm": setup.insurance_ppm,
+            "slippage_ppm": setup.slippage_ppm,
+        },
+        "assumptions": list(ASSUMPTIONS),
+        "flow": _flow(lab),
+        "refused": _refused(lab),
+        "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
+        "runs": [run_text(result) for result in base],
+        "headline": headline(base),
+        "sensitivity": [run_text(result, brief=True) for result in results if result["varied"]],
+    }
+
+
+def _prices(lab: Lab) -> dict[str, dict[str, str]]:
+    found = {}
+    for name in lab.path.markets:
+        column, decimals = lab.path.quanta[:, lab.path.markets.index(name)], lab.markets[name].price_decimals
+        found[name] = {
+            "first": format_atoms(int(column[0]), decimals),
+            "low": format_atoms(int(column.min()), decimals),
+            "high": format_atoms(int(column.max()), decimals),
+            "last": format_atoms(int(column[-1]), decimals),
+        }
+    return found
+
+
+def _flow(lab: Lab) -> dict[str, object]:
+    flow = lab.flow
+    return {
+        "accounts": len(flow.accounts),
+        "positions": sum(len(account.legs) for account in flow.accounts),
+        "equity": format_atoms(sum(account.equity_q for account in flow.accounts), QUOTE_DECIMALS),
+        "open_interest": {name: format_atoms(x, QUOTE_DECIMALS) for name, x in flow.open_interest_q().items()},
+        "balancer_share": {name: f"{share:.4f}" for name, share in lab.balancer_share.items()},
+    }
+
+
+def _refused(lab: Lab) -> list[dict[str, object]]:
+    """What each mode refuses of what was drawn; the headline uses only what every run admits."""
+    rows = []
+    for name, admitted in lab.admitted.items():
+        legs = [(account.id, leg) for account in lab.drawn.accounts for leg in account.legs]
+        refused = [(who, leg) for who, leg in legs if leg.market not in admitted[who]]
+        frame, mode, arm = name.split("/")
+        rows.append(
+            {
+                "frame": frame,
+                "mode": mode,
+                "arm": arm,
+                "positions": len(refused),
+                "accounts": len({who for who, _ in refused}),
+                "notional": format_atoms(sum(leg.notional_q for _, leg in refused), QUOTE_DECIMALS),
+            }
+        )
+    return rows
+
+
+def run_text(result: Mapping[str, Any], *, brief: bool = False) -> dict[str, object]:
+    """One run with its figures as text."""
+    text = {name: result[name] for name in ("frame", "mode", "arm", "layer", "rulebook", "varied") if name in result}
+    outcomes = {name for name, what in DEFINITIONS.items() if what.group in ("trader risk", "venue risk")}
+    shown = {name: value for name, value in result["measures"].items() if not brief or name in outcomes}
+    text["measures"] = {name: as_text(name, value) for name, value in shown.items()}
+    if not brief:
+        for name in ("stakeholders", "bad_debt_by_market"):
+            text[name] = [[who, format_atoms(amount, QUOTE_DECIMALS)] for who, amount in result[name]]
+        text["timeline"] = [
+            [ts_ms, format_atoms(liquidated, QUOTE_DECIMALS), format_atoms(bad, QUOTE_DECIMALS)]
+            for ts_ms, liquidated, bad in result["timeline"]
+        ]
+    return text
+
+
+def headline(results: Results) -> dict[str, dict[str, dict[str, list[str]]]]:
+    """Per frame, mode and measure: least and most over arms and layers. A single number only where they agree."""
+    found: dict[str, dict[str, dict[str, list[int | Fraction]]]] = {}
+    for result in results:
+        cell = found.setdefault(result["frame"], {}).setdefault(result["mode"], {})
+        for name, value in result["measures"].items():
+            cell.setdefault(name, []).append(value)
+    return {
+        frame: {
+            mode: {
+                name: list(dict.fromkeys((as_text(name, min(values)), as_text(name, max(values)))))
+                for name, values in cells.items()
+            }
+            for mode, cells in modes.items()
+        }
+        for frame, modes in found.items()
+    }

@@ -1,0 +1,330 @@
+"""A book under a rulebook: cross positions share one subaccount, each isolated one has a subaccount of its own.
+
+The venue's grids are the rulebook's. Where a file states a size or a price with more decimals, the grid of that market
+gets finer; nothing is rounded away. What is rounded is a balance, down to the quote atom.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from msgspec.structs import replace
+
+from ..books.account import Account, BookPosition, MarginMode
+from ..books.record import EXACT, Place
+from ..clearing.decide import LIMIT
+from ..clearing.model import (
+    QUOTE,
+    CollateralPool,
+    Leverage,
+    Market,
+    OpenInterestScaled,
+    Position,
+    Scale,
+    Subaccount,
+    Tier,
+    Tiered,
+    Venue,
+)
+from ..clearing.risk import market_risk
+from ..errors import InputError
+from ..rules.words import PPM
+from ..units import QUOTE_DECIMALS, round_atoms
+from ..venues.model import Mode, Rulebook
+from ..venues.symbols import readings
+from ..venues.tables import leverage_table
+from .grid import asset_on_grid, atoms, market_on_grid, places
+
+UNLISTED = "(not listed)"
+"""Stands for the cross positions that a venue counts in an account but a file does not list."""
+
+GIVEN = "given with the question"
+"""Source of a price that is not the file's."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A position of the book and the market that it is in."""
+
+    position: BookPosition
+    market: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One subaccount of the account: what is judged together.
+
+    `knows_collateral`: the file says what backs it. `removable`: the venue lets margin leave while positions are open.
+    """
+
+    subaccount: str
+    mode: MarginMode
+    held: tuple[Held, ...]
+    knows_collateral: bool = True
+    removable: bool = True
+
+
+@dataclass(frozen=True)
+class Built:
+    """An account in the engine.
+
+    `marks` says of each market where its price is from, `notes` what a reader of the figures should know.
+    """
+
+    account: Account
+    rulebook: Rulebook
+    venue: Venue
+    parts: tuple[Part, ...]
+    marks: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def build(account: Account, rulebook: Rulebook, prices: Mapping[str, Decimal]) -> Built:
+    """Put `account` into an empty venue of `rulebook`; `prices` (by any name of a symbol) replace the file's.
+
+    Raises `InputError` where a figure is missing or too large, and where the venue cannot hold the account: a market or
+    an asset that it does not have, a margin mode that it does not offer, pools that may not be mixed.
+    """
+    return _Builder(account, rulebook, prices).build()
+
+
+class _Builder:
+    """One account on its way into the engine."""
+
+    def __init__(self, account: Account, rulebook: Rulebook, prices: Mapping[str, Decimal]) -> None:
+        self.account, self.rulebook = account, rulebook
+        self.prices = {
+            name.casefold(): price for symbol, price in prices.items() for name in readings(symbol)
+        }
+        self.venue = Venue(policy=rulebook.margin_policy())
+        self.marks: dict[str, str] = {}
+        self.notes: dict[str, None] = {}
+
+    def build(self) -> Built:
+        held = tuple(Held(position, self._market_name(position)) for position in self.account.positions)
+        _refuse_repeats(held)
+        for name in dict.fromkeys(each.market for each in held):
+            self._add_market(name, [each.position for each in held if each.market == name])
+        cross = tuple(each for each in held if each.position.mode == "cross")
+        isolated = (each for each in held if each.position.mode == "isolated")
+        parts = (
+            Part(self.account.name, "cross", cross, self.account.collateral is not None),
+            *map(self._isolated, isolated),
+        )
+        for part in parts:
+            self._add_subaccount(part)
+        if not self.account.complete:
+            self._add_unlisted()
+        return Built(self.account, self.rulebook, self.venue, parts, self.marks, tuple(self.notes))
+
+    def _isolated(self, each: Held) -> Part:
+        removable = any(mode.removable for mode in self._modes(each.market) if not mode.shared)
+        return Part(f"{self.account.name}/{each.market}", "isolated", (each,), removable=removable)
+
+    def note(self, sentence: str) -> None:
+        self.notes[sentence] = None
+
+    # -- markets ----------------------------------------------------------------------------------------------------
+
+    def _market_name(self, position: BookPosition) -> str:
+        try:
+            return self.rulebook.symbol(position.symbol)
+        except InputError as error:
+            if self._states_rule(position):
+                return position.symbol
+            raise InputError(f"{position.place.field('symbol')}: {error}") from None
+
+    def _states_rule(self, position: BookPosition) -> bool:
+        """Whether the venue itself says in the file which maximum leverage this position has."""
+        return self.account.venue == self.rulebook.head.venue and position.venue_max_leverage is not None
+
+    def _add_market(self, name: str, positions: Sequence[BookPosition]) -> None:
+        market = self._market(name, positions)
+        shape, most = market.requirement, _max_leverage(market)
+        if isinstance(shape, OpenInterestScaled) and shape.upper_q:
+            self.note(
+                f"{name}: initial margin grows with open interest, which the file does not state; it is the base one"
+            )
+        for position in positions:
+            if position.leverage is not None and position.leverage > most:
+                self.note(
+                    f"{name}: leverage {position.leverage} is above the maximum; margin is that of {most}"
+                )
+        where = positions[0].place.field("markPrice")
+        mark = self._mark(market, positions, where)
+        finest = max(places(position.size, position.place.field("contracts")) for position in positions)
+        market = market_on_grid(market, finest, places(mark, where))
+        market.mark = market.index = market.previous_mark = atoms(mark, market.price_decimals, where)
+        self.venue.markets[name] = market
+        self.venue.pools.setdefault(market.pool, CollateralPool(market.pool))
+
+    def _market(self, name: str, positions: Sequence[BookPosition]) -> Market:
+        """The rulebook's market, unless the file holds the venue's own word on the position's maximum leverage."""
+        stating = next((position for position in positions if self._states_rule(position)), None)
+        known = name in self.rulebook.symbols or self.rulebook.lists_any
+        if stating is None:
+            return self.rulebook.market(name)
+        if not known:
+            self.note(
+                f"{name}: not in {self.rulebook.name}; margin follows from the maximum leverage in the file"
+            )
+            return Market(name, Scale(1, 1), _stated_table(stating), pool=name, price_decimals=QUOTE_DECIMALS)
+        market, stated = self.rulebook.market(name), stating.venue_max_leverage
+        most = _max_leverage(market)
+        if stated == most:
+            return market
+        self.note(
+            f"{name}: maximum leverage is {stated} in the file and {most} in {self.rulebook.name}; the file counts"
+        )
+        return replace(market, requirement=_stated_table(stating))
+
+    def _mark(self, market: Market, positions: Sequence[BookPosition], where: Place) -> Decimal:
+        given = self._price(market.id, *(position.symbol for position in positions))
+        self.marks[market.id] = str(where) if given is None else GIVEN
+        if given is not None:
+            return given
+        stated = {position.mark_price for position in positions}
+        if len(stated) > 1:
+            raise InputError(
+                f"{where}: {market.id} has two mark prices in one account; give --price {market.id}=..."
+            )
+        (mark,) = stated
+        if mark is None:
+            raise InputError(f"{where}: missing; state it in the file or give --price {market.id}=...")
+        return mark
+
+    def _price(self, *symbols: str) -> Decimal | None:
+        """The price given for any name of a symbol."""
+        names = (name.casefold() for symbol in symbols for name in readings(symbol))
+        return next((self.prices[name] for name in names if name in self.prices), None)
+
+    # -- subaccounts ------------------------------------------------------------------------------------------------
+
+    def _add_subaccount(self, part: Part) -> None:
+        """Open a subaccount whose quote balance is its collateral less what its positions cost, rounded down once."""
+        self._refuse_unfit(part)
+        parent = self.account.name if part.mode == "isolated" else None
+        subaccount = Subaccount(part.subaccount, self.account.name, parent)
+        if part.mode == "isolated":
+            cash = part.held[0].position.collateral or Decimal(0)
+        else:
+            cash = (self.account.collateral or {}).get(QUOTE, Decimal(0))
+            subaccount.balances = self._other_collateral()
+        for each in part.held:
+            cash = EXACT.subtract(cash, self._open(subaccount, each))
+        subaccount.balances[QUOTE] = round_atoms(cash, QUOTE_DECIMALS)
+        if any(abs(amount) >= LIMIT for amount in subaccount.balances.values()):
+            where = f"{self.account.place}: the balance of {part.subaccount}"
+            raise InputError(f"{where} is more than the engine holds (2^96 atoms)")
+        self.venue.subaccounts[part.subaccount] = subaccount
+
+    def _open(self, subaccount: Subaccount, each: Held) -> Decimal:
+        """Enter a position and return what it cost, signed."""
+        position, market = each.position, self.venue.markets[each.market]
+        price = position.mark_price if position.entry_price is None else position.entry_price
+        if price is None:
+            raise InputError(f"{position.place.field('entryPrice')}: missing")
+        cost = EXACT.multiply(position.size, price)
+        size_b = atoms(position.size, market.base_decimals, position.place.field("contracts"))
+        subaccount.positions[market.id] = Position(size_b, round_atoms(cost, QUOTE_DECIMALS, up=True), 0)
+        if position.leverage is not None:
+            chosen = Fraction(position.leverage)
+            subaccount.leverages[market.id] = Leverage(chosen.numerator, chosen.denominator)
+        return cost
+
+    def _refuse_unfit(self, part: Part) -> None:
+        """Refuse what the venue's own layer of isolation does not allow."""
+        pools: dict[str, str] = {}
+        for each in part.held:
+            where = each.position.place.field("marginMode")
+            if not any(mode.shared == (part.mode == "cross") for mode in self._modes(each.market)):
+                raise InputError(f"{where}: {each.market} cannot be held {part.mode} on {self.rulebook.name}")
+            pools[self.venue.markets[each.market].pool] = each.market
+            if self.venue.policy.exclusive_pools and len(pools) > 1:
+                mixed = " and ".join(pools.values())
+                raise InputError(
+                    f"{where}: {self.rulebook.name} keeps {mixed} in collateral pools that may not mix"
+                )
+
+    def _modes(self, market: str) -> list[Mode]:
+        """The venue's own modes that it offers for a market."""
+        modes = self.rulebook.modes()
+        known = market in self.rulebook.symbols or self.rulebook.lists_any
+        return [modes[name] for name in (self.rulebook.market_modes(market) if known else modes)]
+
+    def _other_collateral(self) -> dict[str, int]:
+        """Balances in other assets than the quote asset, whose prices are set on the way."""
+        accepted, balances, place = self.rulebook.assets(), {}, self.account.place.field("collateral")
+        for asset, amount in (self.account.collateral or {}).items():
+            if asset == QUOTE:
+                continue
+            where = place.field(asset)
+            if asset not in accepted:
+                takes = ", ".join((QUOTE, *accepted))
+                raise InputError(f"{where}: not collateral on {self.rulebook.name}, which takes {takes}")
+            price = self._price(asset) or self.account.prices.get(asset) or self._own_mark(asset)
+            if price is None:
+                self.note(f"{asset}: no price is given, so it counts for nothing; give --price {asset}=...")
+                continue
+            if asset in self.venue.markets:
+                self.note(f"{asset}: its liquidation price holds the price of the {asset} in the collateral")
+            priced = asset_on_grid(accepted[asset], places(price, where))
+            priced.price = atoms(price, priced.price_decimals, where)
+            self.venue.assets[asset] = priced
+            balances[asset] = round_atoms(amount, priced.decimals)
+        return balances
+
+    def _own_mark(self, asset: str) -> Decimal | None:
+        """The mark of the market named like a collateral asset, where the account has a position in it."""
+        market = self.venue.markets.get(asset)
+        return None if market is None else Decimal(market.mark).scaleb(-market.price_decimals, EXACT)
+
+    def _add_unlisted(self) -> None:
+        """Count what the venue asks for positions that the file does not list; their value is in the stated equity."""
+        if self.account.maintenance_margin is None:
+            where = self.account.place
+            raise InputError(
+                f"{where}: not all positions are listed, and no maintenance margin is stated for them"
+            )
+        subaccount = self.venue.subaccounts[self.account.name]
+        listed = (market_risk(self.venue, subaccount, name).maintenance_q for name in subaccount.positions)
+        rest_q = round_atoms(self.account.maintenance_margin, QUOTE_DECIMALS) - sum(listed)
+        if rest_q > 0:
+            rule = Tiered((Tier(0, 0, 0, 0),), 1)
+            self.venue.markets[UNLISTED] = Market(
+                UNLISTED, Scale(0, 1), rule, UNLISTED, minimum_margin_q=rest_q, mark=1, index=1
+            )
+            self.venue.pools[UNLISTED] = CollateralPool(UNLISTED)
+            subaccount.positions[UNLISTED] = Position(1, 0, 0)
+        self.note(
+            "not all positions are listed; the others count with the maintenance margin that the venue states, at "
+            "unchanged prices, and what needs their size or initial margin is left out"
+        )
+
+
+def _refuse_repeats(held: Sequence[Held]) -> None:
+    seen = set()
+    for each in held:
+        key = (each.market, each.position.mode)
+        if key in seen:
+            where = each.position.place.field("symbol")
+            raise InputError(
+                f"{where}: {each.market} stands twice as {each.position.mode}; net the two into one"
+            )
+        seen.add(key)
+
+
+def _max_leverage(market: Market) -> Fraction:
+    """Highest leverage of a small position."""
+    shape = market.requirement
+    if isinstance(shape, Tiered):
+        return Fraction(shape.den, shape.tiers[0].initial_num)
+    return Fraction(PPM, shape.initial_ppm)
+
+
+def _stated_table(position: BookPosition) -> Tiered:
+    stated = position.venue_max_leverage
+    if stated is None or stated != int(stated):
+        raise InputError(f"{position.place.field('maxLeverage')}: expected a whole number, got {stated}")
+    return leverage_table([(0, int(stated))])

@@ -1,0 +1,187 @@
+"""Runs conformance vectors: does Ringfence agree with what the venues published, executed and showed.
+
+Every case ends as passed, failed (ours, expected and tolerance side by side) or unsupported (with the reason). Counts
+are kept per venue and per class of provenance, because only what a venue published, executed or showed is conformance:
+a number that somebody derived from a formula is a cross-check and is counted apart.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import InputError
+from . import verify_dydx_v4, verify_dydx_v4_docs, verify_dydx_v4_state, verify_hyperliquid
+from .vectors import (
+    Case,
+    Mismatch,
+    Provenance,
+    RefusedError,
+    Tolerance,
+    UnsupportedError,
+    Value,
+    compare,
+    read_cases,
+)
+
+Status = Literal["passed", "failed", "unsupported"]
+Rule = Callable[[Case], dict[str, Value]]
+
+RULES: dict[str, dict[str, Rule]] = {
+    "dydx_v4": {**verify_dydx_v4.KINDS, **verify_dydx_v4_state.KINDS, **verify_dydx_v4_docs.KINDS},
+    "hyperliquid": {**verify_hyperliquid.KINDS},
+}
+UNSUPPORTED: dict[str, dict[str, str]] = {"hyperliquid": verify_hyperliquid.UNSUPPORTED}
+
+HEADLINE: tuple[Provenance, ...] = ("published", "executed", "live", "measured")
+"""Classes that count as conformance."""
+
+WRONG_ON_PURPOSE = "negative vector"
+"""Words of a case's note that say that its expected value is a known mistake, which must not be reproduced."""
+
+
+class Result(Struct, frozen=True):
+    """What became of one case."""
+
+    venue: str
+    kind: str
+    case: str
+    provenance: Provenance
+    source: str
+    status: Status
+    reason: str = ""
+    mismatches: tuple[Mismatch, ...] = ()
+
+
+class Counts(Struct, frozen=True):
+    """How many cases ended how."""
+
+    passed: int = 0
+    failed: int = 0
+    unsupported: int = 0
+
+
+class Report(Struct, frozen=True):
+    """The outcome of a run; `failed` is zero when nothing disagreed."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def passed(self) -> int:
+        """Cases that agree."""
+        return self.counts().passed
+
+    @property
+    def failed(self) -> int:
+        """Cases that disagree, whatever their provenance."""
+        return self.counts().failed
+
+    @property
+    def unsupported(self) -> int:
+        """Cases that need something that is not modelled."""
+        return self.counts().unsupported
+
+    @property
+    def headline(self) -> Counts:
+        """Counts of what venues published, executed or showed."""
+        return self.counts(provenances=HEADLINE)
+
+    def counts(self, venue: str | None = None, provenances: Sequence[Provenance] | None = None) -> Counts:
+        """Counts of one venue (or all) and of some classes of provenance (or all)."""
+        found = [
+            result.status
+            for result in self.results
+            if venue in (None, result.venue) and (provenances is None or result.provenance in provenances)
+        ]
+        return Counts(found.count("passed"), found.count("failed"), found.count("unsupported"))
+
+    def table(self) -> list[tuple[str, Provenance, Counts]]:
+        """Counts per venue and class of provenance, in the order of their names."""
+        rows = sorted({(result.venue, result.provenance) for result in self.results})
+        return [(venue, provenance, self.counts(venue, [provenance])) for venue, provenance in rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "passed": self.passed,
+            "failed": self.failed,
+            "unsupported": self.unsupported,
+            "headline": msgspec.to_builtins(self.headline),
+            "venues": [
+                {"venue": venue, "provenance": provenance, **msgspec.to_builtins(counts)}
+                for venue, provenance, counts in self.table()
+            ],
+            "results": msgspec.to_builtins(self.results),
+        }
+
+
+def run(paths: Iterable[str | PathLike[str]]) -> Report:
+    """Run files of cases (or folders of such files); raises `InputError` for what cannot be read."""
+    return Report(tuple(judge(case) for file in files(paths) for case in read_cases(file)))
+
+
+def files(paths: Iterable[str | PathLike[str]]) -> list[Path]:
+    """The files that `paths` name; a folder stands for its JSON files."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: holds no JSON files")
+        found += inside
+    return found
+
+
+def judge(case: Case) -> Result:
+    """Ask our rules what a case asks, and compare."""
+    rules = RULES.get(case.venue)
+    if rules is None:
+        return _result(case, "unsupported", f"no rulebook for {case.venue} yet")
+    if case.kind not in rules:
+        reason = UNSUPPORTED.get(case.venue, {}).get(
+            case.kind, f"no rule for {case.kind} of {case.venue} yet"
+        )
+        return _result(case, "unsupported", reason)
+    try:
+        ours = {"error": None, "no_error": True, **rules[case.kind](case)}
+    except RefusedError as refusal:
+        ours = {"error": str(refusal), "no_error": False}
+    except UnsupportedError as missing:
+        return _result(case, "unsupported", str(missing))
+    return _compared(case, ours)
+
+
+def _compared(case: Case, ours: dict[str, Value]) -> Result:
+    expected, published = case.body["expected"], case.body.get("published_value")
+    mismatches = compare(expected, {**ours}, case.tolerance, "")
+    if published is not None:
+        mismatches += compare(published, {**ours}, case.tolerance, "published", rounded=True)
+    unknown = sorted(expected.entries().keys() - ours.keys())
+    if ours["error"] is not None and "error" not in expected.entries():
+        mismatches = [Mismatch("error", str(ours["error"]), "nothing", str(Tolerance()))]
+    elif unknown and all(mismatch.field in unknown for mismatch in mismatches):
+        return _result(case, "unsupported", f"no value for {', '.join(unknown)}")
+    if WRONG_ON_PURPOSE in _note(case):
+        return _must_differ(case, expected.entries().keys(), mismatches)
+    return _result(case, "failed" if mismatches else "passed", "", mismatches)
+
+
+def _must_differ(case: Case, names: Iterable[str], mismatches: Sequence[Mismatch]) -> Result:
+    """A case that states a mistake passes when none of its values is ours."""
+    same = sorted({*names} - {mismatch.field for mismatch in mismatches})
+    if same:
+        return _result(case, "failed", f"reproduces what the case calls wrong: {', '.join(same)}")
+    return _result(case, "passed", f"differs, as it must: {'; '.join(map(str, mismatches))}")
+
+
+def _note(case: Case) -> str:
+    note = case.body.get("note")
+    return "" if note is None else note.text()
+
+
+def _result(case: Case, status: Status, reason: str = "", mismatches: Iterable[Mismatch] = ()) -> Result:
+    return Result(
+        case.venue, case.kind, case.id, case.provenance, case.source, status, reason, tuple(mismatches)
+    )

@@ -1,0 +1,92 @@
+"""What commands write to a terminal: tables, progress, warnings, JSON.
+
+Text from files is printed as it is, never read as markup; colour only where it is wanted (`NO_COLOR` is respected).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Context, Decimal
+from typing import TextIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 100
+"""Columns where nobody says how wide the terminal is."""
+
+CENT = Decimal("0.01")
+_WIDE = Context(prec=200)
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console that writes text as it is."""
+    file = stream or sys.stdout
+    known = file.isatty() or "COLUMNS" in os.environ
+    return Console(file=file, highlight=False, markup=False, emoji=False, width=None if known else WIDTH)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1
+) -> None:
+    """Print a table; its first `text_columns` columns are text, the others numbers."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(Text(column), justify="left" if index < text_columns else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out = console()
+    out.print(table)
+    out.print()
+
+
+def print_json(value: object) -> None:
+    """Print a JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings to standard error, each once."""
+    for sentence in dict.fromkeys(sentences):
+        click.echo(f"Warning: {sentence}", err=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar on standard error; yields a function that is told how many are done, of how many, and what."""
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console(sys.stderr),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+
+        def report(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=name)
+
+        yield report
+
+
+def money(text: object) -> str:
+    """An amount as people read it: two decimals, thousands apart."""
+    return "-" if text is None else f"{Decimal(str(text)).quantize(CENT, context=_WIDE):,}"
+
+
+def percent(share: object) -> str:
+    """A share as percent."""
+    return "-" if share is None else f"{Decimal(str(share)).scaleb(2, _WIDE).quantize(CENT, context=_WIDE)}%"
+
+
+def plain(text: object) -> str:
+    """A text as it is."""
+    return "-" if text is None else str(text)

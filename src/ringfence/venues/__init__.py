@@ -1,0 +1,1 @@
+"""Rulebooks: the venues' rules as data, one TOML file per version, each value with its unit, date and source."""

@@ -1,0 +1,140 @@
+"""Is a rulebook file fit for use? Every value is read once.
+
+So a mistake is found on loading, and named with its file and path.
+"""
+
+from collections.abc import Mapping
+
+from ..clearing.decide import valid_policy
+from ..errors import InputError, UnknownValueError
+from . import fields
+from .document import Document, first_day, gaps
+from .fields import Field, check_names
+from .model import Rulebook
+from .tables import OPEN_INTEREST
+
+TIERS = "tiers"
+"""Unit of a margin table's rows and of a haircut's."""
+
+_POLICY = fields.MARGIN_POLICY | fields.PROCEDURE
+_SECTIONS = {
+    "rounding": fields.ROUNDING,
+    "liquidation": fields.LIQUIDATION,
+    "deleveraging": fields.DELEVERAGING,
+}
+
+
+def checked_rulebook(document: Document) -> Rulebook:
+    """The rulebook of a document; raises `InputError` naming the file and the first path that is wrong."""
+    _check_head(document)
+    for value in document.values.values():
+        for gap in gaps(value, document.sources):
+            raise InputError(f"{document.file}: {value.path}: {gap}")
+    rulebook = Rulebook(document)
+    _check_policy(rulebook)
+    for group in ("modes", "markets"):
+        if not rulebook.names(group):
+            raise InputError(f"{document.file}: {group}: expected at least one")
+    for mode in rulebook.names("modes"):
+        _check_table(rulebook, f"modes.{mode}", fields.MODE)
+    if rulebook.names("display"):
+        _check_table(rulebook, "display", fields.DISPLAY)
+    for table in rulebook.names("margin"):
+        _check_margin(rulebook, f"margin.{table}")
+    for market in rulebook.names("markets"):
+        _check_market(rulebook, market)
+    for asset in rulebook.names("assets"):
+        _check_asset(rulebook, f"assets.{asset}")
+    return rulebook
+
+
+def _check_head(document: Document) -> None:
+    head = document.head
+    for name in ("since", "until", "checked"):
+        written = getattr(head, name)
+        if written is not None and first_day(written) is None:
+            raise InputError(
+                f"{document.file}: {name}: expected YYYY, YYYY-MM or YYYY-MM-DD, got {written!r}"
+            )
+    if head.until is not None and head.until < head.since:
+        raise InputError(f"{document.file}: until: {head.until} is before since, {head.since}")
+
+
+def _check_policy(rulebook: Rulebook) -> None:
+    own = [name for name in rulebook.names("policy") if name not in _SECTIONS]
+    _check_table(rulebook, "policy", _POLICY, own)
+    for section, wanted in _SECTIONS.items():
+        _check_table(rulebook, f"policy.{section}", wanted)
+    try:
+        policy = rulebook.policy()
+    except UnknownValueError:
+        return
+    where = f"{rulebook.document.file}: policy"
+    _needs(rulebook, where, "insurance" in policy.waterfall, "insurance")
+    closes_lots = "deleverage" in policy.waterfall and policy.deleveraging.policy != "pro_rata"
+    for name in ("deleveraging.policy", "deleveraging.price"):
+        _needs(rulebook, where, closes_lots, name)
+    if not valid_policy(policy):
+        raise InputError(f"{where}: the maker's rebate exceeds the taker's fee, or a portion is zero")
+
+
+def _needs(rulebook: Rulebook, where: str, condition: bool, name: str) -> None:
+    if condition and f"policy.{name}" not in rulebook.document.values:
+        raise InputError(f"{where}.{name}: missing, and the waterfall needs it")
+
+
+def _check_table(
+    rulebook: Rulebook, path: str, wanted: Mapping[str, Field], found: list[str] | None = None
+) -> None:
+    """The table has no other fields and all required ones, each in its unit and readable."""
+    file = rulebook.document.file
+    found = list(rulebook.names(path)) if found is None else found
+    check_names(found, wanted, f"{file}: {path}")
+    for name in found:
+        where = f"{path}.{name}"
+        if where not in rulebook.document.values:
+            raise InputError(f"{file}: {where}: expected a value, got a table")
+        value = rulebook.value(where)
+        _check_unit(rulebook, where, wanted[name].unit)
+        if not value.unknown:
+            wanted[name].read(value.value, f"{file}: {where}")
+
+
+def _check_unit(rulebook: Rulebook, path: str, unit: str) -> None:
+    written = rulebook.value(path).unit
+    if written != unit:
+        raise InputError(f"{rulebook.document.file}: {path}: expected the unit {unit!r}, got {written!r}")
+
+
+def _check_margin(rulebook: Rulebook, path: str) -> None:
+    if rulebook.names(path) == (TIERS,):
+        _check_unit(rulebook, f"{path}.{TIERS}", TIERS)
+    else:
+        _check_table(rulebook, path, OPEN_INTEREST)
+    if not any(value.unknown for _, value in rulebook.values(path)):
+        rulebook.margin_table(path.partition(".")[2])
+
+
+def _check_market(rulebook: Rulebook, market: str) -> None:
+    path, file = f"markets.{market}", rulebook.document.file
+    _check_table(rulebook, path, fields.MARKET)
+    margin = rulebook.value(f"{path}.margin")
+    if not margin.unknown and margin.value not in rulebook.names("margin"):
+        raise InputError(f"{file}: {path}.margin: there is no margin table {margin.value!r}")
+    for mode in rulebook.row_modes(market):
+        if mode not in rulebook.names("modes"):
+            raise InputError(f"{file}: {path}.modes: there is no mode {mode!r}")
+    try:
+        rulebook.market_of_row(market, market)
+    except UnknownValueError:
+        return
+
+
+def _check_asset(rulebook: Rulebook, path: str) -> None:
+    rows = [name for name in rulebook.names(path) if name != "haircut"]
+    if f"{path}.haircut" not in rulebook.document.values:
+        raise InputError(f"{rulebook.document.file}: {path}: haircut is missing")
+    _check_unit(rulebook, f"{path}.haircut", TIERS)
+    _check_table(rulebook, path, fields.ASSET, rows)
+    if not any(value.unknown for _, value in rulebook.values(path)):
+        rulebook.asset(path.partition(".")[2])

@@ -1,0 +1,251 @@
+"""What the fields of a rulebook mean: the unit each is written in and the engine's parameter that it becomes.
+
+A reader takes what the file says and where it says it, and returns the engine's keyword arguments. Amounts are written
+in USD, shares as `0.2` or `1/3`, times in seconds; the engine counts quote atoms, parts per million and milliseconds.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+from ..rules.words import CEIL, FLOOR, PPM, TRUNC
+from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms, to_fraction
+
+Reader = Callable[[Any, str], dict[str, Any]]
+
+
+class Field(NamedTuple):
+    """One field: the unit it must be written in, and how it is read."""
+
+    unit: str
+    read: Reader
+    required: bool = False
+
+
+def choice(name: str, *words: str, required: bool = False) -> Field:
+    """One of a few words."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if raw not in words:
+            raise InputError(f"{where}: expected {' or '.join(words)}, got {raw!r}")
+        return {name: raw}
+
+    return Field("choice", read, required)
+
+
+def steps(name: str, *words: str, required: bool = False) -> Field:
+    """Some of a few words, in order, each at most once."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(raw, list) or any(word not in words for word in raw) or len(set(raw)) != len(raw):
+            raise InputError(
+                f"{where}: expected a list of {', '.join(words)}, each at most once, got {raw!r}"
+            )
+        return {name: tuple(raw)}
+
+    return Field("list", read, required)
+
+
+def names(name: str) -> Field:
+    """A list of names."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
+            raise InputError(f"{where}: expected a list of names, got {raw!r}")
+        return {name: tuple(raw)}
+
+    return Field("list", read)
+
+
+def text(name: str, *, unit: str = "name", required: bool = False) -> Field:
+    """A name or a sentence."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(raw, str) or not raw:
+            raise InputError(f"{where}: expected text, got {raw!r}")
+        return {name: raw}
+
+    return Field(unit, read, required)
+
+
+def flag(name: str, *, required: bool = False) -> Field:
+    """True or false."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(raw, bool):
+            raise InputError(f"{where}: expected true or false, got {raw!r}")
+        return {name: raw}
+
+    return Field("flag", read, required)
+
+
+def direction(name: str) -> Field:
+    """A rounding direction."""
+    words = {"floor": FLOOR, "ceil": CEIL, "trunc": TRUNC}
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(raw, str) or raw not in words:
+            raise InputError(f"{where}: expected floor, ceil or trunc, got {raw!r}")
+        return {name: words[raw]}
+
+    return Field("direction", read, required=True)
+
+
+def share(name: str, *, least: int = 0, most: int | None = 1, required: bool = False) -> Field:
+    """A share of something, in whole parts per million."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        ppm = to_fraction(raw, where) * PPM
+        if ppm.denominator != 1:
+            raise InputError(f"{where}: {raw} is not a whole number of parts per million")
+        if ppm < least * PPM or (most is not None and ppm > most * PPM):
+            raise InputError(f"{where}: expected a share from {least} to {most}, got {raw}")
+        return {name: int(ppm)}
+
+    return Field("share", read, required)
+
+
+def quotient(numerator: str, denominator: str) -> Field:
+    """A share that parts per million cannot hold, such as `2/3`."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        exact = to_fraction(raw, where)
+        if not 0 <= exact <= 1:
+            raise InputError(f"{where}: expected a share from 0 to 1, got {raw}")
+        return {numerator: exact.numerator, denominator: exact.denominator}
+
+    return Field("share", read)
+
+
+def usd(name: str, *, required: bool = False) -> Field:
+    """An amount in USD."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        return {name: usd_atoms(raw, where)}
+
+    return Field("USD", read, required)
+
+
+def count(name: str, unit: str, *, least: int = 0, most: int = 10**9, required: bool = False) -> Field:
+    """A whole number of `unit`."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if isinstance(raw, bool) or not isinstance(raw, int) or not least <= raw <= most:
+            raise InputError(f"{where}: expected a whole number from {least} to {most}, got {raw!r}")
+        return {name: raw}
+
+    return Field(unit, read, required)
+
+
+def seconds(name: str) -> Field:
+    """A duration in seconds; the engine counts milliseconds."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        return {name: to_atoms(_not_negative(raw, where), 3, where)}
+
+    return Field("s", read)
+
+
+def usd_atoms(raw: Any, where: str) -> int:  # noqa: ANN401
+    """Quote atoms of an amount in USD."""
+    return to_atoms(_not_negative(raw, where), QUOTE_DECIMALS, where)
+
+
+def rate(raw: Any, where: str) -> Fraction:  # noqa: ANN401
+    """A margin rate or haircut, exactly as written."""
+    exact = to_fraction(raw, where)
+    if not 0 <= exact <= 1:
+        raise InputError(f"{where}: expected a rate from 0 to 1, got {raw}")
+    return exact
+
+
+def _not_negative(raw: Any, where: str) -> Any:  # noqa: ANN401
+    number = parse_decimal(raw, where)
+    if number < 0:
+        raise InputError(f"{where}: expected a number from 0 on, got {raw}")
+    return number
+
+
+ROUNDING = {
+    "worth": direction("value"),
+    "notional": direction("notional"),
+    "requirement": direction("requirement"),
+    "funding": direction("funding"),
+}
+LIQUIDATION = {
+    "size": choice("size", "full", "portion", "target", required=True),
+    "portion": share("portion_ppm"),
+    "portion_above": usd("portion_above_q"),
+    "portion_once": flag("portion_once"),
+    "minimum": usd("minimum_q"),
+    "target": share("target_ppm", least=1, most=None),
+    "cooldown": seconds("cooldown_ms"),
+    "limit": choice("limit", "none", "fillable"),
+    "adjustment": share("adjustment_ppm", most=None),
+    "spread": share("spread_ppm", most=None),
+    "fee": share("fee_ppm"),
+    "fee_to_fund": share("fee_to_fund_ppm"),
+    "block_liquidations": count("block_liquidations", "per block"),
+    "block_deleveragings": count("block_deleveragings", "per block"),
+    "block_subaccount": usd("block_subaccount_q"),
+    "block_insurance": usd("block_insurance_q"),
+    "backstop": quotient("backstop_num", "backstop_den"),
+}
+DELEVERAGING = {
+    "policy": choice("policy", "ranked", "pro_rata", "cyclic"),
+    "score": choice("score", "profit_leverage", "index", "index_literal"),
+    "price": choice("price", "bankruptcy", "mark", "previous_mark"),
+    "scan_max": count("scan_max", "subaccounts"),
+}
+MARGIN_POLICY = {
+    "risk_price": choice("risk_price", "mark", "index", required=True),
+    "trigger_at_equality": flag("trigger_at_equality", required=True),
+    "withdrawal_floor": share("withdrawal_floor_ppm"),
+    "exclusive_pools": flag("exclusive_pools"),
+}
+PROCEDURE = {
+    "taker_fee": share("taker_fee_ppm"),
+    "maker_fee": share("maker_fee_ppm", least=-1),
+    "insurance": choice("insurance", "continuous", "all_or_nothing"),
+    "waterfall": steps("waterfall", "insurance", "deleverage", "socialize", required=True),
+    "withdrawal_gate": count("withdrawal_gate_blocks", "blocks"),
+}
+MARKET = {
+    "margin": text("margin", required=True),
+    "pool": text("pool", required=True),
+    "base_decimals": count("base_decimals", "decimals", least=-18, most=36, required=True),
+    "price_decimals": count("price_decimals", "decimals", least=-18, most=36, required=True),
+    "step": text("step", unit="base"),
+    "minimum_margin": usd("minimum_margin_q"),
+    "modes": names("modes"),
+}
+ASSET = {
+    "decimals": count("decimals", "decimals", most=36, required=True),
+    "price_decimals": count("price_decimals", "decimals", most=36, required=True),
+    "conversion_discount": share("conversion_discount_ppm"),
+}
+MODE = {
+    "meaning": text("meaning", unit="text", required=True),
+    "shared": flag("shared", required=True),
+    "removable": flag("removable", required=True),
+    "default": flag("default"),
+}
+DISPLAY = {
+    "maintenance": choice("maintenance", "at_liquidation_price", "at_current_mark", required=True),
+    "rounds_maintenance_of": names("rounds_maintenance_of"),
+    "decimals": count("decimals", "decimals", most=18),
+}
+
+
+def check_names(found: Iterable[str], fields: Mapping[str, Field], where: str) -> None:
+    """Raise `InputError` when a required field is missing or one is not known, with the name it resembles."""
+    found = set(found)
+    for name in sorted(found - fields.keys()):
+        near = difflib.get_close_matches(name, fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
+        raise InputError(f"{where}.{name}: no such field; {hint}")
+    for name, field in fields.items():
+        if field.required and name not in found:
+            raise InputError(f"{where}: {name} is missing")

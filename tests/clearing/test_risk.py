@@ -1,0 +1,240 @@
+"""`Risk` against the naive implementation, its order, and the rule for who may act."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import naive
+from clearing.world import ONE, haircut
+from ringfence.clearing.decide import valid_requirement
+from ringfence.clearing.model import (
+    QUOTE,
+    Asset,
+    CollateralPool,
+    Leverage,
+    Market,
+    OpenInterestScaled,
+    Order,
+    Policy,
+    Position,
+    Rounding,
+    Scale,
+    Subaccount,
+    Tier,
+    Tiered,
+    Venue,
+)
+from ringfence.clearing.risk import (
+    Risk,
+    bankruptcy_q,
+    may_act,
+    riskier,
+    subaccount_risk,
+    tier_of,
+    worst_size_b,
+)
+from rules.edges import natural, positive, signed
+
+MARKETS = ("A", "B", "C")
+
+
+@st.composite
+def tiered(draw):
+    count = draw(st.integers(1, 4))
+    den = draw(st.sampled_from((100, 1_000, 1_000_000)))
+    lowers = [0, *sorted(draw(st.sets(positive(60), min_size=count - 1, max_size=count - 1)))]
+    initial = sorted(draw(st.lists(st.integers(1, den), min_size=count, max_size=count)))
+    maintenance = sorted(min(draw(st.integers(0, den)), rate) for rate in initial)
+    tiers, deduction = [], 0
+    for at, lower in enumerate(lowers):
+        deduction += lower * (maintenance[at] - maintenance[max(at - 1, 0)])
+        tiers.append(Tier(lower, initial[at], maintenance[at], deduction))
+    return Tiered(tuple(tiers), den)
+
+
+@st.composite
+def scaled(draw):
+    lower, upper = sorted((draw(natural(60)), draw(natural(60))))
+    return OpenInterestScaled(draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6)), lower, upper)
+
+
+@st.composite
+def markets(draw, name):
+    scale = Scale(draw(positive(20)), draw(positive(20)))
+    return Market(
+        name,
+        scale,
+        draw(tiered() | scaled()),
+        "P",
+        minimum_margin_q=draw(st.just(0) | natural(30)),
+        mark=draw(positive(40)),
+        index=draw(positive(40)),
+        funding_index=draw(signed(70)),
+        open_interest_b=draw(natural(40)),
+    )
+
+
+roundings = st.builds(Rounding, *([st.sampled_from((0, 1, 2))] * 4))
+
+
+@st.composite
+def venues(draw):
+    """A venue with a subaccount that holds, rests and owes all sorts of things."""
+    policy = Policy(rounding=draw(roundings), risk_price=draw(st.sampled_from(("mark", "index"))))
+    asset = Asset(
+        "BTC", Scale(draw(positive(20)), draw(positive(20))), draw(tiered()), price=draw(natural(40))
+    )
+    venue = Venue(
+        policy, {name: draw(markets(name)) for name in MARKETS}, {"BTC": asset}, {"P": CollateralPool("P")}
+    )
+    held = Subaccount("trader", "trader")
+    for name in draw(st.sets(st.sampled_from(MARKETS))):
+        held.positions[name] = Position(draw(signed(40)) or 1, 0, draw(signed(70)))
+    for number in range(draw(st.integers(0, 3))):
+        order = Order(draw(st.sampled_from(MARKETS)), draw(signed(40)) or 1)
+        held.orders[str(number)] = order
+    for name in draw(st.sets(st.sampled_from(MARKETS))):
+        held.leverages[name] = Leverage(draw(positive(10)), draw(positive(10)))
+    held.balances = draw(st.dictionaries(st.sampled_from((QUOTE, "BTC")), signed(60)))
+    venue.subaccounts["trader"] = held
+    return venue
+
+
+@pytest.mark.fuzz
+@given(venues())
+def test_the_risk_of_anything_agrees_with_naive(venue):
+    held = venue.subaccounts["trader"]
+    found, expected = subaccount_risk(venue, held), naive.risk(venue, held)
+    assert (found.equity_q, found.initial_q, found.maintenance_q, found.notional_q) == expected
+    assert found.initial_q >= found.maintenance_q
+    for market in venue.markets.values():
+        assert valid_requirement(market.requirement)
+
+
+@pytest.mark.fuzz
+@given(venues(), st.data())
+def test_the_bankruptcy_quote_agrees_with_naive(venue, data):
+    held = venue.subaccounts["trader"]
+    if not held.positions:
+        return
+    name = data.draw(st.sampled_from(sorted(held.positions)))
+    size = held.positions[name].size_b
+    closed = data.draw(st.integers(1, abs(size))) * (1 if size > 0 else -1)
+    before, whole = naive.risk(venue, held), leg_of(venue, held, name)
+    held.positions[name] = Position(size - closed, 0, held.positions[name].funding_index)
+    rest = leg_of(venue, held, name)
+    held.positions[name] = Position(size, 0, held.positions[name].funding_index)
+    value = whole[0] - rest[0]
+    expected = naive.bankruptcy(value, before.equity, whole[1] - rest[1], before.maintenance)
+    assert bankruptcy_q(venue, held, name, closed) == expected
+
+
+def leg_of(venue, held, name):
+    """Worth and maintenance margin of one position, without funding."""
+    market, rounds = venue.markets[name], venue.policy.rounding
+    price = market.index if venue.policy.risk_price == "index" else market.mark
+    scale, size = (market.scale.num, market.scale.den), held.positions[name].size_b
+    if size == 0:
+        return 0, 0
+    amount = naive.notional(size, price, scale, rounds.notional)
+    margin = naive.maintenance_margin(market, amount, rounds.requirement) + market.minimum_margin_q
+    return naive.value(size, price, scale, rounds.value), margin
+
+
+@pytest.mark.fuzz
+@given(venues())
+def test_the_worst_position_is_the_largest_that_orders_can_lead_to(venue):
+    held = venue.subaccounts["trader"]
+    for name in MARKETS:
+        size = held.positions[name].size_b if name in held.positions else 0
+        orders = [order.size_b for order in held.orders.values() if order.market == name]
+        assert abs(worst_size_b(held, name)) == max(abs(reached) for reached in naive.reachable(size, orders))
+
+
+@pytest.mark.fuzz
+@given(tiered(), natural(70))
+def test_a_boundary_belongs_to_the_upper_tier(table, notional):
+    assert tier_of(table, notional) == max(tier for tier in table.tiers if tier.lower_q <= notional)
+    assert all(tier_of(table, tier.lower_q) == tier for tier in table.tiers)
+
+
+amounts = st.integers(-50, 50)
+risks = st.builds(
+    lambda equity, asked: Risk(equity, 2 * asked, asked, 10 * asked), amounts, st.integers(0, 20)
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "order"),
+    [
+        ((10, 5), (10, 5), 0),
+        ((10, 5), (12, 5), 1),
+        ((10, 5), (20, 10), -1),  # one ratio: the larger requirement is riskier
+        ((-10, 5), (-5, 5), 1),
+        ((10, 0), (10, 5), -1),  # nothing required and something owned: safer than any ratio
+        ((-1, 0), (-99, 5), 1),  # nothing required and something owed: riskier than any ratio
+        ((3, 0), (5, 0), 1),
+    ],
+)
+def test_which_of_two_is_riskier(first, second, order):
+    made = [Risk(equity, maintenance_q=asked) for equity, asked in (first, second)]
+    assert riskier(*made) == order
+    assert riskier(*reversed(made)) == -order
+
+
+@pytest.mark.fuzz
+@given(risks, risks)
+def test_riskier_follows_the_ratio(first, second):
+    if first.maintenance_q and second.maintenance_q:
+        ratios = [naive.Fraction(one.equity_q, one.maintenance_q) for one in (first, second)]
+        if ratios[0] != ratios[1]:
+            assert riskier(first, second) == (1 if ratios[0] < ratios[1] else -1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ((0, 0, 0), (100, 100, 50), True),  # initial margin covered
+        ((0, 0, 0), (99, 100, 50), False),
+        ((40, 100, 50), (40, 90, 45), True),  # below initial margin, but less is at risk
+        ((40, 100, 50), (36, 90, 45), True),  # ... at the same ratio
+        ((40, 100, 50), (35, 90, 45), False),  # ... paid for with too much equity
+        ((40, 100, 50), (60, 110, 55), False),  # more is at risk
+        ((40, 100, 50), (41, 100, 50), True),
+        ((40, 100, 50), (39, 100, 50), False),
+        ((-5, 0, 0), (-4, 0, 0), True),  # a debt grows smaller
+        ((-5, 0, 0), (-6, 0, 0), False),
+        ((-5, 100, 50), (-5, 0, 0), False),  # walking away from a loss
+    ],
+)
+def test_who_may_act(before, after, allowed):
+    assert may_act(Risk(*before), Risk(*after)) is allowed
+
+
+@pytest.mark.fuzz
+@given(risks, risks, risks)
+def test_acting_in_two_steps_is_never_more_than_acting_in_one(before, middle, after):
+    if may_act(before, middle) and may_act(middle, after):
+        assert may_act(before, after) or middle.free_q >= 0
+
+
+@pytest.mark.fuzz
+@given(risks, risks)
+def test_risks_add(first, second):
+    both = first + second
+    assert both.surplus_q == first.surplus_q + second.surplus_q
+    assert both.free_q == first.free_q + second.free_q
+
+
+def test_the_trigger():
+    for equity, at_equality in product((49, 50, 51), (False, True)):
+        expected = equity < 50 or (at_equality and equity == 50)
+        assert Risk(equity, 100, 50).liquidatable(at_equality=at_equality) is expected
+    assert not Risk(-1, 0, 0).liquidatable(at_equality=True)  # nothing is required
+
+
+def test_collateral_counts_also_when_there_is_no_quote_at_all():
+    venue = Venue(assets={"BTC": Asset("BTC", ONE, haircut(100), price=1_000)})
+    assert subaccount_risk(venue, Subaccount("a", "a", balances={"BTC": 3})).equity_q == 2_700
