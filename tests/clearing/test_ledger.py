@@ -27,7 +27,7 @@ def test_totals_are_zero_for_every_asset(venue):
 
 
 def lose_an_atom(venue):
-    venue.subaccounts["trader"].balances[QUOTE] -= 1
+    venue.subaccounts["maker"].balances[QUOTE] -= 1
 
 
 def invent_collateral(venue):

@@ -139,7 +139,7 @@ def test_only_those_named_are_settled():
 def test_nothing_insolvent_is_left(mark, slippage):
     world = long_world(ETH=60, SOL=-30, fund=200)
     world.open("second", 500)
-    world.trade("ETH", -45, "second", "trader")
+    world.trade("ETH", -45, "second", "maker")
     world.price(ETH=mark, SOL=160 - mark // 2)
     world.resolve(slippage)
     world.resolve(slippage)

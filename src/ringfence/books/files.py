@@ -12,8 +12,9 @@ from . import ccxt, hyperliquid, native
 from .account import ACCOUNT_NAME_EXTRA, Account, checked
 from .record import NAME_LENGTH_MAX, Place, Record, records, shown
 
-JSON_BYTES_MAX = 64 << 20
-TABLE_BYTES_MAX = 1 << 30
+FILE_BYTES_MAX = 64 << 20
+"""Largest file that is read; split a larger book."""
+
 DEPTH_MAX = 50
 """Deepest nesting that is searched for accounts."""
 
@@ -32,7 +33,7 @@ def read_accounts(path: str | PathLike[str]) -> list[Account]:
     if parquet or file.suffix.lower() in TABLE_SUFFIXES:
         from . import table
 
-        _check_size(file, TABLE_BYTES_MAX)
+        _check_size(file)
         return checked(table.read(file, parquet=parquet))
     place = Place(str(file))
     accounts = accounts_of(read_json(file), place, _account_name(Place(""), file.stem))
@@ -46,10 +47,10 @@ def read_accounts(path: str | PathLike[str]) -> list[Account]:
 def read_json(path: str | PathLike[str]) -> object:
     """Read a JSON document with every number as the exact `Decimal` that stands there."""
     file = Path(path)
-    _check_size(file, JSON_BYTES_MAX)
+    _check_size(file)
     try:
         with file.open("rb") as opened:
-            return _parsed(opened.read(JSON_BYTES_MAX + 1))
+            return _parsed(opened.read(FILE_BYTES_MAX + 1))
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 text (byte {error.start})") from None
     except RecursionError:
@@ -61,8 +62,8 @@ def read_json(path: str | PathLike[str]) -> object:
 
 
 def _parsed(content: bytes) -> object:
-    if len(content) > JSON_BYTES_MAX:
-        raise ValueError(f"more than {JSON_BYTES_MAX} bytes")
+    if len(content) > FILE_BYTES_MAX:
+        raise ValueError(f"more than {FILE_BYTES_MAX} bytes")
     return json.loads(
         content.decode("utf-8-sig"),
         parse_float=Decimal,
@@ -154,7 +155,7 @@ def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not a number")
 
 
-def _check_size(file: Path, most: int) -> None:
+def _check_size(file: Path) -> None:
     """Refuse what is no file, holds nothing, or holds too much, before anything is read."""
     try:
         found = file.stat()
@@ -162,8 +163,8 @@ def _check_size(file: Path, most: int) -> None:
         raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if stat.S_ISDIR(found.st_mode):
         raise InputError(f"{file}: is a folder, expected a file of accounts")
-    if stat.S_ISREG(found.st_mode) and not 0 < found.st_size <= most:
-        raise InputError(f"{file}: {found.st_size} bytes, expected 1 to {most}")
+    if stat.S_ISREG(found.st_mode) and not 0 < found.st_size <= FILE_BYTES_MAX:
+        raise InputError(f"{file}: {found.st_size} bytes, expected 1 to {FILE_BYTES_MAX}")
 
 
 def _is_parquet(file: Path) -> bool:

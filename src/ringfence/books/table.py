@@ -9,7 +9,8 @@
 A row without a symbol states collateral alone. Rows are counted from 1 below the header.
 """
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -19,13 +20,12 @@ import duckdb
 from ..errors import InputError
 from . import native
 from .account import Account, BookPosition
-from .record import Place, Record, name
+from .record import Place, Record, name, shown
 
 COLLATERAL = "collateral."
 ROWS_MAX = 5_000_000
 BATCH_ROWS = 10_000
 
-_CSV = "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', hive_partitioning = false)"
 _PARQUET = "read_parquet(?, hive_partitioning = false)"
 _COLUMNS = native.POSITION_FIELDS | {"account", "venue"}
 
@@ -42,8 +42,8 @@ class _Gathered:
 
 def read(path: Path, *, parquet: bool) -> list[Account]:
     """Read all accounts of a table, in the order in which they first appear."""
-    if any(mark in str(path) for mark in "*?["):
-        raise InputError(f"{path}: a table's path may not contain * ? or [; rename the file")
+    if parquet and any(mark in str(path) for mark in "*?["):
+        raise InputError(f"{path}: a Parquet file's path may not contain * ? or [; rename the file")
     accounts: dict[str, _Gathered] = {}
     for row in _rows(path, parquet=parquet):
         owner = row.name("account") if "account" in row else path.stem
@@ -65,33 +65,46 @@ def read(path: Path, *, parquet: bool) -> list[Account]:
 
 def _rows(path: Path, *, parquet: bool) -> Iterator[Record]:
     """The rows as records of texts; empty cells are left out."""
-    query = f"SELECT COLUMNS(*)::VARCHAR FROM {_PARQUET if parquet else _CSV} LIMIT {ROWS_MAX + 1}"  # noqa: S608
-    number = 0
+    table = _parquet_cells(path) if parquet else _csv_cells(path)
+    try:
+        columns = [str(column).strip() for column in next(table, ())]
+        _check_columns(columns, path)
+        for number, cells in enumerate(table, 1):
+            place = Place(str(path), f"row {number}", " ")
+            if len(cells) != len(columns):
+                raise InputError(f"{place}: {len(cells)} cells, expected {len(columns)} as in the header")
+            if number > ROWS_MAX:
+                raise InputError(f"{path}: the table has more than {ROWS_MAX} rows; split it")
+            filled = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell}
+            yield Record(filled, place)
+    except (csv.Error, UnicodeDecodeError, duckdb.Error) as error:
+        said = str(error).strip().splitlines()[0][:200]
+        raise InputError(
+            f"{path}: not a readable {'Parquet' if parquet else 'CSV'} table ({said})"
+        ) from error
+
+
+def _csv_cells(path: Path) -> Iterator[Sequence[str | None]]:
+    """The header and the rows of a CSV file; blank lines are left out."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield from filter(None, csv.reader(file, strict=True))
+
+
+def _parquet_cells(path: Path) -> Iterator[Sequence[str | None]]:
+    """The header and the rows of a Parquet file, all as text."""
     with duckdb.connect() as connection:
-        try:
-            found = connection.execute(query, [str(path)])
-            columns = [column[0] for column in connection.description or ()]
-            _check_columns(columns, path)
-            while batch := found.fetchmany(BATCH_ROWS):
-                for cells in batch:
-                    number += 1
-                    filled = {
-                        column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell
-                    }
-                    yield Record(filled, Place(str(path), f"row {number}", " "))
-        except (duckdb.Error, UnicodeDecodeError) as error:
-            said = str(error).strip().splitlines()[0][:200]
-            raise InputError(
-                f"{path}: not a readable {'Parquet' if parquet else 'CSV'} table ({said})"
-            ) from error
-    if number > ROWS_MAX:
-        raise InputError(f"{path}: the table has more than {ROWS_MAX} rows; split it")
+        found = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {_PARQUET}", [str(path)])  # noqa: S608
+        yield [column[0] for column in connection.description or ()]
+        while batch := found.fetchmany(BATCH_ROWS):
+            yield from batch
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
     for column in columns:
         if column not in _COLUMNS and not column.startswith(COLLATERAL):
-            raise InputError(f"{path}: unknown column {column!r}")
+            raise InputError(f"{path}: unknown column {shown(column)}")
+        if columns.count(column) > 1:
+            raise InputError(f"{path}: column {column} stands twice")
     if "symbol" not in columns:
         raise InputError(f"{path}: no column named symbol")
 

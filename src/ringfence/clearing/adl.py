@@ -17,10 +17,11 @@ from msgspec import Struct
 from ..rules.value import value_q
 from ..rules.words import abs_, max_, min_, mul_div_down
 from .model import Deleveraging, Venue
-from .risk import bankruptcy_q, leg_risk, risk_price, subaccount_risk
+from .risk import bankruptcy_q, equity_q, risk_price, worth_q
 
 
 SCORE_UNIT = 1 << 64
+"""Scores are compared in whole parts of this unit."""
 
 
 class Claim(Struct, frozen=True):
@@ -64,9 +65,8 @@ def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
         held = subaccount.positions.get(market_id)
         if held is None or subaccount.system or (held.size_b > 0) == (losing_b > 0):
             continue
-        worth_q = leg_risk(market, held.size_b, price, rounds).equity_q
-        equity_q = subaccount_risk(venue, subaccount).equity_q
-        yield Claim(name, abs_(held.size_b), held.cost_q, worth_q, equity_q)
+        worth = worth_q(market, held.size_b, price, rounds)
+        yield Claim(name, abs_(held.size_b), held.cost_q, worth, equity_q(venue, subaccount))
 
 
 def score_profit_leverage(claim: Claim) -> int:
@@ -171,7 +171,7 @@ def overlaps(venue: Venue, claim: Claim, market_id: str, lots_b: int, paid_q: in
 def has_counterparty(venue: Venue, loser: str, market_id: str) -> bool:
     """Could deleveraging close anything against this position?"""
     policy, held_b = venue.policy.deleveraging, venue.subaccounts[loser].positions[market_id].size_b
-    for claim in eligible(policy, claims_against(venue, loser, market_id)):
+    for claim in eligible(policy, _claims(venue, loser, market_id)):
         closed_b = min_(claim.lots_b, abs_(held_b))
         lots_b = closed_b if held_b > 0 else -closed_b
         paid_q = transfer_quote_q(venue, loser, market_id, lots_b)

@@ -12,7 +12,7 @@ class Command(Struct, frozen=True, tag=True):
     """Base of all commands."""
 
 
-class OpenSubaccount(Command):
+class OpenSubaccount(Command, frozen=True):
     """Create a subaccount of `account`; with a `parent` it is funded from there and swept back to it."""
 
     subaccount: str
@@ -21,7 +21,7 @@ class OpenSubaccount(Command):
     system: bool = False
 
 
-class Deposit(Command):
+class Deposit(Command, frozen=True):
     """Bring `amount` atoms of `asset` in from outside."""
 
     subaccount: str
@@ -29,7 +29,7 @@ class Deposit(Command):
     amount: int
 
 
-class Withdraw(Command):
+class Withdraw(Command, frozen=True):
     """Take `amount` atoms of `asset` out; initial margin (or the venue's floor) must stay."""
 
     subaccount: str
@@ -37,7 +37,7 @@ class Withdraw(Command):
     amount: int
 
 
-class TransferMargin(Command):
+class TransferMargin(Command, frozen=True):
     """Move collateral between two subaccounts of one account; both must stand afterwards."""
 
     source: str
@@ -46,14 +46,14 @@ class TransferMargin(Command):
     amount: int
 
 
-class FundInsurance(Command):
+class FundInsurance(Command, frozen=True):
     """Bring `amount` quote atoms into the insurance fund of `pool` from outside."""
 
     pool: str
     amount: int
 
 
-class Reserve(Command):
+class Reserve(Command, frozen=True):
     """Hold margin for a resting order of signed `size_b`."""
 
     subaccount: str
@@ -62,14 +62,14 @@ class Reserve(Command):
     size_b: int
 
 
-class Release(Command):
+class Release(Command, frozen=True):
     """Let go of a resting order's margin."""
 
     subaccount: str
     order: str
 
 
-class Trade(Command):
+class Trade(Command, frozen=True):
     """A fill: `taker` changes by `size_b` lots, `maker` by the opposite, at `price` quanta."""
 
     market: str
@@ -81,7 +81,7 @@ class Trade(Command):
     maker_order: str | None = None
 
 
-class SetLeverage(Command):
+class SetLeverage(Command, frozen=True):
     """Choose the leverage `num / den` of a market in a subaccount; raises the initial margin it asks."""
 
     subaccount: str
@@ -90,7 +90,7 @@ class SetLeverage(Command):
     den: int = 1
 
 
-class SetPrices(Command):
+class SetPrices(Command, frozen=True):
     """Move the clock and set mark, index and collateral prices (price quanta).
 
     Markets not named keep their prices; a market named without an index takes its mark for it.
@@ -103,14 +103,14 @@ class SetPrices(Command):
     assets: dict[str, int] = field(default_factory=dict)
 
 
-class AccrueFunding(Command):
+class AccrueFunding(Command, frozen=True):
     """One funding interval: longs pay `rate_ppm` of the position's worth at the index price (negative: receive)."""
 
     market: str
     rate_ppm: int
 
 
-class Liquidate(Command):
+class Liquidate(Command, frozen=True):
     """Close (part of) a position of a liquidatable subaccount.
 
     `size_b` unsigned, 0 for what the rulebook allows; `price` 0 for the mark. `counterparty` empty for the market's
@@ -124,21 +124,21 @@ class Liquidate(Command):
     counterparty: str = ""
 
 
-class TakeOver(Command):
+class TakeOver(Command, frozen=True):
     """Hand a liquidatable subaccount, positions and collateral, to a backstop's system subaccount."""
 
     subaccount: str
     backstop: str
 
 
-class SellCollateral(Command):
+class SellCollateral(Command, frozen=True):
     """Convert collateral of a subaccount in debt into quote at the discounted price, as much as the debt needs."""
 
     subaccount: str
     asset: str
 
 
-class DrawInsurance(Command):
+class DrawInsurance(Command, frozen=True):
     """Let the insurance fund of `pool` pay as far as it reaches.
 
     With a `subaccount`: what closing its position in that pool at the present price would leave unpaid. Without: the
@@ -150,7 +150,7 @@ class DrawInsurance(Command):
     market: str = ""
 
 
-class Deleverage(Command):
+class Deleverage(Command, frozen=True):
     """Close winners against a position of a subaccount with negative equity; `draw` starts a cyclic scan."""
 
     subaccount: str
@@ -158,13 +158,13 @@ class Deleverage(Command):
     draw: int = 0
 
 
-class Socialize(Command):
+class Socialize(Command, frozen=True):
     """Spread the bad debt of `pool` over the solvent subaccounts that hold positions in its markets."""
 
     pool: str
 
 
-class ChangeRequirement(Command):
+class ChangeRequirement(Command, frozen=True):
     """Change the margin requirement of a market."""
 
     market: str
@@ -172,7 +172,7 @@ class ChangeRequirement(Command):
     minimum_margin_q: int = 0
 
 
-class ChangePolicy(Command):
+class ChangePolicy(Command, frozen=True):
     """Change the venue's policy."""
 
     policy: Policy

@@ -13,7 +13,7 @@ class Event(Struct, frozen=True, tag=True):
     """Base of all events."""
 
 
-class Transfer(Event):
+class Transfer(Event, frozen=True):
     """`amount` >= 0 atoms of `asset` leave ledger account `debit` and enter `credit`; `why` names the reason.
 
     Ledger accounts are `sub/<subaccount>` and those of `model.Venue.ledger`.
@@ -26,7 +26,7 @@ class Transfer(Event):
     why: str
 
 
-class SubaccountOpened(Event):
+class SubaccountOpened(Event, frozen=True):
     """A subaccount exists from here on."""
 
     subaccount: str
@@ -35,7 +35,7 @@ class SubaccountOpened(Event):
     system: bool
 
 
-class PositionChanged(Event):
+class PositionChanged(Event, frozen=True):
     """Lots and cost of a position changed by these signed amounts; at zero lots the position is gone."""
 
     subaccount: str
@@ -44,7 +44,7 @@ class PositionChanged(Event):
     cost_delta_q: int
 
 
-class FundingSettled(Event):
+class FundingSettled(Event, frozen=True):
     """A position's funding is settled up to `index`."""
 
     subaccount: str
@@ -52,14 +52,14 @@ class FundingSettled(Event):
     index: int
 
 
-class FundingAccrued(Event):
+class FundingAccrued(Event, frozen=True):
     """The funding index of a market moved."""
 
     market: str
     index: int
 
 
-class OrderReserved(Event):
+class OrderReserved(Event, frozen=True):
     """Margin is held for an order."""
 
     subaccount: str
@@ -68,7 +68,7 @@ class OrderReserved(Event):
     size_b: int
 
 
-class OrderReleased(Event):
+class OrderReleased(Event, frozen=True):
     """Margin is held for `size_b` lots less; an order without lots is gone."""
 
     subaccount: str
@@ -76,7 +76,7 @@ class OrderReleased(Event):
     size_b: int
 
 
-class LeverageSet(Event):
+class LeverageSet(Event, frozen=True):
     """A leverage was chosen."""
 
     subaccount: str
@@ -85,13 +85,13 @@ class LeverageSet(Event):
     den: int
 
 
-class PricesSet(Event):
+class PricesSet(Event, frozen=True):
     """Clock and prices moved."""
 
     prices: SetPrices
 
 
-class Liquidated(Event):
+class Liquidated(Event, frozen=True):
     """Lots were closed by liquidation, at `price`.
 
     `fee_q` was charged to the subaccount; `loss_q` is what the fill fell short of the bankruptcy price, paid by the
@@ -108,7 +108,7 @@ class Liquidated(Event):
     cooldown_until_ms: int
 
 
-class TakenOver(Event):
+class TakenOver(Event, frozen=True):
     """A subaccount's positions and collateral went to a backstop."""
 
     subaccount: str
@@ -116,7 +116,7 @@ class TakenOver(Event):
     equity_q: int
 
 
-class Deleveraged(Event):
+class Deleveraged(Event, frozen=True):
     """`size_b` lots of a loser were closed by deleveraging; winners gave up `loss_q` against the present price."""
 
     subaccount: str
@@ -126,21 +126,21 @@ class Deleveraged(Event):
     winners: int
 
 
-class LossSocialized(Event):
+class LossSocialized(Event, frozen=True):
     """Bad debt was spread over others."""
 
     pool: str
     amount_q: int
 
 
-class InsolvencySeen(Event):
+class InsolvencySeen(Event, frozen=True):
     """A subaccount with negative equity was seen; its pool's withdrawals close for a while."""
 
     pool: str
     gated_until_block: int
 
 
-class RequirementChanged(Event):
+class RequirementChanged(Event, frozen=True):
     """A market's margin requirement is new."""
 
     market: str
@@ -148,7 +148,7 @@ class RequirementChanged(Event):
     minimum_margin_q: int
 
 
-class PolicyChanged(Event):
+class PolicyChanged(Event, frozen=True):
     """The venue's policy is new."""
 
     policy: Policy

@@ -1,7 +1,8 @@
 """The log: commands with the hash of what they caused, chained; replay, snapshot.
 
-Canonical encoding (fixed): UTF-8 JSON as `msgspec` writes it with `order="deterministic"`: object keys sorted, no white
-space, integers as decimal digits of any length, commands and events tagged with `"type"`. The hash of entry `n` is
+Canonical encoding (fixed): UTF-8 JSON as `msgspec` writes it with `order="deterministic"`: keys of mappings sorted, fields
+of records in the order of their definition after the tag `"type"` of commands and events, no white space, integers as
+decimal digits of any length. The hash of entry `n` is
 
     BLAKE2b-256( hash[n-1] || encoding(command) || 0x0A || encoding(events or rejection) )
 

@@ -14,6 +14,8 @@ from .model import QUOTE, Subaccount, Venue
 from .risk import is_liquidatable, market_risk, subaccount_risk
 from .verdict import Accepted, Reason, Rejected, Verdict
 
+Step = tuple[cmd.AnyCommand, Accepted]
+
 BACKSTOP = "backstop"
 """Id of the system subaccount that takes over where the rulebook has a backstop."""
 
@@ -73,10 +75,10 @@ def _sales(subaccount: Subaccount) -> Iterator[cmd.AnyCommand]:
             yield cmd.SellCollateral(subaccount.id, asset)
 
 
-def resolve(house: Clearinghouse, names: Iterable[str], fills: Fills | None = None) -> list[tuple[cmd.AnyCommand, Accepted]]:
+def resolve(house: Clearinghouse, names: Iterable[str], fills: Fills | None = None) -> list[Step]:
     """Settle every named subaccount that is due, and then the pools' bad debt; returns what was accepted."""
     found = fills or Fills()
-    done: list[tuple[cmd.AnyCommand, Accepted]] = []
+    done: list[Step] = []
     for name in names:
         while (step := _next(house, name, found)) is not None:
             done.append(step)
@@ -89,7 +91,7 @@ def resolve(house: Clearinghouse, names: Iterable[str], fills: Fills | None = No
     return done
 
 
-def _next(house: Clearinghouse, name: str, fills: Fills) -> tuple[cmd.AnyCommand, Accepted] | None:
+def _next(house: Clearinghouse, name: str, fills: Fills) -> Step | None:
     """Submit proposals until one is accepted and changed something; `None` when nothing is left to do."""
     for command in proposals(house.venue, house.venue.subaccounts[name], fills):
         verdict = house.submit(command)
@@ -107,4 +109,4 @@ def _progress(command: cmd.AnyCommand, verdict: Accepted) -> bool:
 
 def _over(verdict: Verdict) -> bool:
     """Nothing more can be done in this block or before the cooldown ends."""
-    return isinstance(verdict, Rejected) and verdict.reason in {Reason.COOLDOWN}
+    return isinstance(verdict, Rejected) and verdict.reason is Reason.COOLDOWN

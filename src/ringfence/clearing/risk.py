@@ -130,22 +130,31 @@ def unsettled_funding_q(market: Market, position: Position, rounds: Rounding) ->
     return funding_payment_q(position.size_b, delta, WAD, rounds.funding) if delta else 0
 
 
+def worth_q(market: Market, size_b: int, price: int, rounds: Rounding) -> int:
+    """Signed worth of `size_b` lots at `price`."""
+    return value_q(size_b, price, market.scale.num, market.scale.den, rounds.value)
+
+
 def leg_risk(
-    market: Market, size_b: int, price: int, rounds: Rounding, leverage: Leverage | None = None, worst_b: int | None = None
+    market: Market,
+    size_b: int,
+    price: int,
+    rounds: Rounding,
+    leverage: Leverage | None = None,
+    worst_b: int | None = None,
 ) -> Risk:
     """Risk of `size_b` lots at `price`, without cash: worth, initial and maintenance margin, notional.
 
     `worst_b` is the largest position that resting orders can lead to; only initial margin looks at it.
     """
     scale = market.scale
-    worth_q = value_q(size_b, price, scale.num, scale.den, rounds.value)
     notional = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
     open_b = size_b if worst_b is None else worst_b
     open_q = notional if open_b == size_b else notional_q(open_b, price, scale.num, scale.den, rounds.notional)
     minimum_q = market.minimum_margin_q
-    required_q = initial_q(market, open_q, leverage, rounds) + (minimum_q if open_b else 0) if open_q or minimum_q else 0
+    required_q = initial_q(market, open_q, leverage, rounds) + (minimum_q if open_b else 0)
     maintained_q = maintenance_q(market, notional, rounds.requirement) + minimum_q if size_b else 0
-    return Risk(worth_q, max_(required_q, maintained_q), maintained_q, notional)
+    return Risk(worth_q(market, size_b, price, rounds), max_(required_q, maintained_q), maintained_q, notional)
 
 
 def risk_price(venue: Venue, market: Market) -> int:
@@ -210,6 +219,16 @@ def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Mapping[str, i
         maintenance += leg.maintenance_q
         notional += leg.notional_q
     return Risk(equity, initial, maintenance, notional)
+
+
+def equity_q(venue: Venue, subaccount: Subaccount) -> int:
+    """Equity alone, where no requirement is asked for."""
+    total, rounds = cash_q(venue, subaccount), venue.policy.rounding
+    for market_id, position in subaccount.positions.items():
+        market = venue.markets[market_id]
+        total += worth_q(market, position.size_b, risk_price(venue, market), rounds)
+        total += unsettled_funding_q(market, position, rounds)
+    return total
 
 
 def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Mapping[str, int] | None = None) -> bool:

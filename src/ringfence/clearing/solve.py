@@ -56,7 +56,7 @@ def breakpoints(market: Market, size_b: int, most: int = PRICE_MAX) -> list[int]
     shape = market.requirement
     if not isinstance(shape, Tiered) or size_b == 0:
         return []
-    found = set()
+    found: set[int] = set()
     for tier in shape.tiers[1:]:
         at = mul_div_up(tier.lower_q, market.scale.den, abs_(size_b) * market.scale.num)
         found.update(price for price in (at - 1, at) if 0 < price < most)
@@ -73,7 +73,8 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
         return None
     market = venue.markets[market_id]
     mark = risk_price(venue, market)
-    return _nearest_root(_trigger(venue, subaccount, market_id), mark, breakpoints(market, subaccount.positions[market_id].size_b))
+    bends = breakpoints(market, subaccount.positions[market_id].size_b)
+    return _nearest_root(_trigger(venue, subaccount, market_id), mark, bends)
 
 
 def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
@@ -96,7 +97,13 @@ def _nearest_root(bad: Callable[[int], bool], mark: int, bends: list[int], most:
 
 
 def displayed_price(
-    venue: Venue, subaccount: Subaccount, market_id: str, *, at_mark: bool = False, from_rounded: bool = False, digits: int = 24
+    venue: Venue,
+    subaccount: Subaccount,
+    market_id: str,
+    *,
+    at_mark: bool = False,
+    from_rounded: bool = False,
+    digits: int = 24,
 ) -> Fraction | None:
     """Root of the margin rule without rounding, in price quanta, as venues display it (`venueLiquidationPrice`).
 

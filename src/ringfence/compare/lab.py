@@ -48,7 +48,7 @@ from ringfence.venues.rulebook import Rulebook, load
 
 MODES: dict[str, Partition] = {"isolated": ISOLATED, "cross": CROSS, "hybrid": HYBRID}
 LAYERS = ("shared", "per_market")
-SLIPPAGES_PPM = (0, 10_000, 30_000)
+SLIPPAGES_PPM = (0, 10_000, 20_000)
 """Slippage of liquidation orders in the sensitivity analysis (assumed: no depth through a crash is known)."""
 
 Results = list[dict[str, Any]]
@@ -210,7 +210,7 @@ class Lab:
         topup = self.flow.topup_probability if job.arm == "e" else 0.0
         for case in self.cases(job):
             curves = self.curves(job.rulebook, case.order)
-            for layer in LAYERS:
+            for layer in LAYERS[:1] if case.varied.startswith("order") else LAYERS:
                 funds = self.funds_q(layer)
                 ring = Ring(layer == "per_market", funds)
                 world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)

@@ -145,12 +145,13 @@ def _is_watched(frame: FrameType) -> bool:
 
 @cache
 def described(module: str, name: str) -> tuple[str, str, str]:
-    """What a rule says about itself: its first sentence, the expression it returns (if just one) and its source."""
+    """What a rule says about itself: its first sentence, the formula that it returns (if just one) and its source."""
     function = getattr(WATCHED[module], name)
     text = inspect.cleandoc(function.__doc__ or "")
     (definition,) = ast.parse(inspect.getsource(function)).body
     returns = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value]
-    expression = ast.unparse(returns[0]) if len(returns) == 1 else ""
+    is_formula = len(returns) == 1 and not isinstance(returns[0], ast.Name)
+    expression = ast.unparse(returns[0]) if is_formula else ""
     _, _, source = text.partition("Source: ")
     return text.partition("\n\n")[0].replace("\n", " "), expression, " ".join(source.split())
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from ringfence.clearing import command as cmd
 from ringfence.clearing.event import AnyEvent, Deleveraged, Liquidated, LossSocialized, TakenOver, Transfer
-from ringfence.clearing.model import Subaccount, Venue
-from ringfence.clearing.risk import subaccount_risk
+from ringfence.clearing.model import Venue
+from ringfence.clearing.risk import equity_q
 from ringfence.sim.partition import Plan
 
 
@@ -43,6 +43,7 @@ class Tally:
     """Quote that an account received (negative: paid) for a market's position since entry."""
     window_wealth_q: dict[str, int] = field(default_factory=dict)
     final_wealth_q: dict[str, int] = field(default_factory=dict)
+    _subaccounts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def record(self, venue: Venue, command: cmd.AnyCommand, events: Iterable[AnyEvent]) -> None:
         """Take down an accepted command."""
@@ -66,7 +67,7 @@ class Tally:
 
     def _liquidated(self, venue: Venue, event: Liquidated) -> None:
         account = venue.subaccounts[event.subaccount].account
-        solvent = event.loss_q > 0 and wealth_q(venue, account, leave_out=event.subaccount) > 0
+        solvent = event.loss_q > 0 and self._wealth_elsewhere_q(venue, account, event.subaccount) > 0
         self.liquidations.append(
             Liquidation(
                 venue.time_ms,
@@ -79,6 +80,14 @@ class Tally:
                 solvent,
             )
         )
+
+    def _wealth_elsewhere_q(self, venue: Venue, account: str, subaccount: str) -> int:
+        """Equity of an account's other subaccounts."""
+        if not self._subaccounts:
+            for name, held in venue.subaccounts.items():
+                self._subaccounts[held.account].append(name)
+        others = (venue.subaccounts[name] for name in self._subaccounts[account] if name != subaccount)
+        return sum(equity_q(venue, other) for other in others)
 
     def _deleveraged(self, venue: Venue, event: Deleveraged) -> None:
         market = venue.markets[event.market]
@@ -98,13 +107,6 @@ class Tally:
         wealth = self.window_wealth_q if at_window else self.final_wealth_q
         by_account: dict[str, int] = defaultdict(int)
         for subaccount in venue.subaccounts.values():
-            by_account[subaccount.account] += subaccount_risk(venue, subaccount).equity_q
+            by_account[subaccount.account] += equity_q(venue, subaccount)
         for plan in plans:
             wealth[plan.account.id] = by_account[plan.account.id] + plan.outside_q
-
-
-def wealth_q(venue: Venue, account: str, leave_out: str = "") -> int:
-    """Equity of an account's subaccounts, one of them left out if wanted."""
-    own = (account, *(name for name in venue.subaccounts if name.startswith(f"{account}/")))
-    found: list[Subaccount] = [venue.subaccounts[name] for name in own if name != leave_out]
-    return sum(subaccount_risk(venue, subaccount).equity_q for subaccount in found)

@@ -1,0 +1,174 @@
+"""`ringfence compare`: options in, table, JSON and report out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ringfence.errors import InputError
+
+if TYPE_CHECKING:
+    from ringfence.compare.lab import Lab, Setup
+    from ringfence.sim.prices import Candles
+
+DEFAULT_SCENARIO = "2025-10-10"
+DEFAULT_FRAME = {"isolated": "hyperliquid", "cross": "dydx-v4", "hybrid": "hyperliquid"}
+REPORT = Path("out") / "compare.html"
+
+
+@click.command()
+@click.option("--scenario", "-s", help=f"Built-in scenario (`ringfence scenarios` lists them) [{DEFAULT_SCENARIO}].")
+@click.option(
+    "--prices", type=click.Path(path_type=Path), multiple=True, help="Price files instead: CSV, Parquet, Binance zip."
+)
+@click.option("--venue", default="generic", show_default=True, help="Rulebook of the identical frame.")
+@click.option(
+    "--venue-frame", multiple=True, metavar="MODE=VENUE", help="Rulebook of a mode in the venue frame; 'none' for none."
+)
+@click.option("--traders", default=2000, show_default=True, type=click.IntRange(1, 200_000), help="Accounts drawn.")
+@click.option("--population", default="default", show_default=True, help="Built-in population or a TOML file.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of all draws.")
+@click.option("--modes", default="isolated,cross,hybrid", show_default=True, help="Margin modes, comma separated.")
+@click.option("--arms", default="a,b,c,d,e", show_default=True, help="Arms of isolation, comma separated.")
+@click.option("--partition", type=click.Path(path_type=Path), multiple=True, help="Another hybrid: a TOML/JSON file.")
+@click.option("--order", default="low_first", show_default=True, help="Order of extremes inside a candle.")
+@click.option("--step-ppm", default=1000, show_default=True, help="Largest price move in one step of the path.")
+@click.option("--insurance-ppm", default=1000, show_default=True, help="Insurance over open interest at entry.")
+@click.option("--slippage-ppm", default=0, show_default=True, help="Slippage of liquidation orders.")
+@click.option("--sensitivity/--no-sensitivity", default=True, show_default=True, help="Vary slippage and order.")
+@click.option("--workers", default=0, help="Processes; 0 takes one per core.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result as JSON ('-': stdout).")
+@click.option("--html", type=click.Path(path_type=Path), default=REPORT, show_default=True, help="Report to write.")
+@click.option("--no-html", is_flag=True, help="Write no report.")
+def compare(**options: Any) -> None:  # noqa: ANN401
+    """Send the same traders through a real crash under isolated, cross and hybrid margin."""
+    import time
+
+    from ringfence.compare.claims import add_claims
+    from ringfence.compare.lab import Lab
+    from ringfence.compare.result import document
+
+    began = time.perf_counter()
+    lab = Lab(_setup(options))
+    if not lab.flow.accounts:
+        raise InputError("no account may enter every mode; try another venue, population or seed")
+    results = _run(lab, options["workers"])
+    found = document(lab, results)
+    add_claims(found)
+    found["timing"] = {"seconds": round(time.perf_counter() - began, 2)}
+    _write(found, options)
+
+
+def _setup(options: dict[str, Any]) -> "Setup":
+    """Turn options into a setup; every bad one is an `InputError` that names it."""
+    from ringfence.compare.lab import MODES, Setup
+    from ringfence.sim.partition import ARMS, read_partition
+    from ringfence.sim.prices import ORDERS
+
+    names = _listed("--modes", options["modes"], tuple(MODES))
+    modes = [MODES[name] for name in names] + [read_partition(path) for path in options["partition"]]
+    if len({mode.name for mode in modes}) != len(modes):
+        raise InputError("--partition: two margin modes have the same name; give the file a `name` of its own")
+    arms = _listed("--arms", options["arms"], tuple(ARMS))
+    _listed("--order", options["order"], ORDERS)
+    for name, most in (("insurance_ppm", 1_000_000), ("slippage_ppm", 500_000)):
+        if not 0 <= options[name] <= most:
+            raise InputError(f"--{name.replace('_', '-')}: expected 0 to {most}, got {options[name]}")
+    candles, scenario = _candles(options)
+    return Setup(
+        candles,
+        scenario,
+        venue=options["venue"],
+        venue_frame=_frame(options["venue_frame"], [mode.name for mode in modes]),
+        traders=options["traders"],
+        population=options["population"],
+        seed=options["seed"],
+        modes=tuple(modes),
+        arms=tuple(arms),
+        order=options["order"],
+        max_step_ppm=options["step_ppm"],
+        insurance_ppm=options["insurance_ppm"],
+        slippage_ppm=options["slippage_ppm"],
+        sensitivity=options["sensitivity"],
+    )
+
+
+def _listed(option: str, text: str, allowed: tuple[str, ...]) -> list[Any]:
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    for name in found:
+        if name not in allowed:
+            raise InputError(f"{option}: {name!r} is not one of {', '.join(allowed)}")
+    if not found or len(set(found)) != len(found):
+        raise InputError(f"{option}: expected each of {', '.join(allowed)} at most once, and at least one")
+    return found
+
+
+def _candles(options: dict[str, Any]) -> tuple["Candles", str]:
+    from ringfence.sim.readers import read_prices
+    from ringfence.sim.scenarios import load_scenario
+
+    if options["prices"] and options["scenario"]:
+        raise InputError("--scenario and --prices exclude each other; give one of them")
+    if options["prices"]:
+        return read_prices(options["prices"]), "+".join(path.name for path in options["prices"])
+    name = options["scenario"] or DEFAULT_SCENARIO
+    return load_scenario(name), name
+
+
+def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
+    """The venue frame: `mode=venue` pairs, the default where none is given, none at all on request."""
+    if given == ("none",):
+        return {}
+    if not given:
+        return {mode: venue for mode, venue in DEFAULT_FRAME.items() if mode in modes}
+    found = {}
+    for pair in given:
+        mode, _, venue = pair.partition("=")
+        if mode not in modes or not venue:
+            raise InputError(f"--venue-frame: expected MODE=VENUE with a mode of {', '.join(modes)}, got {pair!r}")
+        found[mode] = venue
+    return found
+
+
+def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:
+    """Run the lab behind a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ringfence.compare.lab import run_all
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("comparing modes", total=len(lab.jobs))
+        return run_all(lab, workers=workers, progress=lambda: bar.advance(task))
+
+
+def _write(found: dict[str, Any], options: dict[str, Any]) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from ringfence.compare.report import write_report
+    from ringfence.compare.table import show
+
+    to_stdout = str(options["json_file"]) == "-"
+    if options["json_file"] is not None:
+        data = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+        if to_stdout:
+            sys.stdout.buffer.write(data)
+        else:
+            _save(options["json_file"], data)
+    if not to_stdout:
+        show(found, Console())
+    if not options["no_html"]:
+        options["html"].parent.mkdir(parents=True, exist_ok=True)
+        write_report(found, options["html"])
+        Console(stderr=True).print(f"Report: {options['html']}", highlight=False)
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,105 @@
+"""The comparison as a table in the terminal: a row per measure, a column per mode, ranges where the arms differ."""
+
+from typing import TYPE_CHECKING
+
+from ringfence.compare.measures import DEFINITIONS
+from ringfence.compare.result import Document
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_SUFFIX = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def short(text: str, unit: str) -> str:
+    """A figure short enough for a table; the JSON has all digits."""
+    value = float(text)
+    if unit == "share":
+        return f"{100 * value:.2f} %"
+    if unit == "per account-day":
+        return f"{value:.2f}"
+    if unit == "count":
+        return f"{int(value):,}"
+    for size, suffix in _SUFFIX:
+        if abs(value) >= size:
+            return f"{value / size:,.2f} {suffix}"
+    return f"{value:,.2f}"
+
+
+def span(values: list[str], unit: str) -> str:
+    """One number where all arms and layers agree, else the range."""
+    shown = list(dict.fromkeys(short(value, unit) for value in values))
+    return " to ".join(shown)
+
+
+def comparison_table(document: Document, frame: str) -> "Table":
+    """Modes against measures in one frame."""
+    from rich.table import Table
+
+    modes = document["headline"][frame]
+    table = Table(title=_title(document, frame), title_justify="left", header_style="bold", pad_edge=False)
+    table.add_column("measure")
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    group = ""
+    for name, what in DEFINITIONS.items():
+        if what.group != group:
+            group = what.group
+            table.add_section()
+            table.add_row(f"[italic]{group}[/italic]")
+        unit = "" if what.unit in ("count", "share") else f" [dim]{what.unit}[/dim]"
+        table.add_row(f"  {what.title}{unit}", *(span(cells[name], what.unit) for cells in modes.values()))
+    return table
+
+
+def _title(document: Document, frame: str) -> str:
+    scenario, setup, flow = document["scenario"], document["setup"], document["flow"]
+    rules = setup["venue"]
+    if frame == "venue":
+        rules = ", ".join(f"{mode} as {venue}" for mode, venue in setup["venue_frame"].items())
+    arms = f"arms {', '.join(setup['arms'])}" if frame == "identical" else "arm c"
+    return (
+        f"{scenario['name']}: {flow['accounts']:,} accounts, {flow['positions']:,} positions, "
+        f"{short(flow['equity'], 'USD')} USD equity. Frame: {frame} ({rules}). "
+        f"Range over {arms} and both layers of pools."
+    )
+
+
+def stakeholder_table(document: Document) -> "Table":
+    """Who gained what: identical frame, arm c, one shared pool; every column sums to zero."""
+    from rich.table import Table
+
+    runs = {r["mode"]: dict(r["stakeholders"]) for r in document["runs"] if _base(r)}
+    table = Table(title="Who gained what (USD; arm c, shared pool)", title_justify="left", pad_edge=False)
+    table.add_column("party")
+    for mode in runs:
+        table.add_column(mode, justify="right")
+    for party in sorted({party for rows in runs.values() for party in rows}):
+        table.add_row(party, *(short(rows.get(party, "0"), "USD") for rows in runs.values()))
+    table.add_section()
+    table.add_row("sum", *(short(str(sum(map(float, rows.values()))), "USD") for rows in runs.values()))
+    return table
+
+
+def _base(run: dict[str, str]) -> bool:
+    return run["frame"] == "identical" and run["arm"] == "c" and run["layer"] == "shared"
+
+
+def show(document: Document, console: "Console") -> None:
+    """Print the comparison."""
+    for frame in document["headline"]:
+        console.print(comparison_table(document, frame))
+        console.print()
+    if any(_base(run) for run in document["runs"]):
+        console.print(stakeholder_table(document))
+        console.print()
+    refused = {row["mode"]: row for row in document["refused"] if row["arm"] == "c" and row["frame"] == "identical"}
+    for mode, row in refused.items():
+        console.print(f"Refused by {mode}: {row['positions']} positions, {short(row['notional'], 'USD')} USD.")
+    left_out = document["scenario"]["markets_left_out"]
+    if left_out:
+        console.print(f"Not listed by the rulebook, left out: {', '.join(left_out)}.")
+    for row in document.get("claims", ()):
+        if row["status"] in ("confirmed", "refuted", "depends", "undetermined") and row.get("figures"):
+            console.print(f"[bold]{row['id']}[/bold] {row['status']}: {row['verdict']}", highlight=False)
