@@ -2,6 +2,7 @@
 
 import json
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from os import PathLike
@@ -105,10 +106,9 @@ def _states(document: object, place: Place, default_name: str) -> Iterator[Accou
 def _cutouts(document: object, place: Place, default_name: str) -> Iterator[Account]:
     for value, where in _walk(document, place):
         if isinstance(value, dict) and hyperliquid.is_cutout(value):
-            named = value.get("name")
-            yield hyperliquid.read_cutout(
-                Record(value, where), named if isinstance(named, str) else _account_name(where, default_name)
-            )
+            cutout = Record(value, where)
+            named = cutout.name("name") if "name" in cutout else _account_name(where, default_name)
+            yield hyperliquid.read_cutout(cutout, named)
 
 
 def _position_lists(document: object, place: Place, default_name: str) -> Iterator[Account]:
@@ -145,8 +145,7 @@ def _account_name(place: Place, default_name: str) -> str:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
+        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the name {shown(twice)} stands twice in one object")
     return values
 

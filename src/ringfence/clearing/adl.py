@@ -61,7 +61,8 @@ def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
     market = venue.markets[market_id]
     price, rounds = risk_price(venue, market), venue.policy.rounding
     losing_b = venue.subaccounts[loser].positions[market_id].size_b
-    for name, subaccount in venue.subaccounts.items():
+    for name in venue.subaccounts:
+        subaccount = venue.subaccounts[name]
         held = subaccount.positions.get(market_id)
         if held is None or subaccount.system or (held.size_b > 0) == (losing_b > 0):
             continue

@@ -97,7 +97,7 @@ class Stage:
     def _leg(self, market: str, held: Held) -> Leg:
         scale, price = self.markets[market].scale, self.entry[market]
         size_b = held.notional_usd * USD * scale.den // (price * scale.num)
-        return Leg(market, size_b, abs(held.notional_usd) * USD, held.posted_usd * USD, True, ())  # noqa: FBT003
+        return Leg(market, size_b, abs(held.notional_usd) * USD, held.posted_usd * USD, True, ())
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -389,9 +389,7 @@ def one_falls(procedure: str, liquidation: Liquidation, percent: int) -> Closed:
     scales = {name: stage.markets[name].scale for name in PRICES}
 
     def notional(lots: Mapping[str, int]) -> int:
-        return sum(
-            lots.get(name, 0) * worth[name] * scales[name].num // scales[name].den for name in PRICES
-        )
+        return sum(lots.get(name, 0) * worth[name] * scales[name].num // scales[name].den for name in PRICES)
 
     closed_ppm = PPM - notional(left) * PPM // notional(before) if left else PPM
     return Closed(procedure, percent, equity_q < 0, closed_ppm)
@@ -445,3 +443,11 @@ def between() -> dict[str, Between]:
         stage = Stage(mode, THREE, 15_000).fall(ETH=-10).fall(SOL=9)
         found[mode.name] = Between(mode.name, len(stage.liquidated()), gap(mode, 50).owner_loss_q)
     return found
+
+
+def ratios() -> tuple[int, int]:
+    """Subaccounts with positions when the same three positions are isolated and cross."""
+    isolated, cross = (
+        sum(bool(held.positions) for held in Stage(mode, THREE, 15_000).own()) for mode in (ISOLATED, CROSS)
+    )
+    return isolated, cross

@@ -7,7 +7,7 @@ frame, mode, arm and layer; modes differ in nothing but the partition.
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +21,7 @@ from ringfence.compare.hindsight import best_split
 from ringfence.compare.measures import (
     Entry,
     bad_debt_by_market,
+    initial_margin_q,
     measure_entry,
     measure_run,
     stakeholders,
@@ -104,6 +105,7 @@ class Lab:
         self.markets, self.left_out = _markets(load(setup.venue), setup)
         self._paths: dict[Order, Path] = {}
         self._curves: dict[tuple[str, Order], Curves] = {}
+        self._flows: dict[str, Flow] = {}
         traders = generate(tuple(self.markets), setup.traders, setup.seed, setup.population)
         self.drawn = build_flow(traders, self.markets, self.path.at(0), self.procedure.rounding)
         self.balancer_share = dict(zip(traders.markets, traders.balancer_share.tolist(), strict=True))
@@ -124,13 +126,13 @@ class Lab:
     @cached_property
     def jobs(self) -> list[Job]:
         """Every frame, mode and arm that leads to a run of its own."""
-        setup, found = self.setup, []
+        setup = self.setup
+        found: list[Job] = []
         for mode in setup.modes:
-            for arm in sorted(set(arms_that_differ(mode, setup.arms).values())):
-                found.append(Job("identical", mode, arm, setup.venue))
-        for mode in setup.modes:
-            if mode.name in setup.venue_frame:
-                found.append(Job("venue", mode, "c", setup.venue_frame[mode.name]))
+            arms = sorted(set(arms_that_differ(mode, setup.arms).values()))
+            found += [Job("identical", mode, arm, setup.venue) for arm in arms]
+        named = setup.venue_frame
+        found += [Job("venue", mode, "c", named[mode.name]) for mode in setup.modes if mode.name in named]
         return found
 
     def cases(self, job: Job) -> list[Case]:
@@ -165,20 +167,39 @@ class Lab:
         """By job key: which positions each account may enter with. What a mode refuses is a row of its own."""
         return {key(job): self._admitted(job) for job in self.jobs}
 
-    @cached_property
+    @property
     def flow(self) -> Flow:
-        """The positions that every run admits."""
-        common = {account.id: frozenset(leg.market for leg in account.legs) for account in self.drawn.accounts}
-        for admitted in self.admitted.values():
-            common = {name: markets & admitted[name] for name, markets in common.items()}
-        return self.drawn.only(common)
+        """The positions that every run of the identical frame admits."""
+        return self.flow_in("identical")
+
+    def flow_in(self, frame: str) -> Flow:
+        """The positions that every run of a frame admits."""
+        if frame not in self._flows:
+            common = {account.id: frozenset(leg.market for leg in account.legs) for account in self.drawn.accounts}
+            for job in self.jobs:
+                if job.frame == frame:
+                    admitted = self.admitted[key(job)]
+                    common = {name: markets & admitted[name] for name, markets in common.items()}
+            self._flows[frame] = self.drawn.only(common)
+        return self._flows[frame]
 
     def _planner(self, job: Job) -> tuple[Venue, Callable[[FlowAccount], Plan | None]]:
-        """The venue that a job enters, and how an account is split on it."""
+        """The venue that a job enters, and how an account is split on it.
+
+        Where a named venue asks more than the trader meant to post, the trader posts what it asks.
+        """
         markets, policy = self.rules[job.rulebook]
         venue = empty_venue(markets, policy, self.path.at(0))
         best = best_split(self.curves(job.rulebook, self.setup.order), venue)
-        return venue, lambda account: make_plan(account, job.mode, job.arm, best)
+
+        def plan_for(account: FlowAccount) -> Plan | None:
+            legs = tuple(
+                dataclasses.replace(leg, posted_q=max(leg.posted_q, initial_margin_q(venue, [(leg.market, leg.size_b)])))
+                for leg in account.legs
+            )
+            return make_plan(dataclasses.replace(account, legs=legs), job.mode, job.arm, best)
+
+        return venue, plan_for
 
     def _admitted(self, job: Job) -> dict[str, frozenset[str]]:
         found = {}
@@ -193,41 +214,43 @@ class Lab:
             found[account.id] = frozenset(leg.market for leg in legs)
         return found
 
-    def funds_q(self, layer: str) -> dict[str, int]:
+    def funds_q(self, frame: str, layer: str) -> dict[str, int]:
         """Insurance funds at entry: the same total, in one fund or split by open interest."""
-        oi_q = self.flow.open_interest_q()
+        oi_q = self.flow_in(frame).open_interest_q()
         each = {market: amount * self.setup.insurance_ppm // PPM for market, amount in oi_q.items()}
         return each if layer == "per_market" else {SHARED_POOL: sum(each.values())}
 
     def run(self, job: Job) -> Results:
         """Enter once, then go through the path in every case, under both layers of the venue's isolation."""
+        flow = self.flow_in(job.frame)
         venue, plan_for = self._planner(job)
-        plans = tuple(plan for plan in map(plan_for, self.flow.accounts) if plan is not None)
-        check(len(plans) == len(self.flow.accounts), f"an admitted account cannot enter {key(job)}")
-        entered = enter(self.flow, plans, venue)
-        entry = measure_entry(self.flow, plans, entered, self.curves(job.rulebook, self.setup.order))
+        plans = tuple(plan for plan in map(plan_for, flow.accounts) if plan is not None)
+        check(len(plans) == len(flow.accounts), f"an admitted account cannot enter {key(job)}")
+        entered = enter(flow, plans, venue)
+        entry = measure_entry(plans, entered, self.curves(job.rulebook, self.setup.order))
         saved, results = snapshot(entered), []
-        topup = self.flow.topup_probability if job.arm == "e" else 0.0
+        topup = flow.topup_probability if job.arm == "e" else 0.0
         for case in self.cases(job):
             curves = self.curves(job.rulebook, case.order)
             for layer in LAYERS[:1] if case.varied.startswith("order") else LAYERS:
-                funds = self.funds_q(layer)
+                funds = self.funds_q(job.frame, layer)
                 ring = Ring(layer == "per_market", funds)
                 world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)
-                found = self._result(world, entry, sum(funds.values()))
+                found = _outcome(flow, world, entry, sum(funds.values()))
                 results.append({**_labels(job, case, layer), **found})
         return results
 
-    def _result(self, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
-        tally, path = world.run(), world.curves.path
-        rows = stakeholders(self.flow, tally, world.venue, funded_q)
-        check(abs(sum(amount for _, amount in rows)) <= len(world.venue.subaccounts), "stakeholders do not sum to zero")
-        return {
-            "measures": measure_run(self.flow, entry, tally, world.venue, path.days),
-            "stakeholders": rows,
-            "bad_debt_by_market": bad_debt_by_market(tally),
-            "timeline": timeline(tally, path),
-        }
+
+def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
+    tally, path = world.run(), world.curves.path
+    rows = stakeholders(flow, tally, world.venue, funded_q)
+    check(abs(sum(amount for _, amount in rows)) <= len(world.venue.subaccounts), "stakeholders do not sum to zero")
+    return {
+        "measures": measure_run(flow, entry, tally, world.venue, path.days),
+        "stakeholders": rows,
+        "bad_debt_by_market": bad_debt_by_market(tally),
+        "timeline": timeline(tally, path),
+    }
 
 
 def _labels(job: Job, case: Case, layer: str) -> dict[str, Any]:
@@ -276,7 +299,7 @@ def _work(job: Job) -> Results:
 
 
 def run_all(lab: Lab, *, workers: int = 0, progress: Callable[[], None] = lambda: None) -> Results:
-    """Run every job, on several processes where there are several cores; the order of the results is always the same."""
+    """Run every job, on several processes where there are several cores; results come in the order of the jobs."""
     longest_first = sorted(lab.jobs, key=lambda job: -len(lab.cases(job)))
     count = min(len(longest_first), workers or os.cpu_count() or 1)
     found: dict[str, Results] = {}

@@ -149,7 +149,7 @@ class Entry:
     ratios: int
 
 
-def measure_entry(flow: Flow, plans: Sequence[Plan], entered: Venue, curves: Curves) -> Entry:
+def measure_entry(plans: Sequence[Plan], entered: Venue, curves: Curves) -> Entry:
     """Measure what entering a mode asks of the traders."""
     best = next(iter(entered.markets.values()))
     unit_q = leg_risk(best, 10**12, best.mark, entered.policy.rounding)

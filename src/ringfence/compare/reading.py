@@ -28,11 +28,17 @@ Order = Literal["lower", "higher", "equal", "flips"]
 
 @dataclass(frozen=True)
 class Pair:
-    """One measure of two modes under the same choices; `choice` names them, such as `arm c, shared`."""
+    """One measure of two modes under the same choices: `choice` is `arm c` or what the sensitivity analysis varied."""
 
     choice: str
+    layer: str
     first: Fraction
     second: Fraction
+
+    @property
+    def sign(self) -> int:
+        """Of the first less the second."""
+        return (self.first > self.second) - (self.first < self.second)
 
 
 def runs(document: Document, frame: str = FRAME) -> list[Run]:
@@ -81,7 +87,7 @@ def pairs(document: Document, measure: str, first: str, second: str, frame: str 
         _pairs(
             measure,
             (
-                (f"arm {arm}, {layer}", stands_for(first, arm, layer), stands_for(second, arm, layer))
+                (f"arm {arm}", layer, stands_for(first, arm, layer), stands_for(second, arm, layer))
                 for arm in arms
                 for layer in layers(found)
             ),
@@ -98,7 +104,7 @@ def varied_pairs(document: Document, measure: str, first: str, second: str) -> l
         _pairs(
             measure,
             (
-                (f"{varied}, {layer}", by_choice.get((first, *key)), by_choice.get((second, *key)))
+                (varied, layer, by_choice.get((first, *key)), by_choice.get((second, *key)))
                 for key in choices
                 for _, layer, varied in (key,)
             ),
@@ -106,18 +112,18 @@ def varied_pairs(document: Document, measure: str, first: str, second: str) -> l
     )
 
 
-def _pairs(measure: str, found: Iterable[tuple[str, Run | None, Run | None]]) -> Iterator[Pair]:
-    for choice, left, right in found:
+def _pairs(measure: str, found: Iterable[tuple[str, str, Run | None, Run | None]]) -> Iterator[Pair]:
+    for choice, layer, left, right in found:
         if left is None or right is None:
             continue
         first, second = value(left, measure), value(right, measure)
         if first is not None and second is not None:
-            yield Pair(choice, first, second)
+            yield Pair(choice, layer, first, second)
 
 
 def order(found: Sequence[Pair]) -> Order:
     """Where the first mode stands beside the second in all pairs; `flips` when it is now below, now above."""
-    signs = {(pair.first > pair.second) - (pair.first < pair.second) for pair in found}
+    signs = {pair.sign for pair in found}
     if {-1, 1} <= signs:
         return "flips"
     if -1 in signs:

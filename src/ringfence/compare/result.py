@@ -10,6 +10,7 @@ from typing import Any
 from ringfence import __version__
 from ringfence.compare.lab import Lab, Results
 from ringfence.compare.measures import DEFINITIONS, as_text
+from ringfence.sim.flow import Flow
 from ringfence.sim.partition import ARMS
 from ringfence.sim.prices import utc
 from ringfence.units import QUOTE_DECIMALS, format_atoms
@@ -57,7 +58,8 @@ def document(lab: Lab, results: Results) -> Document:
             "slippage_ppm": setup.slippage_ppm,
         },
         "assumptions": list(ASSUMPTIONS),
-        "flow": _flow(lab),
+        "flow": _flow(lab, lab.flow),
+        "flow_venue": _flow(lab, lab.flow_in("venue")) if setup.venue_frame else None,
         "refused": _refused(lab),
         "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
         "runs": [run_text(result) for result in base],
@@ -79,8 +81,7 @@ def _prices(lab: Lab) -> dict[str, dict[str, str]]:
     return found
 
 
-def _flow(lab: Lab) -> dict[str, object]:
-    flow = lab.flow
+def _flow(lab: Lab, flow: Flow) -> dict[str, object]:
     return {
         "accounts": len(flow.accounts),
         "positions": sum(len(account.legs) for account in flow.accounts),

@@ -54,7 +54,8 @@ def comparison_table(document: Document, frame: str) -> "Table":
 
 
 def _title(document: Document, frame: str) -> str:
-    scenario, setup, flow = document["scenario"], document["setup"], document["flow"]
+    scenario, setup = document["scenario"], document["setup"]
+    flow = document["flow" if frame == "identical" else "flow_venue"]
     rules = setup["venue"]
     if frame == "venue":
         rules = ", ".join(f"{mode} as {venue}" for mode, venue in setup["venue_frame"].items())

@@ -17,12 +17,13 @@ from msgspec import Struct
 
 from ..books.account import Account, BookPosition
 from ..books.files import TABLE_SUFFIXES, read_accounts, read_json
-from ..clearing.solve import displayed_price, liquidation_price
+from ..clearing.solve import liquidation_price
 from ..errors import InputError
-from ..units import format_atoms, format_fraction
+from ..units import format_atoms
 from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
 from .build import Built, Held, Part, build
+from .figures import exact_shown_price, shown_price
 
 
 class Compared(Struct, frozen=True):
@@ -128,20 +129,10 @@ def _compared(built: Built) -> Iterator[Compared]:
 
 
 def _position(built: Built, part: Part, each: Held) -> Compared:
-    display, market = built.rulebook.display, built.venue.markets[each.market]
-    subaccount = built.venue.subaccounts[part.subaccount]
-    quanta = displayed_price(
-        built.venue,
-        subaccount,
-        each.market,
-        at_mark=display.maintenance == "at_current_mark",
-        from_rounded=part.mode in display.rounds_maintenance_of,
-    )
-    exact = None if quanta is None else quanta / 10**market.price_decimals
-    shown = each.position.venue_liquidation_price
-    decimals = _decimals(each.position) if display.decimals is None else display.decimals
-    ours = None if exact is None else format_fraction(exact, decimals)
-    trigger = liquidation_price(built.venue, subaccount, each.market)
+    market, shown = built.venue.markets[each.market], each.position.venue_liquidation_price
+    exact = exact_shown_price(built, part, each.market)
+    ours = shown_price(built, part, each.market, _decimals(each.position))
+    trigger = liquidation_price(built.venue, built.venue.subaccounts[part.subaccount], each.market)
     agrees = shown is None if ours is None else shown is not None and Decimal(ours) == shown
     return Compared(
         account=built.account.name,

@@ -5,7 +5,7 @@ Values are read through `clearing.risk` and `clearing.solve`; an explanation put
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 from ..books.record import Place
 from ..clearing import command as cmd
@@ -343,33 +343,45 @@ class PositionFigures:
     def venue_liquidation_price(self) -> Figure:
         """What the venue displays, where its rulebook says how it computes it."""
         name, rulebook = "venueLiquidationPrice", self.part.built.rulebook
-        display, mode = rulebook.display, self.part.part.mode
-        at_mark, rounded = display.maintenance == "at_current_mark", mode in display.rounds_maintenance_of
-        decimals = DISPLAY_DECIMALS if display.decimals is None else display.decimals
-
-        def text() -> str | None:
-            if not rulebook.names("display"):
-                return None
-            quanta = solve.displayed_price(
-                self.venue, self.subaccount, self.market.id, at_mark=at_mark, from_rounded=rounded
-            )
-            return (
-                None if quanta is None else format_fraction(quanta / 10**self.market.price_decimals, decimals)
-            )
+        display, text = (
+            rulebook.display,
+            partial(shown_price, self.part.built, self.part.part, self.market.id),
+        )
 
         def why() -> Explanation:
-            if not rulebook.names("display"):
-                return Explanation(name, written(None), "the rulebook does not say what the venue displays")
-            fixed = "its maintenance margin at the mark" if at_mark else "maintenance margin at that price"
-            start = "rounded" if rounded else "exact"
-            formula = (
-                f"price with equity = maintenance margin, from the {start} surplus at the mark, with {fixed}"
-            )
-            evidence = (Explanation("markPrice", self.price(risk_price(self.venue, self.market))),)
-            inputs = (*evidence, *amounts(self.part.risk, "equity", "maintenanceMargin"))
+            fixed = "at the mark" if display.maintenance == "at_current_mark" else "at that price"
+            start = "rounded" if self.part.part.mode in display.rounds_maintenance_of else "exact"
+            formula = f"price with equity = maintenance margin {fixed}, from the {start} surplus at the mark"
+            mark = Explanation("markPrice", self.price(risk_price(self.venue, self.market)))
+            inputs = (mark, *amounts(self.part.risk, "equity", "maintenanceMargin"))
             return Explanation(name, written(text()), formula, inputs, cite(rulebook, "display.maintenance"))
 
         return self.part.given(name, text, why, whole=False)
+
+
+def exact_shown_price(built: Built, part: Part, market_id: str) -> Fraction | None:
+    """The liquidation price that the venue displays, in quote, before it is rounded to the digits shown."""
+    display, subaccount = built.rulebook.display, built.venue.subaccounts[part.subaccount]
+    at_mark, from_rounded = (
+        display.maintenance == "at_current_mark",
+        part.mode in display.rounds_maintenance_of,
+    )
+    quanta = solve.displayed_price(
+        built.venue, subaccount, market_id, at_mark=at_mark, from_rounded=from_rounded
+    )
+    return None if quanta is None else quanta / 10 ** built.venue.markets[market_id].price_decimals
+
+
+def shown_price(built: Built, part: Part, market_id: str, decimals: int = DISPLAY_DECIMALS) -> str | None:
+    """The same as the venue writes it; `decimals` count where its rulebook does not say how many it shows.
+
+    A price that rounds to zero is none: no positive price liquidates the position.
+    """
+    exact, stated = exact_shown_price(built, part, market_id), built.rulebook.display.decimals
+    if exact is None:
+        return None
+    text = format_fraction(exact, decimals if stated is None else stated)
+    return None if text == "0" else text
 
 
 def amounts(risk: Risk, *names: str) -> tuple[Explanation, ...]:

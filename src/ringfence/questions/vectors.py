@@ -156,6 +156,20 @@ class Field:
             raise InputError(f"{self.where}: expected a number above 0, got {shown(self.raw)}")
         return number
 
+    def nonzero(self) -> Fraction:
+        """A number other than zero."""
+        number = self.fraction()
+        if number == 0:
+            raise InputError(f"{self.where}: expected a number other than 0")
+        return number
+
+    def last_digit(self) -> Fraction:
+        """One unit of the last decimal place of a printed number; 1 for a whole one."""
+        self.fraction()
+        written = str(self.raw).strip()
+        exponent = 0 if "/" in written else Decimal(written).as_tuple().exponent
+        return Fraction(1, 10 ** max(0, -exponent)) if isinstance(exponent, int) else Fraction(1)
+
     def text(self) -> str:
         """Text, or a number as it is written."""
         if not isinstance(self.raw, str | Decimal):
@@ -273,15 +287,11 @@ def printed_range(expected: Field, *, rounded: bool = False) -> Range:
     Short ones are exact. From `DIGITS_ROUNDED` significant digits on (or when `rounded`) the last digit is rounded; a
     printed double stands for its neighbours as well.
     """
-    number = expected.fraction()
-    written = expected.raw
-    if not isinstance(written, str | Decimal) or "/" in str(written):
+    number, unit = expected.fraction(), expected.last_digit()
+    digits = len(str(int(abs(number) / unit)))
+    if unit == 1 or not (rounded or digits >= DIGITS_ROUNDED):
         return Range(number, number)
-    digits, exponent = Decimal(str(written).strip()).as_tuple()[1:]
-    if not isinstance(exponent, int) or not (rounded or len(digits) >= DIGITS_ROUNDED) or exponent >= 0:
-        return Range(number, number)
-    half = Fraction(1, 2 * 10**-exponent)
-    slack = half + abs(number) * DOUBLE_STEP if len(digits) in DIGITS_DOUBLE else half
+    slack = unit / 2 + abs(number) * DOUBLE_STEP if digits in DIGITS_DOUBLE else unit / 2
     return Range(number - slack, number + slack)
 
 

@@ -42,6 +42,7 @@ from ..clearing.risk import (
 from ..rules.funding import maintenance_ppm, rate_cap_ppm
 from ..rules.value import funding_payment_q
 from ..rules.words import PPM, WAD
+from ..units import QUOTE_DECIMALS
 from ..venues.rulebook import load
 from .vectors import Case, Field, RefusedError, Value
 
@@ -63,15 +64,19 @@ def rulebook_policy() -> Policy:
     return load("dydx-v4", "2026-03").policy()
 
 
-def power_of_ten(exponent: int) -> Scale:
-    """`10 ** exponent` as a scale."""
-    return Scale(10 ** max(exponent, 0), 10 ** max(-exponent, 0))
+def power_of_ten(power: int) -> Scale:
+    """`10 ** power` as a scale."""
+    return Scale(10 ** max(power, 0), 10 ** max(-power, 0))
 
 
 def worth_exponent(rule: Field) -> int:
     """Decimal exponent of one base quantum's worth, in quote quantums, at an oracle price of 1."""
-    bounds = -EXPONENT_MAX, EXPONENT_MAX
-    return rule["atomic_resolution"].integer(*bounds) + rule["exponent"].integer(*bounds) + 6
+    return exponent(rule["atomic_resolution"]) + exponent(rule["exponent"]) + QUOTE_DECIMALS
+
+
+def exponent(stated: Field) -> int:
+    """A decimal exponent."""
+    return stated.integer(-EXPONENT_MAX, EXPONENT_MAX)
 
 
 def requirement_of(rule: Field) -> OpenInterestScaled:

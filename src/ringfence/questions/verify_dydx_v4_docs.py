@@ -56,7 +56,7 @@ def account(case: Case, policy: Policy | None = None) -> ExactAccount:
             held["size"].fraction() * paid.fraction() for held in positions if (paid := held.get(price))
         )
     legs = [
-        Leg(market, held["size"].fraction(), held["mark"].positive(), rates(rule, market))
+        Leg(market, held["size"].nonzero(), held["mark"].positive(), rates(rule, market))
         for market, held in zip(markets, positions, strict=True)
     ]
     return build(cash, legs, policy or rulebook_policy(), case.body.where)
@@ -65,7 +65,7 @@ def account(case: Case, policy: Policy | None = None) -> ExactAccount:
 def client_account(case: Case) -> Ours:
     """What the client shows of an account."""
     asked = account(case)
-    found, (market,) = asked.amounts(), asked.venue.markets
+    found, market = asked.amounts(), case.body["positions"].only()["market"].text()
     return {
         "equity": found.equity,
         "im": found.initial,
@@ -86,7 +86,7 @@ def quotient(top: Range, bottom: Range) -> Range | None:
 def liquidation_price(case: Case) -> Ours:
     """Liquidation price of the first position, and the account at that price."""
     asked = account(case)
-    market = next(iter(asked.venue.markets))
+    market = case.body["positions"].first()["market"].text()
     found, root = asked.amounts(), asked.liquidation_price(market)
     ours: Ours = {
         "equity": found.equity,

@@ -35,6 +35,7 @@ from .verify_dydx_v4 import (
     MAIN,
     Ours,
     changes,
+    exponent,
     known,
     liquidations_of,
     must_reduce,
@@ -145,7 +146,7 @@ def can_deleverage(case: Case) -> Ours:
     at the oracle price.
     """
     venue = venue_of(case)
-    market = next(iter(venue.subaccounts[MAIN].positions))
+    market = case.body["positions"].only()["market"].text()
     verdict = decide(venue, cmd.Deleverage(MAIN, market))
     solvent = isinstance(verdict, Rejected) and verdict.reason is Reason.NOT_INSOLVENT
     wound_down = case.body["rule"]["final_settlement"].flag()
@@ -242,7 +243,7 @@ def insurance_delta(case: Case) -> Ours:
     name = known(action["market"].text(), venue.markets)
     must_reduce(venue.subaccounts[MAIN], name, size_b if action["is_buy"].flag() else -size_b)
     (stated,) = (market for market in rule["markets"] if market["perp_id"].text() == name)
-    subtick = rule["quantum_conversion_exponent"].integer()
+    subtick = exponent(rule["quantum_conversion_exponent"])
     market, price = on_subticks(
         venue.markets[name], worth_exponent(stated), subtick, action["subticks"].integer()
     )

@@ -8,7 +8,6 @@ Sources: Hyperliquid docs (margining, margin tiers, liquidations); the cases nam
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
@@ -217,14 +216,9 @@ def margin_used(case: Case) -> Ours:
     held = leg(position, flat(leverage))._replace(leverage=leverage)
     asked = build(Fraction(0), [held], rulebook_policy(), case.body.where)
     shown, worth = position["entry"].positive(), asked.leg(held.market, held.mark).equity
-    ends = [asked.leg(held.market, entry).equity for entry in (shown, shown + _last_digit(position["entry"]))]
+    ends = [asked.leg(held.market, entry).equity for entry in (shown, shown + position["entry"].last_digit())]
     pnl = [end for cost in ends for end in (worth.low - cost.high, worth.high - cost.low)]
     return {"im": asked.amounts().initial, "unrealized_pnl": Range(min(pnl), max(pnl))}
-
-
-def _last_digit(number: Field) -> Fraction:
-    exponent = Decimal(number.text()).as_tuple().exponent
-    return Fraction(10) ** exponent if isinstance(exponent, int) else Fraction(0)
 
 
 KINDS: dict[str, Callable[[Case], Ours]] = {

@@ -144,9 +144,12 @@ class World:
                     self._draws[name] = list(group.legs[0].topup_draws)
 
     def _top_up(self, name: str) -> None:
-        """A trader restores a position's initial margin from idle money, if the draw and the money allow."""
+        """A trader restores a position's initial margin from idle money, if the draw and the money allow.
+
+        The venue is faster: what is liquidatable at this step is liquidated.
+        """
         subaccount = self.venue.subaccounts[name]
-        if not self._draws.get(name) or subaccount.parent is None:
+        if not self._draws.get(name) or subaccount.parent is None or is_liquidatable(self.venue, subaccount):
             return
         equity_q = subaccount_risk(self.venue, subaccount).equity_q
         if equity_q * TOPUP_LEFT[1] > self._posted[name] * TOPUP_LEFT[0] or equity_q <= 0:

@@ -1,0 +1,267 @@
+"""Claims about risk: what one position can cost, what triggers a liquidation, what it closes, who is ruined."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from statistics import median_high
+
+from ..sim.partition import CROSS, ISOLATED
+from ..units import format_atoms, format_fraction
+from ..venues.rulebook import Rulebook, load
+from . import examples
+from .finding import (
+    NEEDS_RUNS,
+    Figures,
+    Finding,
+    by_mode,
+    has_both,
+    isolated_and_cross,
+    measurement,
+    usd,
+    where_it_flips,
+)
+from .measures import DEFINITIONS
+from .reading import Document, order, varied_pairs
+
+VENUES = ("dydx-v4", "hyperliquid")
+"""Rulebooks of real venues that the registry asks."""
+CLAIMED_CROSS = {"dydx-v4": True, "hyperliquid": False}
+"""M7 for those of its venues that have a rulebook: is the venue said to be a cross one?"""
+CROSS_LEVERAGE_MAX = 10
+"""M6: cross margin is said to go to 10x at most."""
+GAPS = (20, 50, 90)
+"""Jumps of ARB in percent; at 10x the bankruptcy price is 10 % below entry."""
+ARB_SHARES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+GAINS = (5, 10, 20, 40)
+"""The map of R5, in percent: ARB's share of the account's notional, and what the others gained."""
+
+
+@measurement("engine", "comparison")
+def largest_risk(document: Document | None) -> Finding:
+    """M1: a jump of one position below its bankruptcy price, with and without margin added before."""
+    apart, together = ([examples.gap(mode, fall) for fall in GAPS] for mode in (ISOLATED, CROSS))
+    added = examples.gap(ISOLATED, GAPS[-1], added_usd=2_000)
+    most_apart_q, most_together_q = (max(found.owner_loss_q for found in each) for each in (apart, together))
+    figures = {
+        "isolated, posted": usd(apart[0].posted_q),
+        "isolated, most the owner lost": usd(most_apart_q),
+        "isolated, most lost after 2,000 USD were added": usd(added.owner_loss_q),
+        "isolated, most the insurance fund paid": usd(max(found.fund_paid_q for found in apart)),
+        "cross, whole account": usd(together[0].posted_q),
+        "cross, most the owner lost": usd(most_together_q),
+        **by_mode(document, "largest_position_loss"),
+    }
+    if most_apart_q > apart[0].posted_q or added.owner_loss_q > added.posted_q:
+        return Finding("refuted", "An isolated position cost its owner more than what backed it.", figures)
+    if most_together_q > together[0].posted_q:
+        return Finding("refuted", "A cross account cost its owner more than it held.", figures)
+    if added.owner_loss_q > most_apart_q or any(found.fund_paid_q > 0 for found in apart):
+        words = (
+            "The owner loses at most what backs the position: margin posted and added, or the whole account."
+        )
+        rest = "The venue's insurance pays the gap below bankruptcy, which no margin bounds."
+        return Finding(
+            "depends", f"{words} {rest}", figures, "whose loss is meant, and whether margin was added"
+        )
+    return Finding("confirmed", "Nobody lost more than what backed the position.", figures)
+
+
+@measurement("engine")
+def triggers(_document: Document | None) -> Finding:
+    """M3: does the liquidation price of one position move when another market or funding moves?"""
+    apart, together = examples.trigger(ISOLATED), examples.trigger(CROSS)
+    market = load(examples.RULEBOOK).market("ETH")
+
+    def shown(quanta: int | None) -> str:
+        return "none" if quanta is None else f"{format_atoms(quanta, market.price_decimals)} USD"
+
+    figures = {}
+    for mode, found in (("isolated", apart), ("cross", together)):
+        figures[f"{mode}, liquidation price of ETH"] = shown(found.before)
+        figures[f"{mode}, after SOL fell by 5 %"] = shown(found.other_market)
+        figures[f"{mode}, after a funding payment of 1 %"] = shown(found.funding)
+    if apart.other_market == apart.before and together.other_market != together.before:
+        rest = "It still moves with funding." if apart.funding != apart.before else ""
+        return Finding(
+            "confirmed", f"Other markets do not move the isolated trigger. {rest}".strip(), figures
+        )
+    return Finding("refuted", "The triggers of the two modes do not differ as stated.", figures)
+
+
+@measurement("rulebooks")
+def leverage_by_mode(_document: Document | None) -> Finding:
+    """M6: highest and median maximum leverage of the markets that rulebooks offer in each mode."""
+    figures, tops = {}, []
+    for name in VENUES:
+        rulebook = load(name)
+        cross, isolated = _leverages(rulebook, shared=True), _leverages(rulebook, shared=False)
+        tops.append((max(cross), max(isolated)))
+        for mode, found in (("cross", cross), ("isolated", isolated)):
+            text = f"up to {_times(max(found))}, median market {_times(median_high(found))}, {len(found)} markets"
+            figures[f"{rulebook.name}, {mode}"] = text
+    if all(cross <= CROSS_LEVERAGE_MAX < isolated for cross, isolated in tops):
+        return Finding("confirmed", "Isolated markets go higher than cross ones.", figures)
+    if any(isolated > cross for cross, isolated in tops):
+        return Finding("depends", "Isolated goes higher on some venues.", figures, "the venue")
+    words = "The maximum belongs to the market, not to the mode: cross goes as high as isolated."
+    return Finding("refuted", words, figures)
+
+
+def _leverages(rulebook: Rulebook, *, shared: bool) -> list[Fraction]:
+    """Maximum leverage of every listed market that offers a mode in which positions are (not) judged together."""
+    offered = rulebook.modes()
+    return [
+        rulebook.max_leverage(name)
+        for name in rulebook.symbols
+        if any(offered[mode].shared == shared for mode in rulebook.market_modes(name))
+    ]
+
+
+def _times(leverage: Fraction) -> str:
+    return f"{format_fraction(leverage, 1)}x"
+
+
+@measurement("rulebooks")
+def venues_by_mode(_document: Document | None) -> Finding:
+    """M7: the modes that rulebooks offer, and which one is the default."""
+    figures, wrong = {}, []
+    for name, said_cross in CLAIMED_CROSS.items():
+        rulebook = load(name)
+        offered = rulebook.modes().values()
+        default = next(mode for mode in offered if mode.default)
+        figures[f"{rulebook.name}, offered"] = ", ".join(mode.name for mode in offered)
+        figures[f"{rulebook.name}, default"] = default.name
+        if default.shared != said_cross:
+            wrong.append(rulebook.name)
+    rest = "GMX, Aevo and Vertex wait for their rulebooks."
+    if wrong:
+        return Finding(
+            "refuted", f"Not so by default on {', '.join(wrong)}, and both modes are offered. {rest}", figures
+        )
+    return Finding("open", f"As stated by default on the venues with a rulebook. {rest}", figures)
+
+
+# -- risk containment -----------------------------------------------------------------------------------------------
+
+
+@measurement("engine", "comparison")
+def untouched_rest(document: Document | None) -> Finding:
+    """R1: what a jump of one isolated position does to the owner's others, with a fund, without, and ring-fenced."""
+    funded = [examples.gap(ISOLATED, fall) for fall in GAPS]
+    empty = examples.gap(ISOLATED, 50, fund_usd=0)
+    fenced = examples.gap(ISOLATED, 50, fund_usd=0, per_market=True)
+    figures = {
+        "change of the owner's other subaccounts, fund pays": usd(
+            min(each.others_change_q for each in funded)
+        ),
+        "the same, fund empty, one shared pool": usd(empty.others_change_q),
+        "the same, fund empty, a pool per market": usd(fenced.others_change_q),
+        "loss of another trader, fund empty, one shared pool": usd(-empty.bystander_change_q),
+        **by_mode(document, "bad_debt_owner_solvent"),
+    }
+    if any(each.others_change_q < 0 for each in funded):
+        return Finding("refuted", "The owner's other positions paid although the fund held.", figures)
+    if empty.others_change_q < 0 or fenced.others_change_q < 0:
+        words = "Untouched, to the atom, while the insurance fund pays. When it is empty and loss is socialized in a"
+        words += " shared pool, the owner's other positions pay with everybody else's."
+        return Finding(
+            "depends", words, figures, "the venue's own layer: its funds, pools and loss waterfall"
+        )
+    return Finding("confirmed", "Untouched, to the atom.", figures)
+
+
+@measurement("engine", "rulebooks")
+def full_account(_document: Document | None) -> Finding:
+    """R4: how much of a cross account four liquidation procedures close when one of three positions falls."""
+    found = [
+        examples.one_falls(name, rules, fall)
+        for name, rules in examples.procedures().items()
+        for fall in examples.FALLS
+    ]
+    figures = {f"{each.procedure}, ARB -{each.fall_percent} %": _closed(each) for each in found}
+    solvent = [each for each in found if not each.insolvent]
+    if all(each.whole for each in solvent):
+        return Finding("confirmed", "Every procedure closes the whole account.", figures)
+    if not any(each.whole for each in found):
+        return Finding("refuted", "No procedure closes the whole account.", figures)
+    words = "A fall that just triggers closes a part under every procedure here;"
+    words += " the whole account goes where equity is gone or a backstop takes it over."
+    return Finding("depends", words, figures, "the liquidation procedure and the depth of the fall")
+
+
+def _closed(found: examples.Closed) -> str:
+    share = format_fraction(Fraction(found.closed_ppm, 10_000), 1)
+    return f"{share} % closed{' (insolvent)' if found.insolvent else ''}"
+
+
+@measurement("engine")
+def wiped_out_gains(_document: Document | None) -> Finding:
+    """R5: the map of ARB's share of the account and the others' gain, in which the gain is gone after the fall."""
+    cells = [examples.arb_falls(share, gain) for share in ARB_SHARES for gain in GAINS]
+    figures = {}
+    for gain in GAINS:
+        row = [cell for cell in cells if cell.gain_percent == gain]
+        cross = [cell.arb_percent for cell in row if cell.cross_change_q <= 0]
+        apart = [cell.arb_percent for cell in row if cell.isolated_change_q <= 0]
+        for mode, shares in (("cross", cross), ("isolated at 10x", apart)):
+            text = f"gain gone from an ARB share of {min(shares)} % on" if shares else "gain gone at no share"
+            figures[f"others gained {gain} %, {mode}"] = text
+    gone = [cell.cross_change_q <= 0 for cell in cells]
+    if all(gone):
+        return Finding("confirmed", "Gone at every size and gain of the map.", figures)
+    if not any(gone):
+        return Finding("refuted", "At no size and gain of the map.", figures)
+    words = f"Gone in {sum(gone)} of {len(gone)} cells of the map."
+    return Finding("depends", words, figures, "ARB's share of the account and what the others have gained")
+
+
+@measurement("engine")
+def bounded_risk(_document: Document | None) -> Finding:
+    """R7: is the loss bounded, for the owner and for the venue, as the jump gets deeper?"""
+    found = [examples.gap(ISOLATED, fall) for fall in GAPS]
+    figures = {}
+    for fall, each in zip(GAPS, found, strict=True):
+        figures[f"ARB -{fall} %: owner loses"] = usd(each.owner_loss_q)
+        figures[f"ARB -{fall} %: insurance pays"] = usd(each.fund_paid_q)
+    if any(each.owner_loss_q > each.posted_q for each in found):
+        return Finding("refuted", "The owner lost more than what backed the position.", figures)
+    if found[-1].fund_paid_q > found[0].fund_paid_q:
+        words = "Bounded for the owner by what backs the position; for the venue it grows with the jump."
+        return Finding("depends", words, figures, "whose risk is meant")
+    return Finding("confirmed", "Bounded for the owner and for the venue.", figures)
+
+
+SAFETY = {"accounts_ruined": -1, "accounts_liquidated": -1, "wealth_later": 1}
+"""Measures of R10 and the sign of what is better."""
+
+
+@measurement("comparison")
+def safer_for_a_trader(document: Document | None) -> Finding:
+    """R10: ruin, liquidation and wealth of isolated beside cross, in every arm, layer and sensitivity run."""
+    if document is None or not has_both(document):
+        return NEEDS_RUNS
+    safer: list[str] = []
+    worse: list[str] = []
+    flips: list[str] = []
+    for measure, better in SAFETY.items():
+        found = isolated_and_cross(document, measure) + varied_pairs(document, measure, "isolated", "cross")
+        at = order(found)
+        if at == "flips":
+            flips.append(where_it_flips(measure, found))
+        elif at != "equal":
+            (safer if (at == "higher") == (better > 0) else worse).append(DEFINITIONS[measure].title.lower())
+    return _safety(safer, worse, flips, by_mode(document, *SAFETY))
+
+
+def _safety(safer: Sequence[str], worse: Sequence[str], flips: Sequence[str], figures: Figures) -> Finding:
+    if flips:
+        words = f"The sign flips inside the range of what is assumed. {' '.join(flips)}"
+        return Finding("undetermined", words, figures, "what isolated traders post, slippage, order of lows")
+    if safer and worse:
+        words = f"On this path isolated is better in {' and '.join(safer)}, worse in {' and '.join(worse)}, in all arms."
+        return Finding("depends", words, figures, "what counts as safe")
+    if safer:
+        return Finding(
+            "confirmed", f"On this path isolated is better in every arm: {', '.join(safer)}.", figures
+        )
+    side = f"worse in every arm: {', '.join(worse)}" if worse else "no different"
+    return Finding("refuted", f"On this path isolated is {side}.", figures)
