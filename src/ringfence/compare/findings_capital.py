@@ -55,9 +55,13 @@ def extra_positions(document: Document | None) -> Finding:
         return NEEDS_RUNS
     found = isolated_and_cross(document, "extra_notional")
     figures = by_mode(document, "extra_notional")
+    share = [pair.first / pair.second for pair in found if pair.second]
+    figures["isolated over cross, over the arms"] = span(share, "share")
     verdicts: dict[Order, Finding] = {
         "lower": Finding(
-            "confirmed", "What is free at entry admits more under cross margin, in every arm.", figures
+            "confirmed",
+            "What is free at entry admits more under cross margin in every arm; how much more, isolated traders decide by what they post.",
+            figures,
         ),
         "higher": Finding(
             "refuted", "What is free at entry admits less under cross margin, in every arm.", figures
@@ -121,7 +125,7 @@ def tailored_collateral(document: Document | None) -> Finding:
         return Finding(
             "open", "This comparison has one arm; the range over what traders post settles it.", figures
         )
-    words = "Tailored, yes: what is locked is what the owner posts. Whether that is little or all is not up to the mode."
+    words = "Tailored, yes: what is locked is what the owner posts. The mode does not say whether that is little or all."
     return Finding("depends", words, figures, "what isolated traders post")
 
 

@@ -257,7 +257,7 @@ def _safety(safer: Sequence[str], worse: Sequence[str], flips: Sequence[str], fi
         words = f"The sign flips inside the range of what is assumed. {' '.join(flips)}"
         return Finding("undetermined", words, figures, "what isolated traders post, slippage, order of lows")
     if safer and worse:
-        words = f"On this path isolated is better in {' and '.join(safer)}, worse in {' and '.join(worse)}, in all arms."
+        words = f"On this path isolated is better in {' and '.join(safer)}, worse in {' and '.join(worse)}, always."
         return Finding("depends", words, figures, "what counts as safe")
     if safer:
         return Finding(

@@ -151,6 +151,8 @@ def build(cash: Fraction, legs: Iterable[Leg], policy: Policy, where: str) -> Ex
     subaccount = Subaccount(ACCOUNT, ACCOUNT, balances={QUOTE: int(cash * 10**quote)})
     markets = {}
     for leg in held:
+        if leg.market in markets:
+            raise InputError(f"{where}: {leg.market} stands twice; net the two into one position")
         markets[leg.market] = market = market_of(leg, quote, where)
         size_b = int(leg.size * 10**market.base_decimals)
         subaccount.positions[leg.market] = Position(size_b, 0, 0)

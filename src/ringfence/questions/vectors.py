@@ -197,6 +197,11 @@ class Case(NamedTuple):
     body: Field
 
     @property
+    def place(self) -> str:
+        """File and case, as they stand in a message."""
+        return self.body.where.removesuffix(": ")
+
+    @property
     def tolerance(self) -> Tolerance:
         """The difference that the case allows."""
         fields = (self.body.get("tol_abs"), self.body.get("tol_rel"))

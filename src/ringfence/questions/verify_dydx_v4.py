@@ -39,6 +39,7 @@ from ..clearing.risk import (
     riskier,
     subaccount_risk,
 )
+from ..errors import InputError
 from ..rules.funding import maintenance_ppm, rate_cap_ppm
 from ..rules.value import funding_payment_q
 from ..rules.words import PPM, WAD
@@ -135,6 +136,8 @@ def subaccount_of(
     for position in positions:
         market = known(position["market"].text(), markets)
         index = integer(position, "funding_index") * INDEX_SCALE
+        if market in found.positions:
+            raise InputError(f"{position.where}: market {market} stands twice")
         found.positions[market] = Position(position["size"].integer(), 0, index)
         found.balances[QUOTE] += integer(position, "quote_balance")
     return found

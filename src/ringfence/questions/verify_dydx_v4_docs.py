@@ -59,7 +59,7 @@ def account(case: Case, policy: Policy | None = None) -> ExactAccount:
         Leg(market, held["size"].nonzero(), held["mark"].positive(), rates(rule, market))
         for market, held in zip(markets, positions, strict=True)
     ]
-    return build(cash, legs, policy or rulebook_policy(), case.body.where)
+    return build(cash, legs, policy or rulebook_policy(), case.place)
 
 
 def client_account(case: Case) -> Ours:

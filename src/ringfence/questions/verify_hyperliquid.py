@@ -84,7 +84,12 @@ def account(case: Case, table: tuple[Rate, ...] | None = None) -> ExactAccount:
     if others is not None and others.fraction():
         legs.append(constant(others.positive()))
         total -= others.positive()
-    return build(total, legs, rulebook_policy(), case.body.where)
+    return build(total, legs, rulebook_policy(), case.place)
+
+
+def alone(case: Case, held: Leg) -> ExactAccount:
+    """One position without cash, for what does not depend on it."""
+    return build(Fraction(0), [held], rulebook_policy(), case.place)
 
 
 def _is_isolated(position: Field) -> bool:
@@ -185,7 +190,7 @@ def margin_identity(case: Case) -> Ours:
         Fraction(0),
         [Leg("all", total, Fraction(1), flat(Fraction(stated[1])))],
         rulebook_policy(),
-        case.body.where,
+        case.place,
     )
     found = asked.amounts()
     return {"mm": found.maintenance, "total_notional": found.notional}
@@ -200,7 +205,7 @@ def tier_margin(case: Case) -> Ours:
         Fraction(1),
         rates(case.body["rule"]["tiers"]),
     )
-    asked = build(Fraction(0), [notional], rulebook_policy(), case.body.where)
+    asked = alone(case, notional)
     mm = asked.amounts().maintenance
     return {"mm": mm, "mm_decimal": mm, **tier(asked)}
 
@@ -213,8 +218,9 @@ def margin_used(case: Case) -> Ours:
     """
     position = case.body["positions"].only()
     leverage = case.body["rule"]["leverage"].positive()
-    held = leg(position, flat(leverage))._replace(leverage=leverage)
-    asked = build(Fraction(0), [held], rulebook_policy(), case.body.where)
+    size = position["size"].nonzero()
+    held = leg(position, flat(leverage))._replace(size=size, leverage=leverage)
+    asked = alone(case, held)
     shown, worth = position["entry"].positive(), asked.leg(held.market, held.mark).equity
     ends = [asked.leg(held.market, entry).equity for entry in (shown, shown + position["entry"].last_digit())]
     pnl = [end for cost in ends for end in (worth.low - cost.high, worth.high - cost.low)]
