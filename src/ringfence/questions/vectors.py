@@ -112,20 +112,20 @@ class Field:
         found = self.entries().get(name)
         return None if found is None or found.raw is None else found
 
-    def list(self, name: str) -> "list[Field]":
+    def items(self, name: str) -> "list[Field]":
         """The items of a list that may be absent."""
         found = self.get(name)
         return [] if found is None else [*found]
 
     def first(self) -> "Field":
         """The first item of a list that has one."""
-        return self._items(at_most=None)[0]
+        return self._some(at_most=None)[0]
 
     def only(self) -> "Field":
         """The item of a list that has exactly one."""
-        return self._items(at_most=1)[0]
+        return self._some(at_most=1)[0]
 
-    def _items(self, at_most: int | None) -> "list[Field]":
+    def _some(self, at_most: int | None) -> "list[Field]":
         items = [*self]
         if not items or (at_most is not None and len(items) > at_most):
             count = "one item" if at_most else "at least one item"
@@ -133,9 +133,7 @@ class Field:
         return items
 
     def fraction(self) -> Fraction:
-        """An exact number: a JSON number, decimal text, a fraction such as `90000/97`, or an object with one."""
-        if isinstance(self.raw, dict):
-            return (self.get("fraction") or self["decimal"]).fraction()
+        """An exact number: a JSON number, decimal text, or a fraction such as `90000/97`."""
         if not isinstance(self.raw, str | Decimal):
             raise InputError(f"{self.where}: expected a number, got {kind(self.raw)}")
         return to_fraction(self.raw, self.where)
@@ -280,6 +278,8 @@ def _agree(expected: Field, ours: Value, tolerance: Tolerance, *, rounded: bool)
         return type(expected.raw) is type(ours) and expected.raw == ours
     if expected.raw is None or isinstance(expected.raw, bool | list):
         return False
+    if isinstance(expected.raw, dict):
+        expected = expected.get("fraction") or expected["decimal"]
     printed, exact = printed_range(expected, rounded=rounded), expected.fraction()
     slack = tolerance.absolute + tolerance.relative * abs(exact)
     low, high = ours if isinstance(ours, Range) else (Fraction(ours), Fraction(ours))

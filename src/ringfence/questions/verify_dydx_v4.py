@@ -153,8 +153,8 @@ def known(market: str, markets: dict[str, Market]) -> str:
 def venue_of(case: Case, policy: Policy | None = None) -> Venue:
     """The venue that a case describes, with the subaccount that it asks about."""
     body = case.body
-    markets = {market.id: market for market in map(market_of, body["rule"].list("markets"))}
-    main = subaccount_of(MAIN, cash_of(body.list("collateral")), body.list("positions"), markets)
+    markets = {market.id: market for market in map(market_of, body["rule"].items("markets"))}
+    main = subaccount_of(MAIN, cash_of(body.items("collateral")), body.items("positions"), markets)
     pools = {CROSS, *(market.pool for market in markets.values())}
     return Venue(
         policy or rulebook_policy(),
@@ -175,7 +175,7 @@ def settled(venue: Venue, name: str) -> Subaccount:
 
 def updated(venue: Venue, before: Subaccount, update: Field) -> Subaccount:
     """A settled subaccount after an update of its assets and positions, whatever becomes of its margin."""
-    cash_q = before.quote_q + cash_of(update.list("asset_updates"))
+    cash_q = before.quote_q + cash_of(update.items("asset_updates"))
     after = replace(before, balances={**before.balances, QUOTE: cash_q})
     for market, delta_b in changes(venue, update):
         after = resized(venue, after, market, delta_b)
@@ -185,7 +185,7 @@ def updated(venue: Venue, before: Subaccount, update: Field) -> Subaccount:
 def changes(venue: Venue, update: Field) -> list[tuple[str, int]]:
     """Markets and signed changes of size of an update."""
     found = [
-        (change["PerpetualId"].text(), change["BigQuantumsDelta"]) for change in update.list("perp_updates")
+        (change["PerpetualId"].text(), change["BigQuantumsDelta"]) for change in update.items("perp_updates")
     ]
     return [(known(market, venue.markets), delta.integer()) for market, delta in found]
 

@@ -46,7 +46,7 @@ def account(case: Case, policy: Policy | None = None) -> ExactAccount:
     rule, positions = case.body["rule"], [*case.body["positions"]]
     markets = [position["market"].text() for position in positions]
     cash = Fraction(0)
-    for collateral in case.body.list("collateral"):
+    for collateral in case.body.items("collateral"):
         asset = collateral["asset"].text()
         if asset not in ("equity", "USDC"):
             raise UnsupportedError(f"collateral of unknown meaning: {asset}")

@@ -88,7 +88,7 @@ def can_update(case: Case) -> Ours:
     venue = with_subaccounts(
         venue,
         (
-            subaccount_of(name, other["usdc"].integer(), other.list("positions"), venue.markets)
+            subaccount_of(name, other["usdc"].integer(), other.items("positions"), venue.markets)
             for name, other in (others.entries() if others else {}).items()
         ),
     )
@@ -173,7 +173,7 @@ def final_settlement(case: Case) -> Ours:
 def offsetting(case: Case) -> tuple[Venue, str, int]:
     """The venue with both subaccounts, the market, and the signed lots by which the first changes."""
     venue, other, action = venue_of(case), case.body["offsetting"], case.body["action"]
-    against = subaccount_of(OFFSETTING, other["usdc"].integer(), other.list("positions"), venue.markets)
+    against = subaccount_of(OFFSETTING, other["usdc"].integer(), other.items("positions"), venue.markets)
     market, delta_b = known(action["market"].text(), venue.markets), action["delta_quantums"].integer()
     must_reduce(venue.subaccounts[MAIN], market, delta_b)
     must_reduce(against, market, -delta_b)

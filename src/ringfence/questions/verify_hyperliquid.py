@@ -75,7 +75,7 @@ def account(case: Case, table: tuple[Rate, ...] | None = None) -> ExactAccount:
     known = rates(rule["tiers"]) if table is None else table
     judged = [held for held in positions if not _is_isolated(held)]
     if judged or not positions:
-        total = sum((cash(held, judged) for held in case.body.list("collateral")), Fraction(0))
+        total = sum((cash(held, judged) for held in case.body.items("collateral")), Fraction(0))
     else:
         judged = positions[:1]
         total = judged[0]["isolated_margin"].fraction() - _worth(judged[0], "mark")
