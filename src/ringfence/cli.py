@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 CHECK_FAILED = 1
 
+QUOTES = ("USDT", "USDC", "FDUSD", "BUSD")
+"""Quote assets of Binance's pairs."""
+
 LAZY = {
     "compare": (
         "ringfence.compare.command:compare",
@@ -133,7 +136,7 @@ def _amounts(written: Sequence[str], option: str) -> "dict[str, Decimal]":
             raise InputError(f"{option} {text}: expected NAME=NUMBER, such as BTC=61000")
         if name in amounts:
             raise InputError(f"{option} {name}: given twice")
-        amounts[name] = Record({name: number}, Place(option, joint=" ")).positive(name)
+        amounts[name] = Record({name: number}, Place("", option, " ")).positive(name)
     return amounts
 
 
@@ -414,7 +417,7 @@ def data() -> None:
 def get(symbols: Sequence[str], start: str, end: str, interval: str, market: str) -> None:
     """Fetch candles from Binance's public data, checked and cached; prints the files' paths.
 
-    SYMBOL is one of Binance's, such as BTCUSDT.
+    SYMBOL is one of Binance's, such as BTCUSDT, or a base name, which is then taken against USDT.
     """
     from . import terminal
     from .sim.download import download
@@ -422,13 +425,20 @@ def get(symbols: Sequence[str], start: str, end: str, interval: str, market: str
     days = (_day(start, "--from"), _day(end, "--to"))
     if market not in {"um", "spot"}:
         raise InputError(f"--market {market}: expected um or spot")
-    for symbol in symbols:
+    for symbol in map(_binance_symbol, symbols):
         with terminal.progress(symbol) as report:
             paths = download(
                 symbol, interval, *days, kind="spot" if market == "spot" else "um", progress=report
             )
         for path in paths:
             click.echo(path)
+
+
+def _binance_symbol(text: str) -> str:
+    """The pair itself, or the one of a base name against USDT."""
+    symbol = text.upper()
+    is_pair = any(symbol.endswith(quote) and symbol != quote for quote in QUOTES)
+    return symbol if is_pair else f"{symbol}USDT"
 
 
 def _day(text: str, option: str) -> "date":

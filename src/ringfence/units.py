@@ -5,7 +5,15 @@ base atoms and price quanta of a market.
 """
 
 import re
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    InvalidOperation,
+    localcontext,
+)
 from fractions import Fraction
 
 from .errors import InputError
@@ -14,6 +22,9 @@ QUOTE_DECIMALS = 6
 PPM = 1_000_000
 DIGITS_MAX = 60
 """Longest number accepted: enough for every venue's units, short enough that arithmetic stays cheap."""
+
+SHOWN_MAX = 40
+"""Characters of a bad value that a message repeats."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
 _EXACT = Context(prec=200)
@@ -28,7 +39,9 @@ def parse_decimal(text: object, what: str) -> Decimal:
         raise InputError(f"{what}: expected a decimal number, got {_show(text)}")
     written = str(text).strip()
     if len(written) > DIGITS_MAX or not _NUMBER.fullmatch(written):
-        raise InputError(f"{what}: expected a decimal number of at most {DIGITS_MAX} characters, got {_show(text)}")
+        raise InputError(
+            f"{what}: expected a decimal number of at most {DIGITS_MAX} characters, got {_show(text)}"
+        )
     try:
         return Decimal(written)
     except InvalidOperation:
@@ -85,4 +98,4 @@ def to_fraction(text: object, what: str) -> Fraction:
 
 def _show(value: object) -> str:
     shown = repr(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
+    return shown if len(shown) <= SHOWN_MAX else shown[: SHOWN_MAX - 3] + "..."

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from ringfence.compare.lab import Lab, Setup, run_all
 from ringfence.compare.measures import DEFINITIONS
 from ringfence.compare.result import document
@@ -35,7 +36,9 @@ def test_every_figure_has_a_definition_and_every_definition_a_figure() -> None:
 def test_the_same_seed_gives_the_same_document_on_one_process_or_two() -> None:
     lab, results = base()
     again = Lab(setup(sensitivity=True))
-    assert msgspec.json.encode(document(lab, results)) == msgspec.json.encode(document(again, run_all(again, workers=2)))
+    assert msgspec.json.encode(document(lab, results)) == msgspec.json.encode(
+        document(again, run_all(again, workers=2))
+    )
 
 
 def test_another_seed_gives_another_flow() -> None:
@@ -55,7 +58,9 @@ def test_every_mode_has_the_same_accounts_equity_and_positions() -> None:
 
 def test_the_stakeholder_table_sums_to_zero() -> None:
     for result in base()[1]:
-        assert abs(sum(gain for _, gain in result["stakeholders"])) <= 5_000, "roundings of worth, under an atom each"
+        assert abs(sum(gain for _, gain in result["stakeholders"])) <= 5_000, (
+            "roundings of worth, under an atom each"
+        )
 
 
 def test_longs_and_shorts_balance_in_lots() -> None:
@@ -82,7 +87,9 @@ def test_a_layer_changes_only_who_pays() -> None:
 
 def test_slippage_costs_somebody() -> None:
     _, results = base()
-    bad = {r["varied"]: r["measures"]["bad_debt"] for r in results if r["mode"] == "isolated" and r["arm"] == "c"}
+    bad = {
+        r["varied"]: r["measures"]["bad_debt"] for r in results if r["mode"] == "isolated" and r["arm"] == "c"
+    }
     assert bad["slippage 2 %"] > bad["slippage 1 %"] >= bad[""]
 
 

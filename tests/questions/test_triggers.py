@@ -53,14 +53,17 @@ def books(draw):
     """A rulebook and an account that its venue can hold, near enough to liquidation to have a price of it."""
     rulebook = draw(st.sampled_from(RULEBOOKS))
     symbols = draw(st.lists(st.sampled_from(rulebook.symbols), min_size=1, max_size=4, unique=True))
-    held = []
+    held, pools = [], set()
     for symbol in symbols:
         quantum = Decimal(1).scaleb(
             -rulebook.market(symbol).price_decimals - draw(st.sampled_from([0, 0, 3]))
         )
         mark = quantum * draw(st.integers(1, 99_999)) * 10 ** draw(st.integers(0, 6))
         modes = draw(st.sets(st.sampled_from(OFFERED[rulebook.name][symbol]), min_size=1))
+        if "cross" in modes:
+            pools.add(rulebook.market(symbol).pool)
         held += [draw(positions(rulebook, symbol, mark, mode)) for mode in sorted(modes)]
+    assume(len(pools) <= 1 or not rulebook.margin_policy().exclusive_pools)
     gross = sum(abs(each.size) * each.mark_price for each in held if each.mode == "cross")
     share = draw(st.decimals("-0.1", "1.1", places=4))
     return rulebook, Account("a", {"USDC": gross * share}, tuple(held))

@@ -9,7 +9,9 @@ BITS_MAX = 96
 def near_powers(bits):
     twos = st.integers(0, bits).map(lambda exponent: 2**exponent)
     tens = st.integers(0, bits // 4).map(lambda exponent: 10**exponent)
-    return st.builds(lambda power, step: min(max(0, power + step), 2**bits - 1), twos | tens, st.integers(-2, 2))
+    return st.builds(
+        lambda power, step: min(max(0, power + step), 2**bits - 1), twos | tens, st.integers(-2, 2)
+    )
 
 
 def natural(bits=BITS_MAX):

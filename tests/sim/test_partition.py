@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ringfence.errors import InputError
 from ringfence.sim.flow import FlowAccount, Leg
 from ringfence.sim.partition import (
@@ -21,28 +22,45 @@ from ringfence.sim.partition import (
 
 MARKETS = ("BTC", "ETH", "SOL", "ARB")
 legs = st.lists(
-    st.builds(Leg, st.sampled_from(MARKETS), st.just(1), st.integers(1, 10**12), st.integers(1, 10**10), st.just(False), st.just(())),
+    st.builds(
+        Leg,
+        st.sampled_from(MARKETS),
+        st.just(1),
+        st.integers(1, 10**12),
+        st.integers(1, 10**10),
+        st.just(False),
+        st.just(()),
+    ),
     min_size=1,
     max_size=4,
     unique_by=lambda leg: leg.market,
 )
 
 
-@given(legs, st.integers(0, 10**13), st.sampled_from([CROSS, ISOLATED, HYBRID]), st.sampled_from(["a", "b", "c", "e"]))
+@given(
+    legs,
+    st.integers(0, 10**13),
+    st.sampled_from([CROSS, ISOLATED, HYBRID]),
+    st.sampled_from(["a", "b", "c", "e"]),
+)
 def test_a_plan_spends_the_equity_to_the_atom(held: list[Leg], equity_q: int, mode: object, arm: Arm) -> None:
     plan = make_plan(FlowAccount("t", "novice", equity_q, tuple(held)), mode, arm)
     if plan is None:
         return
     assert sum(group.collateral_q for group in plan.groups) + plan.outside_q == equity_q
     assert all(group.collateral_q >= 0 for group in plan.groups)
-    assert sorted(leg.market for group in plan.groups for leg in group.legs) == sorted(leg.market for leg in held)
+    assert sorted(leg.market for group in plan.groups for leg in group.legs) == sorted(
+        leg.market for leg in held
+    )
 
 
 def test_modes_group_as_they_say() -> None:
     held = tuple(Leg(market, 1, 100, 10, False, ()) for market in MARKETS)
     account = FlowAccount("t", "novice", 100, held)
     groups = {
-        mode.name: {group.name: [leg.market for leg in group.legs] for group in make_plan(account, mode, "c").groups}
+        mode.name: {
+            group.name: [leg.market for leg in group.legs] for group in make_plan(account, mode, "c").groups
+        }
         for mode in (CROSS, ISOLATED, HYBRID)
     }
     assert groups["cross"] == {MAIN: list(MARKETS)}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ringfence.clearing import ledger
 from ringfence.clearing.model import Liquidation, Market, Policy, Scale, Tier, Tiered
 from ringfence.clearing.resolve import Fills
@@ -13,7 +14,9 @@ from ringfence.sim.paths import Path
 from ringfence.sim.world import SHARED_POOL, Ring, World, empty_venue, enter, snapshot, start
 
 USD = 1_000_000
-TABLE = Tiered((Tier(0, 100_000, 50_000, 0), Tier(20_000 * USD, 200_000, 100_000, 20_000 * USD * 50_000)), 1_000_000)
+TABLE = Tiered(
+    (Tier(0, 100_000, 50_000, 0), Tier(20_000 * USD, 200_000, 100_000, 20_000 * USD * 50_000)), 1_000_000
+)
 """10x and 5 % maintenance, from 20,000 USD on 5x and 10 % on what lies above."""
 
 
@@ -28,7 +31,9 @@ POLICY = Policy(liquidation=Liquidation(fee_ppm=0))
 
 def path(**prices: list[float]) -> Path:
     """A path in dollars, one step an hour."""
-    quanta = np.array([[round(100 * price) for price in column] for column in prices.values()], dtype=np.int64).T
+    quanta = np.array(
+        [[round(100 * price) for price in column] for column in prices.values()], dtype=np.int64
+    ).T
     ts_ms = np.arange(len(quanta), dtype=np.int64) * 3_600_000
     return Path(tuple(prices), ts_ms, quanta, len(quanta) - 1)
 

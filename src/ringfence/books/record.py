@@ -35,7 +35,7 @@ class Place:
         return Place(self.file, f"{self.path}[{index}]")
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.path}" if self.path else self.file
+        return ": ".join(filter(None, (self.file, self.path)))
 
 
 class Record:

@@ -19,7 +19,6 @@ from ..rules.words import abs_, max_, min_, mul_div_down
 from .model import Deleveraging, Venue
 from .risk import bankruptcy_q, equity_q, risk_price, worth_q
 
-
 SCORE_UNIT = 1 << 64
 """Scores are compared in whole parts of this unit."""
 
@@ -104,7 +103,9 @@ SCORES: dict[str, Callable[[Claim], int]] = {
 
 def eligible(policy: Deleveraging, claims: Iterable[Claim]) -> Iterator[Claim]:
     """Claims that the policy may touch: cyclic takes any opposite position, the others only those in profit."""
-    return (claim for claim in claims if policy.policy == "cyclic" or (claim.profit_q > 0 and claim.equity_q > 0))
+    return (
+        claim for claim in claims if policy.policy == "cyclic" or (claim.profit_q > 0 and claim.equity_q > 0)
+    )
 
 
 def queue(policy: Deleveraging, claims: Sequence[Claim], draw: int = 0) -> list[Claim]:
@@ -119,7 +120,9 @@ def queue(policy: Deleveraging, claims: Sequence[Claim], draw: int = 0) -> list[
     return ordered
 
 
-def plan(policy: Deleveraging, lots_b: int, need_q: int, claims: Sequence[Claim], draw: int = 0) -> list[Allocation]:
+def plan(
+    policy: Deleveraging, lots_b: int, need_q: int, claims: Sequence[Claim], draw: int = 0
+) -> list[Allocation]:
     """Who gives what, in the order in which it is taken, if nobody is passed over.
 
     Lots never exceed `lots_b` nor a winner's own; amounts never exceed `need_q` nor a winner's cap.

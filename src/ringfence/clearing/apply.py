@@ -32,7 +32,9 @@ def _transfer(venue: Venue, event: ev.Transfer) -> None:
 
 
 def _opened(venue: Venue, event: ev.SubaccountOpened) -> None:
-    venue.subaccounts[event.subaccount] = Subaccount(event.subaccount, event.account, event.parent, event.system)
+    venue.subaccounts[event.subaccount] = Subaccount(
+        event.subaccount, event.account, event.parent, event.system
+    )
 
 
 def _position(venue: Venue, event: ev.PositionChanged) -> None:

@@ -113,7 +113,11 @@ def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why
     risk = subaccount_risk(venue, subaccount)
     rounds = venue.policy.rounding.requirement
     keep_q = withdrawal_q(risk.initial_q, risk.notional_q, venue.policy.withdrawal_floor_ppm, rounds)
-    refuse_if(risk.equity_q < keep_q, Reason.INITIAL_MARGIN, f"{name} must keep {keep_q}, would have {risk.equity_q}")
+    refuse_if(
+        risk.equity_q < keep_q,
+        Reason.INITIAL_MARGIN,
+        f"{name} must keep {keep_q}, would have {risk.equity_q}",
+    )
 
 
 def _reserve(draft: Draft, c: cmd.Reserve) -> None:
@@ -173,7 +177,9 @@ def _trade(draft: Draft, c: cmd.Trade) -> None:
         draft.move(f"sub/{who.id}", "fees", mul_div_up(abs_(worth_q), fee_ppm, PPM), "trading_fee")
     for who, size_b, _ in sides:
         _fund_opening(draft, who, c.market, size_b, before[who.id])
-    for (who, _, _), reason in zip(sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True):
+    for (who, _, _), reason in zip(
+        sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True
+    ):
         _must_stand(draft, who, before[who.id], reason)
     for who, _, _ in sides:
         draft.sweep(who.id)
@@ -271,8 +277,15 @@ def valid_requirement(requirement: Requirement) -> bool:
         deduction += tier.lower_q * (tier.maintenance_num - below)
         below = tier.maintenance_num
         rises = tier is tiers[0] or tier.lower_q > previous.lower_q
-        ordered = 0 <= tier.maintenance_num <= tier.initial_num <= den and previous.initial_num <= tier.initial_num
-        if not (rises and ordered and previous.maintenance_num <= tier.maintenance_num and tier.deduction == deduction):
+        ordered = (
+            0 <= tier.maintenance_num <= tier.initial_num <= den and previous.initial_num <= tier.initial_num
+        )
+        if not (
+            rises
+            and ordered
+            and previous.maintenance_num <= tier.maintenance_num
+            and tier.deduction == deduction
+        ):
             return False
     return True
 
@@ -287,8 +300,19 @@ def _change_requirement(draft: Draft, c: cmd.ChangeRequirement) -> None:
 def valid_policy(policy: Policy) -> bool:
     """Are shares within 0..100 %, limits not negative, and do maker rebates never exceed taker fees?"""
     close, rounds = policy.liquidation, policy.rounding
-    limits = (close.portion_above_q, close.minimum_q, close.cooldown_ms, close.adjustment_ppm, close.spread_ppm)
-    blocks = (close.block_liquidations, close.block_deleveragings, close.block_subaccount_q, close.block_insurance_q)
+    limits = (
+        close.portion_above_q,
+        close.minimum_q,
+        close.cooldown_ms,
+        close.adjustment_ppm,
+        close.spread_ppm,
+    )
+    blocks = (
+        close.block_liquidations,
+        close.block_deleveragings,
+        close.block_subaccount_q,
+        close.block_insurance_q,
+    )
     others = (close.backstop_num, policy.deleveraging.scan_max, policy.withdrawal_gate_blocks)
     if min((*limits, *blocks, *others)) < 0:
         return False
@@ -298,7 +322,7 @@ def valid_policy(policy: Policy) -> bool:
     fees = (close.fee_ppm, close.fee_to_fund_ppm, policy.taker_fee_ppm)
     shares = (close.portion_ppm, policy.withdrawal_floor_ppm, *fees)
     in_range = all(0 <= share <= PPM for share in shares) and close.portion_ppm > 0
-    rebate_covered = 0 <= policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) and policy.maker_fee_ppm <= PPM
+    rebate_covered = policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) >= 0 and policy.maker_fee_ppm <= PPM
     return in_range and rebate_covered and close.backstop_den > 0 and close.target_ppm >= PPM
 
 

@@ -43,7 +43,7 @@ class _CopyOnLookup(dict[str, Any]):
         return iter(dict.fromkeys((*self._base, *dict.keys(self))))
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - looking up is what copies
 
 
 def _copy_subaccount(subaccount: Subaccount) -> Subaccount:
@@ -107,7 +107,9 @@ class Draft:
         for market_id in list(self.subaccount(name).positions):
             self.settle_funding(name, market_id)
 
-    def fill(self, market_id: str, name: str, counterparty: str, size_b: int, received_q: int, why: str) -> None:
+    def fill(
+        self, market_id: str, name: str, counterparty: str, size_b: int, received_q: int, why: str
+    ) -> None:
         """`name` changes by `size_b` lots and receives `received_q` quote; the counterparty does the opposite."""
         for who in (name, counterparty):
             self.settle_funding(who, market_id)

@@ -1,7 +1,7 @@
 """Double entry: what must hold after every command, and the full audit of a state.
 
-`check_transition` looks only at what a command's events touched and is always on. `audit` recomputes everything from the
-balances and is what tests, snapshots and replays call.
+`check_transition` looks only at what a command's events touched and is always on. `audit` recomputes everything from
+the balances and is what tests, snapshots and replays call.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,15 @@ from .event import AnyEvent, PositionChanged, Transfer
 from .model import QUOTE, Venue
 
 NAMED_STEPS = frozenset(
-    {"profit_haircut", "socialized_loss", "deleveraging", "liquidation", "collateral_sale", "insurance", "funding"}
+    {
+        "profit_haircut",
+        "socialized_loss",
+        "deleveraging",
+        "liquidation",
+        "collateral_sale",
+        "insurance",
+        "funding",
+    }
     | {"margin_posted", "margin_returned", "backstop"}
 )
 """Reasons for which money may leave a subaccount that the command did not name."""

@@ -1,8 +1,8 @@
 """Liquidation as a procedure made of data: how much, at which price, with which fee, and who may take it.
 
-All amounts come from `rules.close`; the policy's `Liquidation` says which limits apply. A fill that leaves less than the
-bankruptcy price makes a loss, charged to the insurance fund of the market's pool; what the fund cannot pay becomes bad
-debt of that pool only when no winner can be closed against the position.
+All amounts come from `rules.close`; the policy's `Liquidation` says which limits apply. A fill that leaves less than
+the bankruptcy price makes a loss, charged to the insurance fund of the market's pool; what the fund cannot pay becomes
+bad debt of that pool only when no winner can be closed against the position.
 """
 
 from ..rules.close import (
@@ -38,7 +38,9 @@ def _victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
 def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
     risk = subaccount_risk(venue, subaccount)
     if not subaccount.positions or not risk.liquidatable(at_equality=venue.policy.trigger_at_equality):
-        raise Refusal(Reason.NOT_LIQUIDATABLE, f"equity {risk.equity_q}, maintenance margin {risk.maintenance_q}")
+        raise Refusal(
+            Reason.NOT_LIQUIDATABLE, f"equity {risk.equity_q}, maintenance margin {risk.maintenance_q}"
+        )
     return risk
 
 
@@ -58,7 +60,9 @@ def insolvent(draft: Draft, name: str, market_id: str, taker: str | None = None)
     return subaccount
 
 
-def fillable_price(venue: Venue, subaccount: Subaccount, market_id: str, *, rounding: int | None = None) -> int:
+def fillable_price(
+    venue: Venue, subaccount: Subaccount, market_id: str, *, rounding: int | None = None
+) -> int:
     """Worst price, in quanta, at which a liquidation order may fill: a sale rounds up, a purchase down.
 
     Source: dYdX v4 `x/clob/keeper/liquidations.go:500` and `:1012`.
@@ -185,7 +189,9 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     paid_q = min_(loss_q, venue.fund_q(market.pool)) if "insurance" in venue.policy.waterfall else 0
     draft.move(f"fund/{market.pool}", f"sub/{c.subaccount}", paid_q, "insurance")
     draft.move(f"debt/{market.pool}", f"sub/{c.subaccount}", loss_q - paid_q, "bad_debt")
-    draft.emit(ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms))
+    draft.emit(
+        ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms)
+    )
     draft.sweep(c.subaccount)
     _must_carry(venue, draft.subaccount(counterparty), before)
 
@@ -201,7 +207,9 @@ def _check_fill(venue: Venue, subaccount: Subaccount, market_id: str, price: int
     close = venue.policy.liquidation
     used_q = subaccount.block_insured_q if subaccount.block == venue.block else 0
     if loss_q and close.block_insurance_q and used_q + loss_q > close.block_insurance_q:
-        raise Refusal(Reason.BLOCK_LIMIT, f"insurance loss of this block is limited to {close.block_insurance_q}")
+        raise Refusal(
+            Reason.BLOCK_LIMIT, f"insurance loss of this block is limited to {close.block_insurance_q}"
+        )
     if close.limit == "fillable":
         worst = fillable_price(venue, subaccount, market_id)
         if (price < worst) if subaccount.positions[market_id].size_b > 0 else (price > worst):

@@ -1,17 +1,18 @@
 """The log: commands with the hash of what they caused, chained; replay, snapshot.
 
-Canonical encoding (fixed): UTF-8 JSON as `msgspec` writes it with `order="deterministic"`: keys of mappings sorted, fields
-of records in the order of their definition after the tag `"type"` of commands and events, no white space, integers as
-decimal digits of any length. The hash of entry `n` is
+Canonical encoding (fixed): UTF-8 JSON as `msgspec` writes it with `order="deterministic"`: keys of mappings sorted,
+fields of records in the order of their definition after the tag `"type"` of commands and events, no white space,
+integers as decimal digits of any length. The hash of entry `n` is
 
     BLAKE2b-256( hash[n-1] || encoding(command) || 0x0A || encoding(events or rejection) )
 
-with 32 zero bytes before the first. The state hash is BLAKE2b-256 of the encoded state. Same log, same hashes, anywhere.
+with 32 zero bytes before the first. The state hash is BLAKE2b-256 of the encoded state. Same log, same hashes,
+anywhere.
 """
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from io import BufferedIOBase
+from typing import BinaryIO
 
 import msgspec
 
@@ -104,10 +105,9 @@ class Clearinghouse:
         return verdict
 
 
-def write(entries: Iterable[Entry], file: BufferedIOBase) -> None:
+def write(entries: Iterable[Entry], file: BinaryIO) -> None:
     """Write a log, one entry a line."""
-    for entry in entries:
-        file.write(encode(entry) + b"\n")
+    file.writelines(encode(entry) + b"\n" for entry in entries)
 
 
 def read(lines: Iterable[bytes]) -> Iterator[Entry]:

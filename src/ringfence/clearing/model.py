@@ -113,7 +113,11 @@ class Policy(Struct, frozen=True):
     liquidation: Liquidation = Liquidation()
     insurance: Literal["continuous", "all_or_nothing"] = "continuous"
     deleveraging: Deleveraging = Deleveraging()
-    waterfall: tuple[Literal["insurance", "deleverage", "socialize"], ...] = ("insurance", "deleverage", "socialize")
+    waterfall: tuple[Literal["insurance", "deleverage", "socialize"], ...] = (
+        "insurance",
+        "deleverage",
+        "socialize",
+    )
     withdrawal_gate_blocks: int = 0
     """Withdrawals stay closed for this many blocks after a subaccount with negative equity was seen."""
 

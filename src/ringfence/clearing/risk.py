@@ -98,7 +98,9 @@ def maintenance_q(market: Market, notional: int, rounding: int) -> int:
     if isinstance(shape, Tiered):
         tier = tier_of(shape, notional)
         return rule.tiered_q(notional, tier.maintenance_num, tier.deduction, shape.den, rounding)
-    return rule.maintenance_of_initial_q(notional, shape.initial_ppm, shape.maintenance_fraction_ppm, rounding)
+    return rule.maintenance_of_initial_q(
+        notional, shape.initial_ppm, shape.maintenance_fraction_ppm, rounding
+    )
 
 
 def initial_q(market: Market, notional: int, leverage: Leverage | None, rounds: Rounding) -> int:
@@ -120,7 +122,9 @@ def open_interest_fraction_ppm(market: Market, rounds: Rounding) -> int:
     assert not isinstance(shape, Tiered)
     if shape.upper_q == 0:
         return shape.initial_ppm
-    open_q = notional_q(market.open_interest_b, market.mark, market.scale.num, market.scale.den, rounds.notional)
+    open_q = notional_q(
+        market.open_interest_b, market.mark, market.scale.num, market.scale.den, rounds.notional
+    )
     return rule.open_interest_fraction_ppm(shape.initial_ppm, open_q, shape.lower_q, shape.upper_q)
 
 
@@ -150,11 +154,15 @@ def leg_risk(
     scale = market.scale
     notional = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
     open_b = size_b if worst_b is None else worst_b
-    open_q = notional if open_b == size_b else notional_q(open_b, price, scale.num, scale.den, rounds.notional)
+    open_q = (
+        notional if open_b == size_b else notional_q(open_b, price, scale.num, scale.den, rounds.notional)
+    )
     minimum_q = market.minimum_margin_q
     required_q = initial_q(market, open_q, leverage, rounds) + (minimum_q if open_b else 0)
     maintained_q = maintenance_q(market, notional, rounds.requirement) + minimum_q if size_b else 0
-    return Risk(worth_q(market, size_b, price, rounds), max_(required_q, maintained_q), maintained_q, notional)
+    return Risk(
+        worth_q(market, size_b, price, rounds), max_(required_q, maintained_q), maintained_q, notional
+    )
 
 
 def risk_price(venue: Venue, market: Market) -> int:
@@ -235,7 +243,9 @@ def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Mapping[str, i
     """The trigger itself."""
     if subaccount.system or not subaccount.positions:
         return False
-    return subaccount_risk(venue, subaccount, prices).liquidatable(at_equality=venue.policy.trigger_at_equality)
+    return subaccount_risk(venue, subaccount, prices).liquidatable(
+        at_equality=venue.policy.trigger_at_equality
+    )
 
 
 def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:

@@ -12,12 +12,24 @@ from fractions import Fraction
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up
+from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power_of_ten
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
-from .model import QUOTE, Asset, Market, OpenInterestScaled, Position, Requirement, Scale, Subaccount, Tier, Tiered, Venue
-from .risk import Risk, is_liquidatable, market_risk, risk_price, subaccount_risk
+from .model import (
+    QUOTE,
+    Asset,
+    Market,
+    OpenInterestScaled,
+    Position,
+    Requirement,
+    Scale,
+    Subaccount,
+    Tier,
+    Tiered,
+    Venue,
+)
+from .risk import Risk, is_liquidatable, leg_risk, market_risk, risk_price, subaccount_risk
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -73,8 +85,16 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
         return None
     market = venue.markets[market_id]
     mark = risk_price(venue, market)
-    bends = breakpoints(market, subaccount.positions[market_id].size_b)
+    bends = _bends(venue, market, subaccount.positions[market_id].size_b, PRICE_MAX)
     return _nearest_root(_trigger(venue, subaccount, market_id), mark, bends)
+
+
+def _bends(venue: Venue, market: Market, size_b: int, most: int) -> list[int]:
+    """Breakpoints of the rule, and where rounding lets the requirement vanish: without one nothing is liquidatable."""
+    mark, rounds = risk_price(venue, market), venue.policy.rounding
+    first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q > 0, mark, [1])
+    vanishes = (first, first - 1) if first is not None and first > 1 else ()
+    return sorted({*breakpoints(market, size_b, most), *vanishes})
 
 
 def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
@@ -89,7 +109,9 @@ def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[
     return bad
 
 
-def _nearest_root(bad: Callable[[int], bool], mark: int, bends: list[int], most: int = PRICE_MAX) -> int | None:
+def _nearest_root(
+    bad: Callable[[int], bool], mark: int, bends: list[int], most: int = PRICE_MAX
+) -> int | None:
     down = frontier(bad, mark, [*(price for price in reversed(bends) if price < mark), 1])
     up = frontier(bad, mark, [*(price for price in bends if price > mark), most])
     roots = [price for price in (down, up) if price is not None]
@@ -114,9 +136,12 @@ def displayed_price(
     if market_id not in subaccount.positions:
         return None
     fine, twin = refine(venue, subaccount, price_digits=digits, quote_digits=digits)
-    factor = 10 ** (digits)
+    factor = power_of_ten(digits)
     if from_rounded:
-        rounded_q, exact_q = subaccount_risk(venue, subaccount).surplus_q * factor, subaccount_risk(fine, twin).surplus_q
+        rounded_q, exact_q = (
+            subaccount_risk(venue, subaccount).surplus_q * factor,
+            subaccount_risk(fine, twin).surplus_q,
+        )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
     market, held = fine.markets[market_id], twin.positions[market_id]
     mark, bad = risk_price(fine, market), _trigger(fine, twin, market_id)
@@ -128,17 +153,19 @@ def displayed_price(
             return total.equity_q + moved_q < total.maintenance_q
 
     most = PRICE_MAX * factor
-    found = _nearest_root(bad, mark, [] if at_mark else breakpoints(market, held.size_b, most), most)
+    found = _nearest_root(bad, mark, [] if at_mark else _bends(fine, market, held.size_b, most), most)
     return None if found is None else Fraction(found, factor)
 
 
-def refine(venue: Venue, subaccount: Subaccount, *, price_digits: int, quote_digits: int) -> tuple[Venue, Subaccount]:
+def refine(
+    venue: Venue, subaccount: Subaccount, *, price_digits: int, quote_digits: int
+) -> tuple[Venue, Subaccount]:
     """The same state on finer grids: prices in 10**-`price_digits` quanta, quote in 10**-`quote_digits` atoms.
 
     The rules are read unchanged; only their roundings shrink. Holds for risk and liquidation prices of `subaccount`.
     """
     fine, twin = copy(venue), copy(subaccount)
-    price, quote = 10**price_digits, 10**quote_digits
+    price, quote = power_of_ten(price_digits), power_of_ten(quote_digits)
     fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in _exposed(subaccount)}
     fine.assets = {name: _refined_asset(asset, quote) for name, asset in venue.assets.items()}
     twin.balances = dict(subaccount.balances)
@@ -174,7 +201,9 @@ def _refined_requirement(shape: Requirement, quote: int) -> Requirement:
 
 
 def _refined_tiers(table: Tiered, quote: int) -> Tiered:
-    tiers = (Tier(t.lower_q * quote, t.initial_num, t.maintenance_num, t.deduction * quote) for t in table.tiers)
+    tiers = (
+        Tier(t.lower_q * quote, t.initial_num, t.maintenance_num, t.deduction * quote) for t in table.tiers
+    )
     return Tiered(tuple(tiers), table.den)
 
 
@@ -195,9 +224,11 @@ def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * 
 
     def bad(move_ppm: int) -> bool:
         moved = {name: max_(1, mul_div_down(price, PPM + move_ppm, PPM)) for name, price in prices.items()}
-        return is_liquidatable(venue, subaccount, moved)
+        risk = subaccount_risk(venue, subaccount, moved)
+        # At a price of next to nothing the requirement rounds to zero; equity below zero then says the same.
+        return risk.liquidatable(at_equality=venue.policy.trigger_at_equality) or risk.equity_q < 0
 
-    if bad(0):
+    if is_liquidatable(venue, subaccount):
         return 0
     roots = [root for root in (frontier(bad, 0, [-PPM]), frontier(bad, 0, [most_ppm])) if root is not None]
     return min(roots, key=lambda move: (abs_(move), move)) if roots else None
@@ -244,7 +275,9 @@ def _with_probe(venue: Venue) -> Venue:
 
 def max_withdrawal(venue: Venue, name: str, asset: str = QUOTE) -> int:
     """Most atoms of `asset` that may be withdrawn now."""
-    return largest(lambda amount: isinstance(decide(venue, cmd.Withdraw(name, asset, amount)), Accepted), LIMIT - 1)
+    return largest(
+        lambda amount: isinstance(decide(venue, cmd.Withdraw(name, asset, amount)), Accepted), LIMIT - 1
+    )
 
 
 def removable_margin_q(venue: Venue, source: str, target: str) -> int:

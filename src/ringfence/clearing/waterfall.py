@@ -77,7 +77,11 @@ def _close_against(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tupl
 
     Where the transfer price leaves less than the loser's bankruptcy price, the rest is bad debt of the market's pool.
     """
-    market, rounds, loser = draft.market(c.market), draft.venue.policy.rounding, draft.subaccount(c.subaccount)
+    market, rounds, loser = (
+        draft.market(c.market),
+        draft.venue.policy.rounding,
+        draft.subaccount(c.subaccount),
+    )
     held_b = loser.positions[c.market].size_b
     remaining_b, loss_q, hit = abs_(held_b), 0, 0
     for claim in queue(draft.venue.policy.deleveraging, claims, c.draw):
@@ -109,7 +113,9 @@ def _take_profits(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tuple
     raised_q = 0
     for allocation in allocations:
         draft.settle_all_funding(allocation.subaccount)
-        draft.move(f"sub/{allocation.subaccount}", f"sub/{c.subaccount}", allocation.amount_q, "profit_haircut")
+        draft.move(
+            f"sub/{allocation.subaccount}", f"sub/{c.subaccount}", allocation.amount_q, "profit_haircut"
+        )
         # What was given up counts as paid for the lots, so that the same profit is not taken twice.
         draft.emit(ev.PositionChanged(allocation.subaccount, c.market, 0, allocation.amount_q))
         raised_q += allocation.amount_q
@@ -128,7 +134,9 @@ def socialize(draft: Draft, c: cmd.Socialize) -> None:
     payers, weights = [], []
     for name in sorted(draft.base.subaccounts):
         subaccount = draft.base.subaccounts[name]
-        exposed = not subaccount.system and any(draft.base.markets[m].pool == c.pool for m in subaccount.positions)
+        exposed = not subaccount.system and any(
+            draft.base.markets[m].pool == c.pool for m in subaccount.positions
+        )
         equity_q = subaccount_risk(draft.base, subaccount).equity_q if exposed else 0
         if equity_q > 0:
             payers.append(name)

@@ -18,28 +18,56 @@ REPORT = Path("out") / "compare.html"
 
 
 @click.command()
-@click.option("--scenario", "-s", help=f"Built-in scenario (`ringfence scenarios` lists them) [{DEFAULT_SCENARIO}].")
 @click.option(
-    "--prices", type=click.Path(path_type=Path), multiple=True, help="Price files instead: CSV, Parquet, Binance zip."
+    "--scenario", "-s", help=f"Built-in scenario (`ringfence scenarios` lists them) [{DEFAULT_SCENARIO}]."
+)
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Price files instead: CSV, Parquet, Binance zip.",
 )
 @click.option("--venue", default="generic", show_default=True, help="Rulebook of the identical frame.")
 @click.option(
-    "--venue-frame", multiple=True, metavar="MODE=VENUE", help="Rulebook of a mode in the venue frame; 'none' for none."
+    "--venue-frame",
+    multiple=True,
+    metavar="MODE=VENUE",
+    help="Rulebook of a mode in the venue frame; 'none' for none.",
 )
-@click.option("--traders", default=2000, show_default=True, type=click.IntRange(1, 200_000), help="Accounts drawn.")
-@click.option("--population", default="default", show_default=True, help="Built-in population or a TOML file.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of all draws.")
-@click.option("--modes", default="isolated,cross,hybrid", show_default=True, help="Margin modes, comma separated.")
+@click.option(
+    "--traders", default=2000, show_default=True, type=click.IntRange(1, 200_000), help="Accounts drawn."
+)
+@click.option(
+    "--population", default="default", show_default=True, help="Built-in population or a TOML file."
+)
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of all draws."
+)
+@click.option(
+    "--modes", default="isolated,cross,hybrid", show_default=True, help="Margin modes, comma separated."
+)
 @click.option("--arms", default="a,b,c,d,e", show_default=True, help="Arms of isolation, comma separated.")
-@click.option("--partition", type=click.Path(path_type=Path), multiple=True, help="Another hybrid: a TOML/JSON file.")
+@click.option(
+    "--partition", type=click.Path(path_type=Path), multiple=True, help="Another hybrid: a TOML/JSON file."
+)
 @click.option("--order", default="low_first", show_default=True, help="Order of extremes inside a candle.")
-@click.option("--step-ppm", default=1000, show_default=True, help="Largest price move in one step of the path.")
-@click.option("--insurance-ppm", default=1000, show_default=True, help="Insurance over open interest at entry.")
+@click.option(
+    "--step-ppm", default=1000, show_default=True, help="Largest price move in one step of the path."
+)
+@click.option(
+    "--insurance-ppm", default=1000, show_default=True, help="Insurance over open interest at entry."
+)
 @click.option("--slippage-ppm", default=0, show_default=True, help="Slippage of liquidation orders.")
-@click.option("--sensitivity/--no-sensitivity", default=True, show_default=True, help="Vary slippage and order.")
+@click.option(
+    "--sensitivity/--no-sensitivity", default=True, show_default=True, help="Vary slippage and order."
+)
 @click.option("--workers", default=0, help="Processes; 0 takes one per core.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result as JSON ('-': stdout).")
-@click.option("--html", type=click.Path(path_type=Path), default=REPORT, show_default=True, help="Report to write.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the result as JSON ('-': stdout)."
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path), default=REPORT, show_default=True, help="Report to write."
+)
 @click.option("--no-html", is_flag=True, help="Write no report.")
 def compare(**options: Any) -> None:  # noqa: ANN401
     """Send the same traders through a real crash under isolated, cross and hybrid margin."""
@@ -69,7 +97,9 @@ def _setup(options: dict[str, Any]) -> "Setup":
     names = _listed("--modes", options["modes"], tuple(MODES))
     modes = [MODES[name] for name in names] + [read_partition(path) for path in options["partition"]]
     if len({mode.name for mode in modes}) != len(modes):
-        raise InputError("--partition: two margin modes have the same name; give the file a `name` of its own")
+        raise InputError(
+            "--partition: two margin modes have the same name; give the file a `name` of its own"
+        )
     arms = _listed("--arms", options["arms"], tuple(ARMS))
     _listed("--order", options["order"], ORDERS)
     for name, most in (("insurance_ppm", 1_000_000), ("slippage_ppm", 500_000)):
@@ -126,7 +156,9 @@ def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
     for pair in given:
         mode, _, venue = pair.partition("=")
         if mode not in modes or not venue:
-            raise InputError(f"--venue-frame: expected MODE=VENUE with a mode of {', '.join(modes)}, got {pair!r}")
+            raise InputError(
+                f"--venue-frame: expected MODE=VENUE with a mode of {', '.join(modes)}, got {pair!r}"
+            )
         found[mode] = venue
     return found
 

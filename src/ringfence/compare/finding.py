@@ -103,11 +103,11 @@ def where_it_flips(measure: str, found: Sequence[Pair]) -> str:
     """The map of where isolated is below and where above cross, as text."""
     title = DEFINITIONS[measure].title
     sides = {"isolated lower in": -1, "equal in": 0, "isolated higher in": 1}
-    shown = (f"{side} {where}" for side, sign in sides.items() if (where := _choices(found, sign)))
+    shown = (f"{side} {where}" for side, sign in sides.items() if (where := choices_at(found, sign)))
     return f"{title}: {'; '.join(shown)}."
 
 
-def _choices(found: Iterable[Pair], sign: int) -> str:
+def choices_at(found: Iterable[Pair], sign: int) -> str:
     """Choices at which a pair has this sign; the layer is named only where it matters."""
     by_choice: dict[str, dict[str, int]] = {}
     for pair in found:

@@ -57,15 +57,10 @@ def extra_positions(document: Document | None) -> Finding:
     figures = by_mode(document, "extra_notional")
     share = [pair.first / pair.second for pair in found if pair.second]
     figures["isolated over cross, over the arms"] = span(share, "share")
+    more = "What is free at entry admits more under cross margin in every arm."
     verdicts: dict[Order, Finding] = {
-        "lower": Finding(
-            "confirmed",
-            "What is free at entry admits more under cross margin in every arm; how much more, isolated traders decide by what they post.",
-            figures,
-        ),
-        "higher": Finding(
-            "refuted", "What is free at entry admits less under cross margin, in every arm.", figures
-        ),
+        "lower": Finding("confirmed", f"{more} How much more, isolated traders decide by what they post.", figures),
+        "higher": Finding("refuted", "What is free at entry admits less under cross margin in every arm.", figures),
         "equal": Finding("refuted", "What is free at entry admits the same in both modes.", figures),
         "flips": Finding("undetermined", where_it_flips("extra_notional", found), figures, "the arm"),
     }
@@ -125,7 +120,7 @@ def tailored_collateral(document: Document | None) -> Finding:
         return Finding(
             "open", "This comparison has one arm; the range over what traders post settles it.", figures
         )
-    words = "Tailored, yes: what is locked is what the owner posts. The mode does not say whether that is little or all."
+    words = "Tailored, yes: what is locked is what the owner posts, and the mode does not say how much."
     return Finding("depends", words, figures, "what isolated traders post")
 
 

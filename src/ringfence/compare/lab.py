@@ -143,7 +143,9 @@ class Lab:
             return found
         slips = (slip for slip in SLIPPAGES_PPM if slip != setup.slippage_ppm)
         found += [Case(setup.order, slip, f"slippage {slip / 10_000:g} %") for slip in slips]
-        found += [Case(order, setup.slippage_ppm, f"order {order}") for order in ORDERS if order != setup.order]
+        found += [
+            Case(order, setup.slippage_ppm, f"order {order}") for order in ORDERS if order != setup.order
+        ]
         return found
 
     @cached_property
@@ -152,7 +154,10 @@ class Lab:
         found = {}
         for name in dict.fromkeys(job.rulebook for job in self.jobs):
             policy = replace(self.procedure, rounding=load(name).policy().rounding)
-            found[name] = (self.markets if name == self.setup.venue else _regrid(load(name), self.markets)), policy
+            found[name] = (
+                (self.markets if name == self.setup.venue else _regrid(load(name), self.markets)),
+                policy,
+            )
         return found
 
     def curves(self, rulebook: str, order: Order) -> Curves:
@@ -175,7 +180,9 @@ class Lab:
     def flow_in(self, frame: str) -> Flow:
         """The positions that every run of a frame admits."""
         if frame not in self._flows:
-            common = {account.id: frozenset(leg.market for leg in account.legs) for account in self.drawn.accounts}
+            common = {
+                account.id: frozenset(leg.market for leg in account.legs) for account in self.drawn.accounts
+            }
             for job in self.jobs:
                 if job.frame == frame:
                     admitted = self.admitted[key(job)]
@@ -194,7 +201,9 @@ class Lab:
 
         def plan_for(account: FlowAccount) -> Plan | None:
             legs = tuple(
-                dataclasses.replace(leg, posted_q=max(leg.posted_q, initial_margin_q(venue, [(leg.market, leg.size_b)])))
+                dataclasses.replace(
+                    leg, posted_q=max(leg.posted_q, initial_margin_q(venue, [(leg.market, leg.size_b)]))
+                )
                 for leg in account.legs
             )
             return make_plan(dataclasses.replace(account, legs=legs), job.mode, job.arm, best)
@@ -244,7 +253,10 @@ class Lab:
 def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
     tally, path = world.run(), world.curves.path
     rows = stakeholders(flow, tally, world.venue, funded_q)
-    check(abs(sum(amount for _, amount in rows)) <= len(world.venue.subaccounts), "stakeholders do not sum to zero")
+    check(
+        abs(sum(amount for _, amount in rows)) <= len(world.venue.subaccounts),
+        "stakeholders do not sum to zero",
+    )
     return {
         "measures": measure_run(flow, entry, tally, world.venue, path.days),
         "stakeholders": rows,
@@ -254,7 +266,13 @@ def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str,
 
 
 def _labels(job: Job, case: Case, layer: str) -> dict[str, Any]:
-    labels = {"frame": job.frame, "mode": job.mode.name, "arm": job.arm, "layer": layer, "rulebook": job.rulebook}
+    labels = {
+        "frame": job.frame,
+        "mode": job.mode.name,
+        "arm": job.arm,
+        "layer": layer,
+        "rulebook": job.rulebook,
+    }
     return labels | {"varied": case.varied}
 
 
@@ -281,7 +299,9 @@ def _regrid(rulebook: Rulebook, markets: Mapping[str, Market]) -> dict[str, Mark
     found = {}
     for symbol, market in markets.items():
         other = rulebook.market(symbol)
-        found[symbol] = replace(market, requirement=other.requirement, minimum_margin_q=other.minimum_margin_q)
+        found[symbol] = replace(
+            market, requirement=other.requirement, minimum_margin_q=other.minimum_margin_q
+        )
     return found
 
 

@@ -76,7 +76,10 @@ DEFINITIONS: dict[str, Definition] = {
         "percentile of accounts (the maximum stands in the JSON).",
     ),
     "accounts_ruined": Definition(
-        "Accounts losing 90 %", "share", "trader risk", "Accounts whose wealth at the end is at most a tenth of entry."
+        "Accounts losing 90 %",
+        "share",
+        "trader risk",
+        "Accounts whose wealth at the end is at most a tenth of entry.",
     ),
     "liquidated_over_oi": Definition(
         "Notional liquidated / open interest",
@@ -91,7 +94,10 @@ DEFINITIONS: dict[str, Definition] = {
         "Wealth, end of window", "USD", "trader risk", "Equity of all accounts at the end of the window."
     ),
     "wealth_later": Definition(
-        "Wealth, 24 h later", "USD", "trader risk", "Equity of all accounts 24 hours after the end of the window."
+        "Wealth, 24 h later",
+        "USD",
+        "trader risk",
+        "Equity of all accounts 24 hours after the end of the window.",
     ),
     "bad_debt": Definition(
         "Bad debt",
@@ -106,9 +112,15 @@ DEFINITIONS: dict[str, Definition] = {
         "The part of it made by accounts with positive equity in their other subaccounts: isolation's own cost.",
     ),
     "insurance_drawn": Definition("Insurance drawn", "USD", "venue risk", "Paid by insurance funds."),
-    "deleveraged": Definition("Deleveraged (ADL)", "USD", "venue risk", "Notional of losers closed against winners."),
-    "socialized": Definition("Socialized loss", "USD", "venue risk", "Bad debt spread over solvent subaccounts."),
-    "debt_left": Definition("Debt left", "USD", "venue risk", "Bad debt that no step of the waterfall has paid."),
+    "deleveraged": Definition(
+        "Deleveraged (ADL)", "USD", "venue risk", "Notional of losers closed against winners."
+    ),
+    "socialized": Definition(
+        "Socialized loss", "USD", "venue risk", "Bad debt spread over solvent subaccounts."
+    ),
+    "debt_left": Definition(
+        "Debt left", "USD", "venue risk", "Bad debt that no step of the waterfall has paid."
+    ),
     "liquidations": Definition("Liquidation fills", "count", "venue risk", "Number of liquidation fills."),
     "margin_actions": Definition(
         "Margin actions",
@@ -173,7 +185,9 @@ def measure_entry(plans: Sequence[Plan], entered: Venue, curves: Curves) -> Entr
 def initial_margin_q(venue: Venue, legs: Iterable[tuple[str, int]]) -> int:
     """Initial margin of some legs at the venue's present prices, at no chosen leverage."""
     rounds = venue.policy.rounding
-    return sum(leg_risk(venue.markets[m], size_b, venue.markets[m].mark, rounds).initial_q for m, size_b in legs)
+    return sum(
+        leg_risk(venue.markets[m], size_b, venue.markets[m].mark, rounds).initial_q for m, size_b in legs
+    )
 
 
 def survival_q(curves: Curves, legs: Iterable[Leg], entered: Venue) -> int:
@@ -183,7 +197,8 @@ def survival_q(curves: Curves, legs: Iterable[Leg], entered: Venue) -> int:
         return 0
     rounds = entered.policy.rounding
     cost_q = sum(
-        leg_risk(entered.markets[m], size_b, entered.markets[m].mark, rounds).equity_q for m, size_b in sizes.items()
+        leg_risk(entered.markets[m], size_b, entered.markets[m].mark, rounds).equity_q
+        for m, size_b in sizes.items()
     )
     return curves.survival_q(sizes, cost_q)
 
@@ -205,7 +220,9 @@ def position_losses(flow: Flow, tally: Tally, venue: Venue) -> dict[tuple[str, s
     return found
 
 
-def measure_run(flow: Flow, entry: Entry, tally: Tally, venue: Venue, days: float) -> dict[str, int | Fraction]:
+def measure_run(
+    flow: Flow, entry: Entry, tally: Tally, venue: Venue, days: float
+) -> dict[str, int | Fraction]:
     """All figures of one run, money in quote atoms, shares and rates as fractions."""
     accounts = {account.id: account for account in flow.accounts}
     losses = worst_losses(accounts, position_losses(flow, tally, venue))
@@ -224,7 +241,9 @@ def measure_run(flow: Flow, entry: Entry, tally: Tally, venue: Venue, days: floa
         "largest_position_loss_max": max(losses, default=Fraction(0)),
         "accounts_ruined": Fraction(ruined, max(1, len(accounts))),
         "liquidated_over_oi": Fraction(sum(fill.notional_q for fill in tally.liquidations), max(1, oi_q)),
-        "accounts_liquidated": Fraction(len({fill.account for fill in tally.liquidations}), max(1, len(accounts))),
+        "accounts_liquidated": Fraction(
+            len({fill.account for fill in tally.liquidations}), max(1, len(accounts))
+        ),
         "wealth_window": sum(tally.window_wealth_q.values()),
         "wealth_later": sum(tally.final_wealth_q.values()),
         "bad_debt": bad_q,

@@ -86,7 +86,9 @@ def _flow(lab: Lab, flow: Flow) -> dict[str, object]:
         "accounts": len(flow.accounts),
         "positions": sum(len(account.legs) for account in flow.accounts),
         "equity": format_atoms(sum(account.equity_q for account in flow.accounts), QUOTE_DECIMALS),
-        "open_interest": {name: format_atoms(x, QUOTE_DECIMALS) for name, x in flow.open_interest_q().items()},
+        "open_interest": {
+            name: format_atoms(x, QUOTE_DECIMALS) for name, x in flow.open_interest_q().items()
+        },
         "balancer_share": {name: f"{share:.4f}" for name, share in lab.balancer_share.items()},
     }
 
@@ -113,7 +115,11 @@ def _refused(lab: Lab) -> list[dict[str, object]]:
 
 def run_text(result: Mapping[str, Any], *, brief: bool = False) -> dict[str, object]:
     """One run with its figures as text."""
-    text = {name: result[name] for name in ("frame", "mode", "arm", "layer", "rulebook", "varied") if name in result}
+    text = {
+        name: result[name]
+        for name in ("frame", "mode", "arm", "layer", "rulebook", "varied")
+        if name in result
+    }
     outcomes = {name for name, what in DEFINITIONS.items() if what.group in ("trader risk", "venue risk")}
     shown = {name: value for name, value in result["measures"].items() if not brief or name in outcomes}
     text["measures"] = {name: as_text(name, value) for name, value in shown.items()}

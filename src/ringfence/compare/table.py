@@ -95,9 +95,13 @@ def show(document: Document, console: "Console") -> None:
     if any(_base(run) for run in document["runs"]):
         console.print(stakeholder_table(document))
         console.print()
-    refused = {row["mode"]: row for row in document["refused"] if row["arm"] == "c" and row["frame"] == "identical"}
+    refused = {
+        row["mode"]: row for row in document["refused"] if row["arm"] == "c" and row["frame"] == "identical"
+    }
     for mode, row in refused.items():
-        console.print(f"Refused by {mode}: {row['positions']} positions, {short(row['notional'], 'USD')} USD.")
+        console.print(
+            f"Refused by {mode}: {row['positions']} positions, {short(row['notional'], 'USD')} USD."
+        )
     left_out = document["scenario"]["markets_left_out"]
     if left_out:
         console.print(f"Not listed by the rulebook, left out: {', '.join(left_out)}.")

@@ -65,9 +65,9 @@ class Tolerance(NamedTuple):
     relative: Fraction = Fraction(0)
 
     def __str__(self) -> str:
-        if self == Tolerance():
-            return "exact"
-        return f"within {float(self.absolute):g} and {float(self.relative):g} of it"
+        absolute = [f"{float(self.absolute):g}"] if self.absolute else []
+        relative = [f"{float(self.relative):g} of it"] if self.relative else []
+        return f"within {' + '.join(absolute + relative)}" if absolute or relative else "to the last digit"
 
 
 class Mismatch(Struct, frozen=True):
@@ -262,7 +262,7 @@ def compare(
     elif isinstance(ours, list) and isinstance(expected.raw, list):
         items = [*expected]
         if len(items) != len(ours):
-            return [Mismatch(f"{name} (length)", str(len(ours)), str(len(items)), "exact")]
+            return [Mismatch(f"{name} (length)", str(len(ours)), str(len(items)), str(Tolerance()))]
         pairs = [(f"{name}[{at}]", inner, ours[at]) for at, inner in enumerate(items)]
     elif _agree(expected, ours, tolerance, rounded=rounded):
         return []

@@ -7,7 +7,9 @@ pays), so one formula serves longs and shorts.
 from .words import PPM, Int, UInt, abs_, max_, min_, mul_div, mul_div_down, mul_div_up
 
 
-def bankruptcy_quote_q(value_closed_q: Int, equity_q: Int, maintenance_closed_q: UInt, maintenance_q: UInt) -> Int:
+def bankruptcy_quote_q(
+    value_closed_q: Int, equity_q: Int, maintenance_closed_q: UInt, maintenance_q: UInt
+) -> Int:
     """Quote amount at which closing `value_closed_q` uses up exactly its share of the equity, rounded up.
 
     `value_closed_q` is the signed worth of the lots closed, `maintenance_closed_q` the maintenance margin that they

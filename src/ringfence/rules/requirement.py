@@ -25,7 +25,9 @@ def tiered_q(notional_q: UInt, rate_num: UInt, deduction: Int, rate_den: UInt, r
     return mul_div(notional_q * rate_num - deduction, 1, rate_den, rounding)
 
 
-def open_interest_fraction_ppm(initial_ppm: UInt, open_notional_q: UInt, lower_q: UInt, upper_q: UInt) -> UInt:
+def open_interest_fraction_ppm(
+    initial_ppm: UInt, open_notional_q: UInt, lower_q: UInt, upper_q: UInt
+) -> UInt:
     """Initial margin fraction that grows with the market's open interest up to 100 %; the growth rounds down.
 
     Source: dYdX v4 `x/perpetuals/types/liquidity_tier.go` (OIMF); an upper cap of zero switches it off.
@@ -54,5 +56,8 @@ def with_leverage_q(
 
 
 def withdrawal_q(initial_q: UInt, notional_q: UInt, floor_ppm: UInt, rounding: UInt) -> UInt:
-    """What must stay behind when collateral leaves. Source: Hyperliquid docs: `max(initial margin, 10 % of notional)`."""
+    """What must stay behind when collateral leaves.
+
+    Source: Hyperliquid docs, margining: `max(initial margin, 10 % of notional)`.
+    """
     return max_(initial_q, mul_div(notional_q, floor_ppm, PPM, rounding))

@@ -1,8 +1,9 @@
 """How far a subaccount is from its trigger along a whole path, from the exact rule sampled where it bends.
 
-Between two bends of a margin rule a leg's surplus (worth less maintenance margin) is a straight line in its price. So the
-exact rule is read at the bends and at the path's extremes, and everything between is interpolated: no second formula.
-Roundings of the rule are a few atoms; `SLACK` covers them and the floats, and whatever lies within it is decided exactly.
+Between two bends of a margin rule a leg's surplus (worth less maintenance margin) is a straight line in its price. So
+the exact rule is read at the bends and at the path's extremes, and everything between is interpolated: no second
+formula. Roundings of the rule are a few atoms; the slack covers them and the floats, and whatever lies within it is
+decided exactly.
 """
 
 from collections.abc import Mapping
@@ -83,5 +84,7 @@ class Curves:
         """
         worst = int(self.surplus(-cost_q, sizes).argmin())
         prices = self.path.at(worst)
-        legs = (leg_risk(self.markets[m], size_b, prices[m], self.rounds).surplus_q for m, size_b in sizes.items())
+        legs = (
+            leg_risk(self.markets[m], size_b, prices[m], self.rounds).surplus_q for m, size_b in sizes.items()
+        )
         return max(0, cost_q - sum(legs) + 1)

@@ -68,7 +68,9 @@ class Flow:
     def only(self, admitted: Mapping[str, frozenset[str]]) -> "Flow":
         """The flow with those positions alone that `admitted` names (account to markets)."""
         kept = (
-            replace(account, legs=tuple(leg for leg in account.legs if leg.market in admitted.get(account.id, ())))
+            replace(
+                account, legs=tuple(leg for leg in account.legs if leg.market in admitted.get(account.id, ()))
+            )
             for account in self.accounts
         )
         return replace(self, accounts=tuple(account for account in kept if account.legs))
@@ -94,7 +96,14 @@ def build_flow(
             posted_q = max(asked_q, round(notional_q / position.chosen_leverage), 1)
             size_b = position.side * lots_b
             legs.append(
-                Leg(position.market, size_b, notional_q, posted_q, position.prefers_isolated, position.topup_draws)
+                Leg(
+                    position.market,
+                    size_b,
+                    notional_q,
+                    posted_q,
+                    position.prefers_isolated,
+                    position.topup_draws,
+                )
             )
         if legs:
             equity_q = round(trader.equity_usd * 10**QUOTE_DECIMALS)

@@ -62,7 +62,9 @@ def read_partition(path: FilePath) -> Partition:
         raise InputError(f"{path}: cannot be read as a partition: {str(error).splitlines()[0]}") from None
     groups, rest = (raw.get("groups"), raw.get("rest", "apart")) if isinstance(raw, dict) else (None, None)
     if not isinstance(groups, list) or not all(_is_group(group) for group in groups):
-        raise InputError(f"{path}: groups: expected a list of lists of markets, such as [['BTC', 'ETH'], ['SOL']]")
+        raise InputError(
+            f"{path}: groups: expected a list of lists of markets, such as [['BTC', 'ETH'], ['SOL']]"
+        )
     members = [market for group in groups for market in group]
     if len(set(members)) != len(members):
         raise InputError(f"{path}: groups: a market is named twice")
@@ -75,7 +77,11 @@ def read_partition(path: FilePath) -> Partition:
 
 
 def _is_group(group: object) -> bool:
-    return isinstance(group, list) and bool(group) and all(isinstance(market, str) and market for market in group)
+    return (
+        isinstance(group, list)
+        and bool(group)
+        and all(isinstance(market, str) and market for market in group)
+    )
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,9 @@ class Plan:
 BestSplit = Callable[[FlowAccount, Sequence[tuple[Leg, ...]]], list[int]]
 
 
-def make_plan(account: FlowAccount, partition: Partition, arm: Arm, best: BestSplit | None = None) -> Plan | None:
+def make_plan(
+    account: FlowAccount, partition: Partition, arm: Arm, best: BestSplit | None = None
+) -> Plan | None:
     """Split an account's equity over the groups of `partition`; `None` when the equity does not reach.
 
     `best` answers arm ``d``: given the account and the legs of the separate groups, the collateral of each.
@@ -119,7 +127,10 @@ def make_plan(account: FlowAccount, partition: Partition, arm: Arm, best: BestSp
     main_q = account.equity_q - outside_q - sum(posted)
     if main_q < 0:
         return None
-    groups = (Group(name, tuple(members[name]), x) for name, x in zip((MAIN, *apart), (main_q, *posted), strict=True))
+    groups = (
+        Group(name, tuple(members[name]), x)
+        for name, x in zip((MAIN, *apart), (main_q, *posted), strict=True)
+    )
     return Plan(account, tuple(groups), outside_q)
 
 

@@ -1,7 +1,7 @@
 """A price path on the grid of the markets: the border between measured prices (float) and the exact engine (integers).
 
-Prices are rounded to each market's price quanta once, here; screens read the same integers as floats (exact below 2^53),
-so the screen and the engine look at one path.
+Prices are rounded to each market's price quanta once, here; screens read the same integers as floats (exact below
+2^53), so the screen and the engine look at one path.
 """
 
 from collections.abc import Mapping

@@ -14,10 +14,19 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from ringfence.clearing import command as cmd
-from ringfence.clearing.event import AnyEvent, PositionChanged, Transfer
 from ringfence.clearing.adl import split
+from ringfence.clearing.event import AnyEvent, PositionChanged, Transfer
 from ringfence.clearing.log import Clearinghouse, restore, snapshot
-from ringfence.clearing.model import QUOTE, CollateralPool, Market, Policy, Position, Subaccount, Venue, market_subaccount
+from ringfence.clearing.model import (
+    QUOTE,
+    CollateralPool,
+    Market,
+    Policy,
+    Position,
+    Subaccount,
+    Venue,
+    market_subaccount,
+)
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk
 from ringfence.clearing.verdict import Accepted
@@ -100,7 +109,9 @@ class World:
             touched |= touched_by(verdict.events)
         for name in sorted(names | touched):
             if not self.venue.subaccounts[name].system:
-                self._schedule(name, step + 1 if name in names else step, stuck=name in due and name not in touched)
+                self._schedule(
+                    name, step + 1 if name in names else step, stuck=name in due and name not in touched
+                )
 
     def _set_prices(self, step: int) -> None:
         if step == self._step:
@@ -124,7 +135,9 @@ class World:
         at = self.curves.first_at_or_below(self.curves.surplus(subaccount.quote_q, sizes, start), slack)
         if self._draws.get(name):
             level = self._posted[name] * TOPUP_LEFT[0] / TOPUP_LEFT[1]
-            call = self.curves.first_at_or_below(self.curves.equity(subaccount.quote_q, sizes, start), level + slack)
+            call = self.curves.first_at_or_below(
+                self.curves.equity(subaccount.quote_q, sizes, start), level + slack
+            )
             at = call if at is None else at if call is None else min(at, call)
         if stuck and at is not None:
             gone = self.curves.first_at_or_below(self.curves.equity(subaccount.quote_q, sizes, start), slack)
@@ -237,7 +250,10 @@ def _set_leverages(house: Clearinghouse, name: str, group: Group) -> None:
 
     A leg whose share is just the market's initial margin needs no choice.
     """
-    shares, rounds = split(group.collateral_q, [leg.posted_q for leg in group.legs]), house.venue.policy.rounding
+    shares, rounds = (
+        split(group.collateral_q, [leg.posted_q for leg in group.legs]),
+        house.venue.policy.rounding,
+    )
     for leg, share_q in zip(group.legs, shares, strict=True):
         market = house.venue.markets[leg.market]
         leg_q = leg_risk(market, leg.size_b, market.mark, rounds)
@@ -245,7 +261,9 @@ def _set_leverages(house: Clearinghouse, name: str, group: Group) -> None:
             house.require(cmd.SetLeverage(name, leg.market, leg_q.notional_q, share_q))
 
 
-def start(entered: bytes, ring: Ring, curves: Curves, plans: tuple[Plan, ...], fills: Fills, topup: float) -> World:
+def start(
+    entered: bytes, ring: Ring, curves: Curves, plans: tuple[Plan, ...], fills: Fills, topup: float
+) -> World:
     """A world that goes on from a snapshot of `enter`, with its own ring fence and insurance funds."""
     venue = restore(entered)
     venue.pools = {ring.pool(name): CollateralPool(ring.pool(name)) for name in venue.markets}

@@ -1,0 +1,158 @@
+"""The auditor: after every command it says what the state must be, and finds whatever is different.
+
+It sees what anybody could see: the command, the answer and the state, as plain data. `Shadow` works out what had to
+follow; the checks below it hold whatever the rules are: money and lots are conserved, a refusal leaves no trace, events
+tell the whole story, a loss stays inside its fences, and a refusal for want of margin or for health is true.
+"""
+
+from collections import Counter
+from copy import deepcopy
+
+import naive
+from chaos.books import QUOTE, AuditError, must, things
+from chaos.shadow import Shadow
+
+LOSS_STEPS = ("Liquidate", "TakeOver", "SellCollateral", "DrawInsurance", "Deleverage", "Socialize")
+MARGIN = ("INITIAL_MARGIN", "INITIAL_MARGIN_COUNTERPARTY", "PARENT_MARGIN", "BACKSTOP_CAPACITY")
+
+
+class Auditor:
+    """Holds the state as it was after the last command, and the second clearinghouse."""
+
+    def __init__(self, venue):
+        self.last = things(venue)
+        self.shadow = Shadow(things(venue))
+        self.brought = Counter()
+        self.commands = 0
+
+    def check(self, command, answer, venue):
+        """`answer` is a list of events, or the name of the reason for a refusal; all of it plain data."""
+        c, now = things(command), things(venue)
+        try:
+            if isinstance(answer, str):
+                self.refused(c, answer, now)
+            else:
+                self.accepted(c, [things(event) for event in answer], now)
+        except AuditError as wrong:
+            raise AuditError(f"command {self.commands} {command}: {wrong}") from None
+        self.last = now
+        self.commands += 1
+
+    def refused(self, c, reason, now):
+        must(now == self.last, f"a refusal left a trace: {differences(self.last, now)}")
+        if reason in MARGIN and c.type in ("Trade", "Withdraw", "TransferMargin"):
+            self.would_be_wrong(c, reason)
+        elif reason == "NOT_LIQUIDATABLE" and c.type == "Liquidate":
+            must(not self.shadow.liquidatable(c.subaccount), f"{c.subaccount} is liquidatable")
+        elif reason == "NOT_INSOLVENT":
+            must(self.shadow.risk(c.subaccount).equity > 0, f"{c.subaccount} has no equity left")
+
+    def would_be_wrong(self, c, reason):
+        """Who is refused for want of margin must really lack it."""
+        twin = Shadow(deepcopy(self.shadow.state))
+        try:
+            twin.apply(c)
+        except AuditError:
+            return
+        raise AuditError(f"refused with {reason} without need")
+
+    def accepted(self, c, events, now):
+        self.shadow.apply(c)
+        must(self.shadow.state == now, f"state differs: {differences(self.shadow.state, now)}")
+        told = balances(self.last)
+        for event in events:
+            if event.type == "Transfer":
+                must(event.amount > 0, f"an empty transfer: {event}")
+                told[event.debit, event.asset] -= event.amount
+                told[event.credit, event.asset] += event.amount
+        held = balances(now)
+        must(same(told, held), f"events do not tell how balances changed: {differences(told, held)}")
+        self.conserved(c, now)
+        self.fenced(c, now)
+
+    def conserved(self, c, now):
+        """Invariant 1: all that is there was brought in, lots sum to zero, and no fund is negative."""
+        sign = {"Deposit": 1, "FundInsurance": 1, "Withdraw": -1}.get(c.type, 0)
+        self.brought[c.get("asset", QUOTE)] += sign * c.get("amount", 0)
+        inside = Counter()
+        for (account, asset), amount in balances(now).items():
+            inside[asset] += 0 if account == "outside" else amount
+        must(same(inside, self.brought), f"{inside} inside, {self.brought} brought in")
+        for name, market in now.markets.items():
+            lots = [sub.positions[name].size_b for sub in now.subaccounts.values() if name in sub.positions]
+            must(sum(lots) == 0, f"lots of {name} sum to {sum(lots)}")
+            must(market.open_interest_b == sum(size for size in lots if size > 0), f"open interest of {name}")
+        for (account, _), amount in balances(now).items():
+            must(not account.startswith("fund/") or amount >= 0, f"{account} holds {amount}")
+            must(not account.startswith("debt/") or amount <= 0, f"{account} was overpaid by {amount}")
+
+    def fenced(self, c, now):
+        """Invariant 5: outside a loss step only the parties and their parents change; inside one, its pool's people."""
+        before, after = balances(self.last), balances(now)
+        changed = {
+            account for account, asset in before | after if before[account, asset] != after[account, asset]
+        }
+        allowed = self.parties(c, now) | {"outside", "fees"} | {f"funding/{market}" for market in now.markets}
+        if c.type in LOSS_STEPS:
+            allowed |= self.pool_people(c)
+        else:
+            allowed |= {f"fund/{c.get('pool')}"} if c.type == "FundInsurance" else set()
+        must(changed <= allowed, f"{sorted(changed - allowed)} changed and had no part in it")
+
+    def parties(self, c, now):
+        names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop")
+        named = {c[name] for name in names if c.get(name)}
+        parents = {now.subaccounts[name].parent for name in named if name in now.subaccounts}
+        return {f"sub/{name}" for name in named | parents if name}
+
+    def pool_people(self, c):
+        """Accounts that a loss step of one pool may touch beyond the parties."""
+        markets, subs = self.last.markets, self.last.subaccounts
+        pool = c.get("pool") or (markets[c.market].pool if c.get("market") else None)
+        reached = {f"fund/{pool}", f"debt/{pool}"} if pool else set()
+        reached |= {f"sub/market/{c[key]}" for key in ("market", "asset") if c.get(key)}
+        if c.type not in ("Deleverage", "Socialize"):
+            return reached
+        own = {name for name, market in markets.items() if market.pool == pool}
+        exposed = {name for name, sub in subs.items() if own & sub.positions.keys()}
+        parents = {subs[name].parent for name in exposed} if c.type == "Deleverage" else set()
+        return reached | {f"sub/{name}" for name in exposed | parents if name}
+
+
+def settled(auditor, slack=0):
+    """After everything due was done: no trader stands with a debt that no pool owns up to."""
+    for name, sub in auditor.last.subaccounts.items():
+        if sub.system or sub.positions:
+            continue
+        pledged = any(amount for asset, amount in sub.balances.items() if asset != QUOTE)
+        must(
+            pledged or naive.risk(auditor.last, sub).equity >= -slack,
+            f"{name} is flat and owes what no pool owes",
+        )
+
+
+def balances(state):
+    """Every balance that is not zero, by account and asset."""
+    held = Counter()
+    for name, sub in state.subaccounts.items():
+        held.update({(f"sub/{name}", asset): amount for asset, amount in sub.balances.items()})
+    for account, amounts in state.ledger.items():
+        held.update({(account, asset): amount for asset, amount in amounts.items()})
+    return held
+
+
+def same(first, second):
+    return all(first[key] == second[key] for key in first.keys() | second.keys())
+
+
+def differences(first, second, path=""):
+    """The first few leaves in which two structures differ, as text."""
+    return "; ".join(list(_differences(first, second, path))[:4])
+
+
+def _differences(first, second, path):
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in sorted(first.keys() | second.keys(), key=str):
+            yield from _differences(first.get(key), second.get(key), f"{path}/{key}")
+    elif first != second:
+        yield f"{path}: {first} must be, {second} is" if path else f"{first} != {second}"

@@ -1,0 +1,133 @@
+"""Every figure explains itself, and the inputs shown are those that the rules were called with."""
+
+from decimal import Decimal
+
+import pytest
+
+from ringfence.books import Account, BookPosition
+from ringfence.clearing import risk
+from ringfence.questions.explain import Explanation, described, watch, written
+from ringfence.questions.margin import margin
+from ringfence.rules import requirement
+from ringfence.venues.rulebook import list_rulebooks, load
+
+D = Decimal
+POSITIONS = (
+    BookPosition("BTC", D("0.5"), D(60000), D(61000), "cross", leverage=D(10)),
+    BookPosition("ETH", D(-4), D(3000), D(2900), "cross"),
+)
+RULEBOOKS = [load(info.venue, info.version) for info in list_rulebooks()]
+
+
+def walk(explanation):
+    yield explanation
+    for part in explanation.inputs:
+        yield from walk(part)
+
+
+def all_figures(result):
+    for part in result.subaccounts:
+        yield from part.figures.values()
+        for position in part.positions:
+            yield from position.figures.values()
+
+
+@pytest.mark.parametrize("rulebook", RULEBOOKS, ids=lambda rulebook: rulebook.name)
+@pytest.mark.parametrize("usdc", ["0", "20000", "1000000"])
+def test_every_figure_explains_itself(rulebook, usdc):
+    (result,) = margin([Account("desk", {"USDC": D(usdc)}, POSITIONS)], rulebook)
+    for figure in all_figures(result):
+        explanation = figure.explain()
+        assert explanation.name == figure.name
+        assert explanation.value == written(figure.value)
+        assert explanation.formula
+
+
+def test_collateral_in_other_assets_is_explained():
+    desk = Account("desk", {"USDC": D(100), "ETH": D(2)}, (), prices={"ETH": D(3000)})
+    (result,) = margin([desk], load("generic"))
+    (call,) = [
+        part for part in walk(result.subaccounts[0]["equity"].explain()) if part.name == "collateral_value_q"
+    ]
+    given = {part.name: part.value for part in call.inputs}
+    assert given["raw_q"] == "6000"
+    assert call.value == "5400"
+
+
+def test_the_inputs_are_what_the_rule_was_called_with():
+    (result,) = margin([Account("desk", {"USDC": D(10000)}, POSITIONS)], load("hyperliquid"))
+    (call,) = [
+        part for part in walk(result.positions[0]["maintenanceMargin"].explain()) if part.name == "tiered_q"
+    ]
+    given = {part.name: part.value for part in call.inputs}
+    assert given == {
+        "notional_q": "30500",
+        "rate_num": "1",
+        "deduction": "0",
+        "rate_den": "80",
+        "rounding": "floor",
+    }
+    assert requirement.tiered_q(30_500_000_000, 1, 0, 80, 0) == int(D(call.value).scaleb(6))
+
+
+def test_sources_name_the_rulebook_and_its_source():
+    (result,) = margin([Account("desk", {"USDC": D(10000)}, POSITIONS)], load("hyperliquid@2026"))
+    source = result.positions[0]["maintenanceMargin"].explain().source
+    assert source.startswith("hyperliquid 2026-07, margin.")
+    assert source.endswith(")")
+    assert "policy.trigger_at_equality" in result.subaccounts[0]["liquidatable"].explain().source
+
+
+def test_a_liquidation_price_shows_both_sides_of_the_trigger():
+    (result,) = margin([Account("desk", {"USDC": D(10000)}, POSITIONS)], load("generic"))
+    figure = result.positions[0]["liquidationPrice"]
+    verdicts = {D(part.name.removeprefix("at ")): part.value for part in figure.explain().inputs}
+    price, quantum = D(figure.value), D(result.positions[0].stated["priceQuantum"])
+    assert verdicts == {price - quantum: "liquidatable", price: "liquidatable", price + quantum: "safe"}
+
+
+def test_a_given_price_is_not_said_to_be_the_files():
+    desk = Account("desk", {"USDC": D(10000)}, POSITIONS)
+    (result,) = margin([desk], load("generic"), {"BTC": D(62000)})
+    marks = [part for part in walk(result.positions[0]["notional"].explain()) if part.name == "markPrice"]
+    assert [(mark.value, mark.source) for mark in marks] == [("62000", "given with the question")]
+
+
+def test_watching_records_nested_calls_and_stops():
+    shape = load("hyperliquid").market("BTC")
+    answer, root = watch(lambda: risk.maintenance_q(shape, 10**9, 0))
+    assert answer == 12_500_000
+    (outer,) = root.calls
+    assert (outer.name, [inner.name for inner in outer.calls]) == ("maintenance_q", ["tier_of", "tiered_q"])
+    assert outer.result == outer.calls[1].result == answer
+    risk.maintenance_q(shape, 10**9, 0)
+    assert len(root.calls) == 1
+
+
+def test_watching_survives_an_error():
+    with pytest.raises(ZeroDivisionError):
+        watch(lambda: requirement.fraction_q(1, 1, 0, 0))
+    _, root = watch(lambda: requirement.fraction_q(1, 1, 2, 0))
+    assert [call.name for call in root.calls] == ["fraction_q"]
+
+
+def test_a_rule_describes_itself():
+    summary, formula, source = described("ringfence.rules.requirement", "tiered_q")
+    assert summary.startswith("`(notional * rate - deduction) / den`")
+    assert formula == "mul_div(notional_q * rate_num - deduction, 1, rate_den, rounding)"
+    assert source == ""
+    assert described("ringfence.rules.requirement", "withdrawal_q")[2].startswith("Hyperliquid docs")
+
+
+def test_an_explanation_as_text_and_as_json():
+    whole = Explanation(
+        "a", "3", "b + c", (Explanation("b", "1", source="file"), Explanation("c", "2")), "rule"
+    )
+    assert str(whole) == "a: 3 = b + c  [rule]\n  b: 1  [file]\n  c: 2"
+    assert whole.to_json() == {
+        "name": "a",
+        "value": "3",
+        "formula": "b + c",
+        "inputs": [{"name": "b", "value": "1", "source": "file"}, {"name": "c", "value": "2"}],
+        "source": "rule",
+    }

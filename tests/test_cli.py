@@ -1,0 +1,298 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ringfence import __version__
+from ringfence.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+DESK = EXAMPLES / "desk.json"
+WITH_ETH = EXAMPLES / "eth-collateral.json"
+HELP_CPU_SECONDS = 0.15
+
+
+def run(*arguments, **more):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], **more)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def run_process(*arguments, **more):
+    command = [sys.executable, "-m", "ringfence.cli", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **more)
+
+
+def refused(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+# -- the program itself
+
+
+def test_help_lists_every_command_without_loading_any():
+    code = (
+        "import sys; from click.testing import CliRunner; from ringfence.cli import main; "
+        "print(CliRunner().invoke(main, ['--help']).output); "
+        "print('loaded:', *sorted({'numpy', 'rich', 'duckdb', 'plotly', 'msgspec', 'decimal'} & sys.modules.keys()))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    for command in ("compare", "margin", "verify", "venues", "scenarios", "data"):
+        assert f"\n  {command} " in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_help_answers_at_once():
+    """CPU time of the best of three runs, the interpreter's own included."""
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert run_process("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < HELP_CPU_SECONDS
+
+
+def test_version():
+    assert run("--version").stdout == f"ringfence {__version__}\n"
+
+
+def test_an_unknown_command():
+    result = run("margins")
+    assert result.exit_code == 2
+    assert "No such command 'margins'" in result.stderr
+
+
+def test_a_broken_pipe_is_quiet():
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "ringfence.cli", "margin", str(DESK), "--json", "--explain"]
+    done = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert "rror" not in done.stderr
+
+
+# -- margin
+
+
+def test_margin_prints_tables():
+    result = run("margin", DESK)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "desk-1/SOL  isolated  safe     1,700.00" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "\x1b" not in result.stdout
+
+
+def test_margin_as_json_is_json_alone():
+    result = run("margin", WITH_ETH, "--json")
+    (answer,) = json.loads(result.stdout)["results"]
+    assert (answer["venue"], answer["refused"]) == ("generic", [])
+    shared, sol = answer["accounts"][0]["subaccounts"]
+    assert (shared["subaccount"], shared["equity"], shared["liquidatable"]) == ("desk-1", "10500", False)
+    assert (sol["subaccount"], sol["marginMode"], sol["equity"]) == ("desk-1/SOL", "isolated", "1700")
+    assert "explanations" not in shared
+    assert (
+        result.stderr
+        == "Warning: desk-1: ETH: no price is given, so it counts for nothing; give --price ETH=...\n"
+    )
+
+
+def test_margin_explains():
+    result = run("margin", DESK, "--explain")
+    assert "  maintenanceMargin: 305 = sum of the maintenanceMargin of all positions" in result.stdout
+    assert (
+        "tiered_q: 305 = mul_div(notional_q * rate_num - deduction, 1, rate_den, rounding)" in result.stdout
+    )
+    explained = json.loads(run("margin", DESK, "--explain", "--json").stdout)["results"][0]["accounts"][0][
+        "subaccounts"
+    ]
+    assert explained[0]["explanations"]["equity"]["value"] == explained[0]["equity"]
+
+
+def test_margin_under_every_rulebook():
+    result = run("margin", EXAMPLES / "accounts.json", "--venue", "all", "--json")
+    answers = json.loads(result.stdout)["results"]
+    assert {answer["venue"] for answer in answers} == {"dydx-v4", "generic", "hyperliquid"}
+    assert all(answer["accounts"] for answer in answers)
+
+
+def test_a_venue_that_cannot_hold_the_book_says_why_and_others_go_on():
+    result = run("margin", WITH_ETH, "--venue", "all", "--price", "ETH=3000")
+    assert result.exit_code == 0
+    assert "hyperliquid 2026-07 cannot hold desk-1" in result.stdout
+    assert "generic 2026-11: positions" in result.stdout
+    assert "collateral.ETH: not collateral on hyperliquid" in refused(
+        "margin", DESK, "--venue", "hyperliquid"
+    )
+
+
+def test_collateral_from_the_command_line(tmp_path):
+    path = tmp_path / "positions.json"
+    position = {
+        "symbol": "BTC/USDC:USDC",
+        "contracts": 1,
+        "side": "long",
+        "entryPrice": 100,
+        "markPrice": 100,
+    }
+    path.write_text(json.dumps([position]))
+    bare = json.loads(run("margin", path, "--json").stdout)["results"][0]["accounts"][0]["subaccounts"]
+    assert bare[0]["equity"] is None
+    backed = run("margin", path, "--json", "--collateral", "USDC=50").stdout
+    assert json.loads(backed)["results"][0]["accounts"][0]["subaccounts"][0]["equity"] == "50"
+    assert "expected one account without collateral in the file, found 0" in refused(
+        "margin", DESK, "--collateral", "USDC=1"
+    )
+
+
+def test_text_from_a_file_is_not_markup(tmp_path):
+    path = tmp_path / "book.json"
+    path.write_text(json.dumps({"account": "[bold]a:smile:", "collateral": {"USDC": "1"}, "positions": []}))
+    assert "[bold]a:smile:" in run("margin", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["margin", "none.json"], "none.json: cannot be read (No such file or directory)"),
+        (["margin", DESK, "--venue", "nowhere"], "nowhere"),
+        (["margin", DESK, "--price", "BTC"], "--price BTC: expected NAME=NUMBER"),
+        (["margin", DESK, "--price", "BTC=0"], "--price BTC: expected a number above 0"),
+        (["margin", DESK, "--price", "BTC=nan"], "--price BTC: expected a decimal number"),
+        (["margin", DESK, "--price", "BTC=1", "--price", "BTC=2"], "--price BTC: given twice"),
+        (["margin", DESK, "--price", "BCT=1"], "--price BCT: no account holds BCT"),
+        (["verify", "none.json"], "none.json"),
+        (["venues", "nowhere"], "nowhere"),
+        (["scenarios", "2025-10-11"], "no scenario named '2025-10-11'"),
+        (
+            ["data", "get", "BTCUSDT", "--from", "yesterday", "--to", "2025-10-10"],
+            "--from yesterday: expected a day",
+        ),
+        (["data", "get", "BTCUSDT", "--from", "2025-10-10", "--to", "2025-10-09"], "lies before start date"),
+        (["data", "get", "b/c", "--from", "2025-10-10", "--to", "2025-10-10"], "symbol is 'B/CUSDT'"),
+        (
+            ["data", "get", "BTCUSDT", "--from", "2025-10-10", "--to", "2025-10-10", "--market", "x"],
+            "expected um or spot",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, said):
+    assert said in refused(*arguments)
+
+
+def test_a_real_process_refuses_in_one_line():
+    done = run_process("margin", "none.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: none.json: cannot be read (No such file or directory)\n"
+
+
+# -- verify
+
+
+def test_verify_real_accounts(shared):
+    result = run("verify", shared / "data/hyperliquid_liq_vectors.json", "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert (report["exports"]["passed"], report["exports"]["failed"]) == (9, 0)
+
+
+def test_verify_cases_and_accounts_together(shared):
+    files = (shared / "vectors/hyperliquid.json", shared / "data/ccxt_positions.json")
+    result = run("verify", *files)
+    assert result.exit_code == 0
+    assert "Against the venues' own numbers:" in result.stdout
+    assert "6 agree to the digits that the venue shows, 0 do not." in result.stdout
+
+
+def test_verify_fails_with_status_1(tmp_path):
+    position = {
+        "symbol": "BTC",
+        "side": "long",
+        "contracts": "1",
+        "entryPrice": "60000",
+        "markPrice": "60000",
+        "marginMode": "isolated",
+        "collateral": "6000",
+        "liquidationPrice": "54545.46",
+    }
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps({"account": "a", "collateral": {}, "positions": [position]}))
+    result = run("verify", path, "--venue", "generic")
+    assert result.exit_code == 1
+    assert "54545.45" in result.stdout
+    assert "0 agree to the digits that the venue shows, 1 do not." in result.stdout
+
+
+def test_verify_needs_to_know_the_venue(tmp_path):
+    path = tmp_path / "export.json"
+    path.write_text(DESK.read_text().replace('"leverage": "10"', '"liquidationPrice": "5"'))
+    assert "does not say which venue it is from; give --venue NAME" in refused("verify", path)
+    assert "nothing to compare" in run("verify", DESK).stdout
+
+
+# -- what is known
+
+
+def test_venues():
+    listed = {f"{each['venue']}@{each['version']}" for each in json.loads(run("venues", "--json").stdout)}
+    assert {"generic@2026-11", "hyperliquid@2023-06"} <= listed
+    assert "hyperliquid@2023-06" in run("venues").stdout
+    shown = run("venues", "hyperliquid@2023").stdout
+    assert "display.maintenance" in shown
+    assert "recorded-account" in shown
+    assert json.loads(run("venues", "dydx-v4", "--json").stdout)["head"]["venue"] == "dydx-v4"
+
+
+def test_scenarios():
+    assert "2025-10-10" in run("scenarios").stdout
+    (scenario,) = json.loads(run("scenarios", "2025-10-10", "--json").stdout)
+    assert scenario["kind"] == "crash"
+    assert "source: Binance" in run("scenarios", "2025-10-10").stdout
+
+
+def test_tables_are_readable_at_100_columns():
+    for arguments in (["venues"], ["venues", "hyperliquid"], ["scenarios"], ["margin", DESK]):
+        assert max(map(len, run(*arguments).stdout.splitlines())) <= 100
+
+
+def test_data_get_says_what_it_fetched(monkeypatch, tmp_path):
+    from ringfence.sim import download
+
+    asked = []
+
+    def fetch(symbol, interval, start, end, *, kind, progress):
+        asked.append((symbol, interval, str(start), str(end), kind))
+        progress(1, 1, "a.zip")
+        return [tmp_path / "a.zip"]
+
+    monkeypatch.setattr(download, "download", fetch)
+    result = run(
+        "data", "get", "BTC", "ETHUSDC", "--from", "2025-10-10", "--to", "2025-10-11", "--market", "spot"
+    )
+    assert result.stdout == f"{tmp_path / 'a.zip'}\n" * 2
+    assert asked == [
+        ("BTCUSDT", "1m", "2025-10-10", "2025-10-11", "spot"),
+        ("ETHUSDC", "1m", "2025-10-10", "2025-10-11", "spot"),
+    ]
