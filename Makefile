@@ -33,6 +33,7 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/python tools/tidy.py
+	@$(BIN)/python tools/check_sources.py
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix

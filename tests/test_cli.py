@@ -144,7 +144,7 @@ def test_a_venue_that_cannot_hold_the_book_says_why_and_others_go_on():
     assert "hyperliquid 2026-07 cannot hold desk-1" in result.stdout
     assert "generic 2026-11: positions" in result.stdout
     assert "collateral.ETH: not collateral on hyperliquid" in refused(
-        "margin", DESK, "--venue", "hyperliquid"
+        "margin", WITH_ETH, "--venue", "hyperliquid"
     )
 
 
@@ -206,6 +206,26 @@ def test_a_real_process_refuses_in_one_line():
     done = run_process("margin", "none.json")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: none.json: cannot be read (No such file or directory)\n"
+
+
+def test_the_guide_shows_what_is_printed():
+    guide = (ROOT / "docs/guides/margin.md").read_text()
+    shown = guide.partition("$ ringfence margin examples/desk.json --venue hyperliquid\n")[2].partition(
+        "```"
+    )[0]
+    printed = run("margin", DESK, "--venue", "hyperliquid").stdout
+    assert [line.rstrip() for line in printed.splitlines() if line.strip()] == [
+        line for line in shown.splitlines() if line
+    ]
+
+
+def test_the_guides_python_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    guide = (ROOT / "docs/guides/margin.md").read_text()
+    exec(guide.partition("```python\n")[2].partition("```")[0], {})
+    assert (
+        "desk-1 BTC 40506.3\nliquidationPrice: 40506.3 = price nearest to the mark" in capsys.readouterr().out
+    )
 
 
 # -- verify

@@ -31,6 +31,7 @@ RANKS = {
     "sim": 5,
     "compare": 6,
     "service": 7,
+    "terminal": 7,
     "cli": 8,
     "__main__": 9,
 }

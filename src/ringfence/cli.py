@@ -115,6 +115,7 @@ def margin(
     accounts = _backed(read_accounts(file), _amounts(collateral, "--collateral"))
     answers = ask(accounts, venue, _amounts(prices, "--price"))
     terminal.warn(warning for answer in answers for warning in answer.warnings)
+    _work_out(answers)
     if as_json:
         results = [answer.to_json(explain=explain) for answer in answers]
         terminal.print_json({"ringfence": __version__, "results": results})
@@ -123,6 +124,17 @@ def margin(
         _show_answer(answer)
         if explain:
             _show_explanations(answer)
+
+
+def _work_out(answers: "Sequence[Answer]") -> None:
+    """Read every figure once, under a bar; each keeps its value."""
+    from .terminal import progress
+
+    accounts = [account for answer in answers for account in answer.accounts]
+    with progress("working out") as report:
+        for done, account in enumerate(accounts, 1):
+            account.to_json()
+            report(done, len(accounts), account.account)
 
 
 def _amounts(written: Sequence[str], option: str) -> "dict[str, Decimal]":
@@ -155,7 +167,7 @@ def _backed(accounts: "list[Account]", collateral: "dict[str, Decimal]") -> "lis
 
 
 def _show_answer(answer: "Answer") -> None:
-    from .terminal import money, percent, plain, print_table
+    from .terminal import money, percent, plain, print_table, short
 
     subaccounts = [subaccount for account in answer.accounts for subaccount in account.subaccounts]
 
@@ -167,7 +179,7 @@ def _show_answer(answer: "Answer") -> None:
         status = "?" if state is None else "LIQUIDATABLE" if state else "safe"
         ratio = percent(part["marginRatio"].value)
         return [
-            part.subaccount,
+            short(part.subaccount),
             part.mode,
             status,
             *map(money, amounts),
@@ -184,7 +196,7 @@ def _show_answer(answer: "Answer") -> None:
         amounts = (held["notional"].value, held["unrealizedPnl"].value)
         size = plain(held.stated["contracts"])
         return [
-            part.subaccount,
+            short(part.subaccount),
             held.symbol,
             plain(held.stated["side"]),
             size,
@@ -201,7 +213,7 @@ def _show_answer(answer: "Answer") -> None:
         "maintenance",
         "free",
         "ratio",
-        "move to liq.",
+        "to liq.",
     )
     if subaccounts:
         print_table(
@@ -216,7 +228,7 @@ def _show_answer(answer: "Answer") -> None:
         "notional",
         "PnL",
         "mark",
-        "liquidation at",
+        "liq. at",
         "venue shows",
     )
     if lines:
@@ -293,10 +305,10 @@ def _show_cases(report: "Report") -> None:
 
 
 def _show_exports(report: "ExportReport") -> None:
-    from .terminal import plain, print_table
+    from .terminal import plain, print_table, short
 
     rows = [
-        (each.account, each.symbol, each.rulebook, *map(plain, (each.shown, each.ours, each.relative)))
+        (short(each.account), each.symbol, each.rulebook, *map(plain, (each.shown, each.ours, each.relative)))
         for each in report.compared
     ]
     columns = ("account", "symbol", "rulebook", "venue shows", "ours", "relative difference")

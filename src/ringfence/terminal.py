@@ -20,7 +20,8 @@ from rich.text import Text
 WIDTH = 100
 """Columns where nobody says how wide the terminal is."""
 
-CENT = Decimal("0.01")
+CENT, ONE, MILLION = Decimal("0.01"), Decimal(1), Decimal(1_000_000)
+NAME_MAX = 16
 _WIDE = Context(prec=200)
 
 
@@ -78,8 +79,16 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 def money(text: object) -> str:
-    """An amount as people read it: two decimals, thousands apart."""
-    return "-" if text is None else f"{Decimal(str(text)).quantize(CENT, context=_WIDE):,}"
+    """An amount as people read it: thousands apart, with cents below a million."""
+    if text is None:
+        return "-"
+    amount = Decimal(str(text))
+    return f"{amount.quantize(CENT if abs(amount) < MILLION else ONE, context=_WIDE):,}"
+
+
+def short(name: str) -> str:
+    """A name that fits into a column: the middle of a long one, such as an address, is left out."""
+    return name if len(name) <= NAME_MAX else f"{name[:6]}…{name[7 - NAME_MAX :]}"
 
 
 def percent(share: object) -> str:

@@ -2,9 +2,9 @@
 
     PYTHONPATH=src:tests python -m chaos.world SEED      # run one crash again and tell it line by line
 
-Markets, requirements, pools, policies and partitions are drawn at random. Four roles act: traders open and close, makers
-take the other side with resting orders, liquidators take lots of sick subaccounts, and attackers ask for whatever should
-be refused. Prices wander and jump; after every price all that is due is done.
+Markets, requirements, pools, policies and partitions are drawn at random. Four roles act: traders open and close,
+makers take the other side with resting orders, liquidators take lots of sick subaccounts, and attackers ask for what
+should be refused. Prices wander and jump; after every price all that is due is done.
 """
 
 import sys
@@ -12,7 +12,7 @@ from random import Random
 
 from msgspec import to_builtins
 
-from chaos.auditor import Auditor, settled
+from chaos.auditor import Auditor
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot, state_hash
@@ -339,7 +339,7 @@ class Crash:
         fills = Fills(self.random.choice((0, 0, 5_000, 50_000)), self.random.randrange(100))
         for command, _ in resolve(self.house, list(self.venue.subaccounts), fills):
             self.tell(f"due: {command}")
-        settled(self.house.auditor)
+        self.house.auditor.settled()
 
     def operator(self):
         market, pool = (

@@ -35,7 +35,7 @@ def positions(draw, rulebook, symbol, mark, mode):
     finer = draw(st.sampled_from([0, 0, 2]))
     decimals = market.base_decimals + finer
     atoms = max(1, int((worth / mark).scaleb(decimals)))
-    assume(atoms < 2**90)
+    assume(atoms < 2**80)
     margin_share = draw(st.decimals("-0.05", "0.5", places=4))
     return BookPosition(
         symbol=symbol,

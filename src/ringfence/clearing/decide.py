@@ -19,7 +19,7 @@ from .risk import Risk, may_act, subaccount_risk, tier_of
 from .verdict import Accepted, Reason, Rejected, Verdict
 from .waterfall import deleverage, draw_insurance, socialize
 
-LIMIT = 2**96
+LIMIT = 1 << 96
 """Amounts, sizes and prices are below this, so that products stay within what every reading of the rules can hold."""
 
 

@@ -47,7 +47,8 @@ def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
 def insolvent(draft: Draft, name: str, market_id: str, taker: str | None = None) -> Subaccount:
     """A subaccount that the loss waterfall may act on: a position in the market and negative equity.
 
-    With equity of exactly zero it may act too: that is where the insurance fund leaves a subaccount whose loss it paid.
+    Where the fund pays as far as it reaches, equity of exactly zero counts too: that is where it leaves a subaccount
+    whose loss it paid.
     """
     if market_id not in draft.venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, market_id)
@@ -55,7 +56,8 @@ def insolvent(draft: Draft, name: str, market_id: str, taker: str | None = None)
     if market_id not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, market_id)
     draft.settle_all_funding(name)
-    if subaccount_risk(draft.venue, subaccount).equity_q > 0:
+    equity_q = subaccount_risk(draft.venue, subaccount).equity_q
+    if equity_q > 0 or (equity_q == 0 and draft.venue.policy.insurance == "all_or_nothing"):
         raise Refusal(Reason.NOT_INSOLVENT, name)
     return subaccount
 

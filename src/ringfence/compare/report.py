@@ -1,8 +1,8 @@
 """The report of a comparison: one HTML file that opens offline, made from the result document alone.
 
-The same document gives the same bytes: element ids are fixed, nothing depends on the clock or the machine. The page loads
-nothing: Plotly's script, the style sheet and the figures stand in the file, and its content security policy forbids the
-browser to fetch anything else.
+The same document gives the same bytes: element ids are fixed, nothing depends on the clock or the machine. The page
+loads nothing: Plotly's script, the style sheet and the figures stand in the file, and its content security policy
+forbids the browser to fetch anything else.
 """
 
 import json
@@ -155,19 +155,19 @@ def _sensitivity(document: Document) -> tuple[Sequence[Html], Sequence[Chart]]:
 
 
 CAPITAL_WORDS = (
-    "Each point is an arm, each line the range over the arms. What isolated traders post is behaviour, so what is locked is a "
-    "range; what the same safety costs is not."
+    "Each point is an arm, each line the range over the arms. What isolated traders post is behaviour, so what is "
+    "locked is a range; what the same safety costs is not."
 )
 TIMELINE_WORDS = (
-    "Notional of all liquidation fills since entry. The line is the arm in which traders post what they chose; the band "
-    "holds every arm and both layers."
+    "Notional of all liquidation fills since entry. The line is the arm in which traders post what they chose; the "
+    "band holds every arm and both layers."
 )
 WEALTH_WORDS = "Equity of all accounts over their equity at entry, by mode and arm."
 SLIPPAGE_WORDS = (
-    "What liquidations lose against the mark is not known for a crash, so it is varied: arm c, with one shared pool and "
-    "with a pool per market. The total of insurance is the same in both."
+    "What liquidations lose against the mark is not known for a crash, so it is varied: arm c, with one shared pool "
+    "and with a pool per market. The total of insurance is the same in both."
 )
 ORDER_WORDS = (
-    "A candle does not say when its low was. All lows at once, all highs first, or extremes spread over the hour: arm c, one "
-    "shared pool."
+    "A candle does not say when its low was. All lows at once, all highs first, or extremes spread over the hour: arm "
+    "c, one shared pool."
 )

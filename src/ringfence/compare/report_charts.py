@@ -19,6 +19,7 @@ Spec = dict[str, Any]
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 PATTERNS = ("", "/", ".", "x", "-", "+")
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
 NEAR = 0.03
 """Points closer than this share of the axis carry one label together."""
 
@@ -49,7 +50,7 @@ def _layout(height: int, **more: Any) -> Spec:  # noqa: ANN401
         "fixedrange": True,
         "automargin": True,
     }
-    base = {
+    base: Spec = {
         "height": height,
         "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
         "paper_bgcolor": "@paper",
@@ -126,7 +127,12 @@ def _strip_traces(
         "x": [value for _, value in points],
         "y": [at] * len(points),
     }
-    text = {"type": "scatter", "mode": "text", "x": [value for _, value in labels], "y": [at] * len(labels)}
+    text = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [value for _, value in labels],
+        "y": [at] * len(labels),
+    }
     return [
         {**line, "line": {"color": color, "width": 3, "dash": DASHES[at % len(DASHES)]}, "opacity": 0.45},
         {
@@ -139,6 +145,7 @@ def _strip_traces(
             **text,
             "text": [escape(name) for name, _ in labels],
             "textposition": "top center",
+            "marker": {"size": 12, "opacity": 0},
             "textfont": {"size": 12, "color": "@muted"},
             "hoverinfo": "skip",
             "cliponaxis": False,
@@ -153,7 +160,13 @@ def _bars(
     traces = []
     for at, (mode, heights) in enumerate(values.items()):
         shown = [short(str(value), unit) for value in heights]
-        pattern = {"shape": PATTERNS[at % len(PATTERNS)], "fgcolor": "@paper", "size": 7, "solidity": 0.35}
+        pattern = {
+            "shape": PATTERNS[at % len(PATTERNS)],
+            "fgcolor": "@paper",
+            "fillmode": "overlay",
+            "size": 7,
+            "solidity": 0.3,
+        }
         traces.append(
             {
                 "type": "bar",
@@ -175,7 +188,7 @@ def _bars(
     layout = _layout(
         300,
         showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend=LEGEND,
         margin={"t": 40},
         xaxis={"type": "category"},
         yaxis=_money(unit) | {"range": [0, top * 1.15 or 1], "rangemode": "tozero"},
@@ -226,10 +239,10 @@ def timeline_chart(document: Document) -> Chart:
         380,
         showlegend=True,
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend=LEGEND,
         margin={"t": 44},
         xaxis={"type": "date"},
-        yaxis=_money("USD") | {"rangemode": "tozero", "title": {"text": "USD"}},
+        yaxis=_money("USD") | {"rangemode": "tozero"},
         shapes=[_vertical(ends)],
         annotations=[_note(ends, "window ends")],
     )
@@ -246,7 +259,7 @@ def _band(at: int, curves: Sequence[Sequence[float]], times: Sequence[str]) -> l
     edges: Iterable[Callable[[Iterable[float]], float]] = (min, max)
     lines = [[edge(values) for values in zip(*curves, strict=True)] for edge in edges]
     base = {"type": "scatter", "mode": "lines", "x": list(times), "hoverinfo": "skip", "showlegend": False}
-    hidden = {"color": f"@mode-{at % len(SYMBOLS)}", "width": 0}
+    hidden = {"color": f"@mode-{at % len(SYMBOLS)}", "width": 0, "shape": "hv"}
     fill = {"fill": "tonexty", "fillcolor": f"@band-{at % len(SYMBOLS)}"}
     return [{**base, "y": lines[0], "line": hidden}, {**base, "y": lines[1], "line": hidden, **fill}]
 

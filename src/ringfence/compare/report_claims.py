@@ -39,8 +39,8 @@ def claims(document: Document) -> Html:
         body.append(_row(claim))
     head = row(column("Statement"), column("Status"), column("Verdict, figures and source"))
     words = (
-        "The statements of a published comparison of isolated and cross margin, in our words. A verdict taken from this "
-        "comparison speaks of its scenario, population and seed alone; a statement of several parts is refuted by one part."
+        "The statements of a published comparison of isolated and cross margin, in our words. A verdict taken from "
+        "this comparison speaks of its scenario, population and seed alone. One refuted part refutes a statement of several."
     )
     return section(
         "claims",

@@ -44,12 +44,13 @@ def title(document: Document) -> str:
 def header(document: Document) -> Html:
     """Title, window, rulebook, flow and seed."""
     scenario, setup, flow = document["scenario"], document["setup"], document["flow"]
+    venues = ", ".join(f"{mode} as {venue}" for mode, venue in setup["venue_frame"].items())
     facts = {
-        "Scenario": f"{scenario['name']}, {_time(scenario['from'])} to {_time(scenario['to'])}",
-        "Rulebook": setup["venue"],
+        "Prices": f"{_time(scenario['from'])} to {_time(scenario['to'])}",
+        "Rulebook": setup["venue"] + (f"; venue frame: {venues}" if venues else ""),
         "Flow": f"{flow['accounts']:,} accounts, {flow['positions']:,} positions, "
-        f"{short(flow['equity'], 'USD')} USD equity",
-        "Population": f"{setup['population']}, {setup['traders']:,} traders drawn, seed {setup['seed']}",
+        f"{short(flow['equity'], 'USD')} USD of equity",
+        "Traders": f"{setup['traders']:,} drawn, population {setup['population']}, seed {setup['seed']}",
         "Made by": f"Ringfence {document['ringfence']}",
     }
     rows = (tag("div", tag("dt", name), tag("dd", text)) for name, text in facts.items())
@@ -67,8 +68,8 @@ def summary(document: Document) -> Html:
     setup = document["setup"]
     arms = ", ".join(setup["arms"])
     lead = (
-        f"Every figure is a range over the arms of isolation ({arms}) and both layers of collateral pools; one number "
-        "stands only where all of them agree. Same traders, positions, prices and rulebook in every mode. Replay prices "
+        f"Every figure is a range over the arms of isolation ({arms}) and both layers of collateral pools; one "
+        "number stands only where all of them agree. Same traders, positions, prices and rulebook in every mode. Replay prices "
         "already contain the liquidations of their day."
     )
     cards = (_card(document, name) for name in SHOWN if name in document["definitions"])
@@ -87,19 +88,12 @@ def _card(document: Document, measure: str) -> Html:
     what = definitions[measure]
     found = {mode: headline(document, FRAME, mode, measure) for mode in names}
     ends = [float(text) for texts in found.values() for text in texts]
-    low, high = min([*ends, 0] if min(ends) < max(ends) / 2 else ends), max(ends)
+    low, high = min([*ends, 0.0]), max([*ends, 0.0])
     lines = [_track(mode_name(mode, names), texts, what["unit"], low, high) for mode, texts in found.items()]
-    scale = tag(
-        "div",
-        tag("span", short(str(low), what["unit"])),
-        tag("span", short(str(high), what["unit"])),
-        class_="scale",
-        aria_hidden="true",
-    )
     note = unit_note(what["unit"])
     head = tag("h3", term(measure, definitions), tag("small", f" {note}") if note else "")
     verdicts = (tag("p", text, class_="verdict") for text in beside(document, measure, names))
-    return tag("article", head, *verdicts, *lines, scale if low < high else "", class_="card")
+    return tag("article", head, *verdicts, *lines, class_="card")
 
 
 def _track(name: Html, texts: Sequence[str], unit: str, low: float, high: float) -> Html:
@@ -126,7 +120,7 @@ def beside(document: Document, measure: str, names: Sequence[str]) -> list[str]:
     base = order(pairs(document, measure, first, second))
     if varied and order(varied) != base:
         sentences.append(_stands("With slippage or another order of lows", varied))
-    return sentences
+    return [sentence.replace("_", " ") for sentence in sentences]
 
 
 def _stands(what: str, found: Sequence[Pair]) -> str:

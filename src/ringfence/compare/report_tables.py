@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..units import to_fraction
+from ..units import format_fraction, to_fraction
+from .finding import number
 from .reading import FRAME, Document, Run, frames, layers, modes, runs
 from .report_text import (
     DASH,
@@ -30,11 +31,11 @@ from .report_text import (
 FRAME_WORDS = {
     "identical": "The same margin parameters in every mode: only the partition differs.",
     "venue": "Each mode with the margin parameters of a named venue, in arm c. A mode that its venue does not offer is "
-    "counterfactual. Positions are those that every mode of this frame admits, so figures are not comparable with the "
-    "other frame's.",
+    "counterfactual. Positions are those that every mode of this frame admits: never compare across frames.",
 }
-LAYER_WORDS = {"shared": "one shared pool", "per_market": "a pool per market"}
+LAYER_WORDS = {"shared": "shared pool", "per_market": "pool per market"}
 BASE_ARM = "c"
+CENT = Fraction(1, 100)
 
 
 def measures(document: Document) -> Html:
@@ -128,7 +129,7 @@ def stakeholders(document: Document) -> Html:
         tag(
             "p",
             "What one party loses another gains; fees and penalties are transfers. The last row adds each column up. "
-            "What it may miss to zero is rounding of positions that are still open, at most a millionth of a dollar each.",
+            "It may miss zero by the rounding of open positions, a millionth of a dollar each.",
         ),
         _party_table(found, first),
     ]
@@ -150,8 +151,15 @@ def _party_table(found: Sequence[Run], arm: str) -> Html:
     parties = sorted({party for each in gains for party in each})
     body = (row(label(party), *(_gain(each.get(party, "0")) for each in gains)) for party in parties)
     sums = [sum((to_fraction(text, "gain") for text in each.values()), Fraction(0)) for each in gains]
-    foot = [row(label("Sum"), *(cell(short(str(float(total)), "USD")) for total in sums))]
+    foot = [row(label("Sum"), *map(_sum, sums))]
     return table(f"Gain in USD by party, arm {arm}", head, body, foot, class_="figures")
+
+
+def _sum(total: Fraction) -> Html:
+    """A column's sum to the cent; all its digits on pointing."""
+    return tag(
+        "td", number(total) if abs(total) >= CENT else "0.00", title=f"{format_fraction(total, 6)} USD"
+    )
 
 
 def _count(ordered: Iterable[Run], mode: str) -> int:
@@ -171,16 +179,17 @@ def refused(document: Document) -> Html:
     body = (
         row(
             label(mode_name(each["mode"], names)),
-            cell(each["frame"]),
-            cell(each["arm"]),
+            cell(each["frame"], class_="text"),
+            cell(each["arm"], class_="text"),
             cell(f"{each['positions']:,}"),
             cell(f"{each['accounts']:,}"),
             cell(short(each["notional"], "USD")),
         )
         for each in document["refused"]
     )
-    head = row(*map(column, ("Mode", "Frame", "Arm", "Positions", "Accounts", "Notional, USD")))
-    words = "Positions whose margin the mode refuses at entry. The figures above use only what every mode of the frame admits."
+    left = (column(text, class_="text") for text in ("Frame", "Arm"))
+    head = row(column("Mode"), *left, *map(column, ("Positions", "Accounts", "Notional, USD")))
+    words = "Positions whose margin the mode refuses at entry. All other figures use what every mode of the frame admits."
     return section(
         "refused",
         "Refused positions",
@@ -214,10 +223,11 @@ def prices(document: Document) -> Html:
         "Open interest, USD",
         "Held by the balancer",
     )
+    order, step = scenario["order"].replace("_", " "), scenario["max_step_ppm"] / 10_000
     words = [
-        f"{scenario['steps']:,} steps of at most {scenario['max_step_ppm'] / 10_000:g} % each; inside a candle: "
-        f"{scenario['order'].replace('_', ' ')}. The window ends {scenario['window_ends'].replace('T', ' ')}; the path goes "
-        "on for a day. The balancer is a system account that takes what the drawn traders leave open on one side.",
+        f"{scenario['steps']:,} steps of at most {step:g} % each; inside a candle: {order}. The window ends "
+        f"{scenario['window_ends'].replace('T', ' ')}; the path goes on for a day.",
+        "The balancer is a system account that takes what the drawn traders leave open on one side of a market.",
     ]
     if scenario["markets_left_out"]:
         words.append(
@@ -261,7 +271,7 @@ def _varied(document: Document, kind: str, base: str) -> tuple[dict[tuple[str, s
     for run in runs(document):
         if run["arm"] == BASE_ARM:
             found.setdefault((run["mode"], base), []).append(run)
-    varied = {base: None}
+    varied: dict[str, None] = {base: None}
     for each in document["sensitivity"]:
         if each["varied"].startswith(kind) and each["frame"] == FRAME:
             name = each["varied"].removeprefix(kind).strip().replace("_", " ")

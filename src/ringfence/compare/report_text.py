@@ -5,6 +5,7 @@ Whatever is not `Html` already is escaped when it enters an element, so that a n
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from math import floor, log10
 from typing import Any
 
 DASH = "–"
@@ -123,30 +124,27 @@ def term(name: str, definitions: Definitions) -> Html:
 def short(text: str, unit: str, digits: int = 3) -> str:
     """A figure to `digits` significant digits, in its unit's usual form; the JSON has all digits."""
     value = float(text)
-    if unit == "share":
-        return f"{_plain(100 * value, digits)} %"
     if unit == "count":
-        return _plain(value, 15)
-    for size, suffix in _SIZES:
-        if abs(value) >= size:
-            return f"{_plain(value / size, digits)} {suffix}"
-    return _plain(value, digits)
+        return _plain(value, 0)
+    size, suffix = (0.01, "%") if unit == "share" else _size(value)
+    shown = value / size
+    places = digits - 1 - floor(log10(abs(shown))) if shown else 0
+    return f"{_plain(shown, min(max(places, 0), 6))} {suffix}".rstrip()
 
 
-def _plain(value: float, digits: int) -> str:
-    """A number to significant digits, never in powers of ten, thousands separated."""
-    if value == 0:
-        return "0"
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    places = max(0, digits - whole) if whole else min(digits + 2, 6)
+def _size(value: float) -> tuple[float, str]:
+    """The power of ten that an amount is written in."""
+    return next((each for each in _SIZES if abs(value) >= each[0]), (1.0, ""))
+
+
+def _plain(value: float, places: int) -> str:
+    """A number with so many decimal places, thousands separated, without trailing zeros."""
     text = f"{abs(value):,.{places}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return (
-        f"{MINUS if value < 0 and text != '0' else ''}{text}"
-        if text != "0"
-        else f"{MINUS if value < 0 else ''}<0.000001"
-    )
+    if text == "0" and value:
+        text = "<0.000001"
+    return f"{MINUS if value < 0 else ''}{text}"
 
 
 def span(texts: Sequence[str], unit: str) -> str:
@@ -166,9 +164,8 @@ def span(texts: Sequence[str], unit: str) -> str:
 def _range(first: str, last: str) -> str:
     """A range that states a common suffix once."""
     left, _, suffix = first.rpartition(" ")
-    joint = f" {DASH} " if MINUS in first + last else DASH
     if left and last.endswith(f" {suffix}"):
-        return f"{left}{joint}{last}"
+        first = left
     return f"{first} {DASH} {last}"
 
 

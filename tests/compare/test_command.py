@@ -1,0 +1,88 @@
+"""`ringfence compare` as it is typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ringfence.cli import main
+
+SMALL = ["compare", "--traders", "60", "--no-sensitivity", "--workers", "1", "--seed", "3"]
+
+
+def run(*options: str) -> Result:
+    return CliRunner().invoke(main, [*SMALL, *options])
+
+
+def test_json_on_standard_output_is_json_alone_and_the_same_twice() -> None:
+    first, second = (run("--json", "-", "--no-html") for _ in range(2))
+    assert first.exit_code == 0, first.output
+    documents = [json.loads(result.stdout) for result in (first, second)]
+    for document in documents:
+        del document["timing"]
+    assert documents[0] == documents[1]
+    without_time = [result.stdout.split('"timing"')[0] for result in (first, second)]
+    assert without_time[0] == without_time[1], "byte for byte, times apart"
+
+
+def test_the_table_names_every_mode_and_group(tmp_path: Path) -> None:
+    result = run("--html", str(tmp_path / "deep" / "report.html"))
+    assert result.exit_code == 0, result.output
+    for words in ("isolated", "cross", "hybrid", "capital", "venue risk", "Bad debt", "Who gained what"):
+        assert words in result.stdout
+    assert (tmp_path / "deep" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_prices_of_your_own(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    rows = ["market,ts,open,high,low,close"]
+    for hour, (low, close) in enumerate(((99, 100), (80, 82), (75, 90), (88, 95))):
+        for market, scale in (("BTC", 500), ("ETH", 20)):
+            rows.append(
+                f"{market},2026-01-01T0{hour}:00:00Z,{close * scale},{101 * scale},{low * scale},{close * scale}"
+            )
+    file.write_text("\n".join(rows) + "\n")
+    result = run(
+        "--prices", str(file), "--modes", "cross,isolated", "--arms", "c", "--json", "-", "--no-html"
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["scenario"]["markets"] == ["BTC", "ETH"]
+
+
+def test_a_partition_of_your_own(tmp_path: Path) -> None:
+    file = tmp_path / "majors.json"
+    file.write_text(json.dumps({"name": "majors", "groups": [["BTC", "ETH", "SOL"]], "rest": "apart"}))
+    result = run("--partition", str(file), "--arms", "c", "--json", "-", "--no-html")
+    assert result.exit_code == 0, result.output
+    assert {row["mode"] for row in json.loads(result.stdout)["runs"]} == {
+        "isolated",
+        "cross",
+        "hybrid",
+        "majors",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scenario", "2025-10-11"], "2025-10-10"),
+        (["--venue", "mtgox"], "mtgox"),
+        (["--modes", "isolated,half"], "--modes"),
+        (["--arms", "z"], "--arms"),
+        (["--order", "sideways"], "--order"),
+        (["--venue-frame", "cross"], "--venue-frame"),
+        (["--scenario", "2025-10-10", "--prices", "x.csv"], "exclude each other"),
+        (["--prices", "missing.csv"], "missing.csv"),
+        (["--partition", "missing.toml"], "missing.toml"),
+        (["--population", "missing.toml"], "missing.toml"),
+        (["--slippage-ppm", "-5"], "--slippage-ppm"),
+        (["--step-ppm", "0"], "max_step_ppm"),
+        (["--traders", "0"], "--traders"),
+    ],
+)
+def test_bad_options_are_one_line_and_status_2(options: list[str], words: str) -> None:
+    result = run(*options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
