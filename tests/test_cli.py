@@ -158,8 +158,9 @@ def test_collateral_from_the_command_line(tmp_path):
         "markPrice": 100,
     }
     path.write_text(json.dumps([position]))
-    bare = json.loads(run("margin", path, "--json").stdout)["results"][0]["accounts"][0]["subaccounts"]
-    assert bare[0]["equity"] is None
+    bare = run("margin", path, "--json")
+    assert json.loads(bare.stdout)["results"][0]["accounts"][0]["subaccounts"][0]["equity"] is None
+    assert "does not say what backs the cross positions; give --collateral USDC=..." in bare.stderr
     backed = run("margin", path, "--json", "--collateral", "USDC=50").stdout
     assert json.loads(backed)["results"][0]["accounts"][0]["subaccounts"][0]["equity"] == "50"
     assert "expected one account without collateral in the file, found 0" in refused(

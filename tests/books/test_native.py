@@ -134,6 +134,11 @@ def position(**changes):
         ("{", "not valid JSON"),
         ('{"account": "a", "account": "b"}', "'account' stands twice in one object"),
         ('{"account": NaN}', "NaN is not a number"),
+        ('{"account": 1e99999999999999999999}', "'1e99999999999999999999' is beyond all numbers"),
+        (
+            '{"account": "a", "collateral": {"USDC": 1e999}, "positions": []}',
+            "collateral.USDC: expected a decimal",
+        ),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

@@ -109,7 +109,9 @@ def mutated(draw):
                 )
             case _:
                 holder[key] = copy.deepcopy(draw(WEIRD))
-    return json.dumps(document["root"])
+    return json.dumps(document["root"]).replace(
+        "1e+308", draw(st.sampled_from(["1e308", "-1e99999999999999999999"]))
+    )
 
 
 def slots(value):

@@ -4,7 +4,7 @@ import json
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from os import PathLike
 from pathlib import Path
 
@@ -67,8 +67,8 @@ def _parsed(content: bytes) -> object:
         raise ValueError(f"more than {FILE_BYTES_MAX} bytes")
     return json.loads(
         content.decode("utf-8-sig"),
-        parse_float=Decimal,
-        parse_int=Decimal,
+        parse_float=_number,
+        parse_int=_number,
         parse_constant=_refuse_constant,
         object_pairs_hook=_object,
     )
@@ -140,6 +140,13 @@ def _account_name(place: Place, default_name: str) -> str:
         letter if letter.isprintable() and letter != ACCOUNT_NAME_EXTRA else "_" for letter in given
     )
     return plain.strip()[-NAME_LENGTH_MAX:] or "account"
+
+
+def _number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise ValueError(f"{shown(digits)} is beyond all numbers") from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

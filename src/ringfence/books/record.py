@@ -64,7 +64,9 @@ class Record:
         """A decimal number."""
         if field not in self:
             raise self.error(field, "missing; expected a decimal number")
-        value = parse_decimal(self.values[field], str(self.place.field(field)))
+        written = self.values[field]
+        text = str(written) if isinstance(written, Decimal) else written
+        value = parse_decimal(text, str(self.place.field(field)))
         if value and abs(value.adjusted()) > MAGNITUDE_MAX:
             raise self.error(
                 field, f"expected a number between 1e-{MAGNITUDE_MAX} and 1e{MAGNITUDE_MAX}, got {value}"

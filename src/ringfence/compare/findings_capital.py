@@ -59,8 +59,12 @@ def extra_positions(document: Document | None) -> Finding:
     figures["isolated over cross, over the arms"] = span(share, "share")
     more = "What is free at entry admits more under cross margin in every arm."
     verdicts: dict[Order, Finding] = {
-        "lower": Finding("confirmed", f"{more} How much more, isolated traders decide by what they post.", figures),
-        "higher": Finding("refuted", "What is free at entry admits less under cross margin in every arm.", figures),
+        "lower": Finding(
+            "confirmed", f"{more} How much more, isolated traders decide by what they post.", figures
+        ),
+        "higher": Finding(
+            "refuted", "What is free at entry admits less under cross margin in every arm.", figures
+        ),
         "equal": Finding("refuted", "What is free at entry admits the same in both modes.", figures),
         "flips": Finding("undetermined", where_it_flips("extra_notional", found), figures, "the arm"),
     }

@@ -248,7 +248,7 @@ def safer_for_a_trader(document: Document | None) -> Finding:
         if at == "flips":
             flips.append(where_it_flips(measure, found))
         elif at != "equal":
-            (safer if (at == "higher") == (better > 0) else worse).append(DEFINITIONS[measure].title.lower())
+            (safer if (at == "higher") == (better > 0) else worse).append(f'"{DEFINITIONS[measure].title}"')
     return _safety(safer, worse, flips, by_mode(document, *SAFETY))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from multiprocessing import get_context
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,7 +31,7 @@ from ringfence.compare.measures import (
 from ringfence.errors import InputError, check
 from ringfence.rules.words import PPM
 from ringfence.sim.curves import Curves
-from ringfence.sim.flow import Flow, FlowAccount, build_flow
+from ringfence.sim.flow import Flow, FlowAccount, Leg, build_flow
 from ringfence.sim.partition import (
     CROSS,
     HYBRID,
@@ -199,14 +200,14 @@ class Lab:
         venue = empty_venue(markets, policy, self.path.at(0))
         best = best_split(self.curves(job.rulebook, self.setup.order), venue)
 
+        def at_least(leg: Leg) -> Leg:
+            asked_q = initial_margin_q(venue, [(leg.market, leg.size_b)])
+            return leg if leg.posted_q >= asked_q else dataclasses.replace(leg, posted_q=asked_q)
+
         def plan_for(account: FlowAccount) -> Plan | None:
-            legs = tuple(
-                dataclasses.replace(
-                    leg, posted_q=max(leg.posted_q, initial_margin_q(venue, [(leg.market, leg.size_b)]))
-                )
-                for leg in account.legs
-            )
-            return make_plan(dataclasses.replace(account, legs=legs), job.mode, job.arm, best)
+            if job.rulebook != self.setup.venue:
+                account = dataclasses.replace(account, legs=tuple(map(at_least, account.legs)))
+            return make_plan(account, job.mode, job.arm, best)
 
         return venue, plan_for
 
@@ -241,11 +242,14 @@ class Lab:
         topup = flow.topup_probability if job.arm == "e" else 0.0
         for case in self.cases(job):
             curves = self.curves(job.rulebook, case.order)
+            found: dict[str, Any] = {}
             for layer in LAYERS[:1] if case.varied.startswith("order") else LAYERS:
-                funds = self.funds_q(job.frame, layer)
-                ring = Ring(layer == "per_market", funds)
-                world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)
-                found = _outcome(flow, world, entry, sum(funds.values()))
+                # Pools and funds only matter once there is a loss: without one the other layer runs the same.
+                if not found or found["measures"]["bad_debt"]:
+                    funds = self.funds_q(job.frame, layer)
+                    ring = Ring(layer == "per_market", funds)
+                    world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)
+                    found = _outcome(flow, world, entry, sum(funds.values()))
                 results.append({**_labels(job, case, layer), **found})
         return results
 
@@ -308,9 +312,9 @@ def _regrid(rulebook: Rulebook, markets: Mapping[str, Market]) -> dict[str, Mark
 _LAB: Lab | None = None
 
 
-def _prepare(setup: Setup) -> None:
+def _prepare(lab: Lab) -> None:
     global _LAB  # noqa: PLW0603 - a worker process holds one lab
-    _LAB = Lab(setup)
+    _LAB = lab
 
 
 def _work(job: Job) -> Results:
@@ -328,7 +332,8 @@ def run_all(lab: Lab, *, workers: int = 0, progress: Callable[[], None] = lambda
             found[key(job)] = lab.run(job)
             progress()
     else:
-        with ProcessPoolExecutor(count, initializer=_prepare, initargs=(lab.setup,)) as pool:
+        context = get_context("spawn")  # a fork would copy the thread of a progress bar
+        with ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(lab,)) as pool:
             for job, results in zip(longest_first, pool.map(_work, longest_first), strict=True):
                 found[key(job)] = results
                 progress()

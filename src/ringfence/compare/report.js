@@ -10,7 +10,7 @@
   const color = (name) => {
     const band = name.startsWith("band-");
     const value = getComputedStyle(root).getPropertyValue(`--${band ? name.replace("band", "mode") : name}`).trim();
-    return band ? value + "26" : value;
+    return band ? value + "1f" : value;
   };
   const painted = (node) => {
     if (typeof node === "string") return node.startsWith("@") ? color(node.slice(1)) : node;

@@ -46,13 +46,13 @@ OUTCOMES = (
 )
 CONTENTS = {
     "summary": "Summary",
-    "measures": "All measures",
+    "measures": "Measures",
     "capital": "Capital",
     "liquidations": "Liquidations",
     "wealth": "Wealth",
     "bad-debt": "Bad debt",
-    "order": "Order of lows",
-    "stakeholders": "Who gained what",
+    "order": "Lows",
+    "stakeholders": "Who gained",
     "refused": "Refused",
     "claims": "Claims",
     "prices": "Prices",

@@ -104,9 +104,10 @@ def strip(document: Document, chart: str, measure: str, *, scale: float = 1.0, t
         "range": [len(names) - 0.5, -0.6],
         "showgrid": False,
     }
-    layout = _layout(
-        52 * len(names) + 60, yaxis=yaxis | {"zeroline": False}, xaxis=_money(unit) | {"nticks": 6}
-    )
+    most = max(float(run["measures"][measure]) for run in found)
+    room = {} if unit == "share" else {"range": [-0.04 * most, 1.08 * most or 1]}
+    xaxis = _money(unit) | {"nticks": 6} | room
+    layout = _layout(52 * len(names) + 60, yaxis=yaxis | {"zeroline": False}, xaxis=xaxis)
     return Chart(
         chart,
         title or f"{what['title']}, {what['unit']}",
@@ -159,7 +160,7 @@ def _bars(
     """Bars of every mode beside each other, by group."""
     traces = []
     for at, (mode, heights) in enumerate(values.items()):
-        shown = [short(str(value), unit) for value in heights]
+        shown = [short(str(value), unit).replace(" ", "") for value in heights]
         pattern = {
             "shape": PATTERNS[at % len(PATTERNS)],
             "fgcolor": "@paper",
@@ -176,7 +177,7 @@ def _bars(
                 "text": shown,
                 "textposition": "outside",
                 "textangle": 0,
-                "textfont": {"size": 11, "color": "@ink"},
+                "textfont": {"size": 10, "color": "@ink"},
                 "cliponaxis": False,
                 "hovertext": [
                     f"{escape(mode)}, {escape(g)}: {s}" for g, s in zip(groups, shown, strict=True)
@@ -241,7 +242,7 @@ def timeline_chart(document: Document) -> Chart:
         hovermode="x unified",
         legend=LEGEND,
         margin={"t": 44},
-        xaxis={"type": "date"},
+        xaxis={"type": "date", "tickangle": 0},
         yaxis=_money("USD") | {"rangemode": "tozero"},
         shapes=[_vertical(ends)],
         annotations=[_note(ends, "window ends")],
@@ -307,7 +308,7 @@ def slippage_charts(document: Document) -> list[Chart]:
             ]
             for mode in names
         }
-        title = f"Bad debt by slippage of liquidation orders, USD: {LAYER_WORDS.get(layer, layer)}"
+        title = f"Bad debt by slippage, USD: {LAYER_WORDS.get(layer, layer)}"
         chart = Chart(
             f"chart-bad-debt-{layer.replace('_', '-')}", title, _in_words(values, groups, "USD"), {}
         )

@@ -40,7 +40,7 @@ def claims(document: Document) -> Html:
     head = row(column("Statement"), column("Status"), column("Verdict, figures and source"))
     words = (
         "The statements of a published comparison of isolated and cross margin, in our words. A verdict taken from "
-        "this comparison speaks of its scenario, population and seed alone. One refuted part refutes a statement of several."
+        "this comparison speaks of its scenario, population and seed alone. One refuted part refutes the whole."
     )
     return section(
         "claims",

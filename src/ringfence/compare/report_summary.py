@@ -8,6 +8,7 @@ from .finding import choices_at
 from .reading import FRAME, Document, Pair, frames, modes, order, pairs, runs, varied_pairs
 from .report_text import (
     Html,
+    coded,
     details,
     headline,
     join,
@@ -31,6 +32,7 @@ SHOWN = (
     "margin_actions",
 )
 """Measures of the summary."""
+WIDTH = 80
 BUILT_IN_MODES = ("isolated", "cross", "hybrid")
 
 
@@ -69,8 +71,8 @@ def summary(document: Document) -> Html:
     arms = ", ".join(setup["arms"])
     lead = (
         f"Every figure is a range over the arms of isolation ({arms}) and both layers of collateral pools; one "
-        "number stands only where all of them agree. Same traders, positions, prices and rulebook in every mode. Replay prices "
-        "already contain the liquidations of their day."
+        "number stands only where all of them agree. Same traders, positions, prices and rulebook in every mode. "
+        "Replay prices already contain the liquidations of their day."
     )
     cards = (_card(document, name) for name in SHOWN if name in document["definitions"])
     arm_list = (tag("li", tag("b", arm), f": {text}") for arm, text in setup["arms"].items())
@@ -93,7 +95,7 @@ def _card(document: Document, measure: str) -> Html:
     note = unit_note(what["unit"])
     head = tag("h3", term(measure, definitions), tag("small", f" {note}") if note else "")
     verdicts = (tag("p", text, class_="verdict") for text in beside(document, measure, names))
-    return tag("article", head, *verdicts, *lines, class_="card")
+    return tag("article", head, *verdicts, tag("div", *lines, class_="lines"), class_="card")
 
 
 def _track(name: Html, texts: Sequence[str], unit: str, low: float, high: float) -> Html:
@@ -175,7 +177,18 @@ def command(document: Document) -> str:
     ):
         parts.append([option, str(value)])
     parts += [] if document.get("sensitivity") else [["--no-sensitivity"]]
-    return " \\\n  ".join(shlex.join(part) for part in parts)
+    return _wrapped([shlex.join(part) for part in parts])
+
+
+def _wrapped(parts: Sequence[str]) -> str:
+    """A command on lines that fit a narrow terminal."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) < WIDTH:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}")
+    return " \\\n".join(lines)
 
 
 def _prices(name: str) -> list[list[str]]:
@@ -197,7 +210,7 @@ def _quoted(text: str) -> str:
 
 def assumptions(document: Document) -> Html:
     """What the figures rest on, and what the scenario's source says of itself."""
-    items = (tag("li", text) for text in document["assumptions"])
+    items = (tag("li", *coded(text)) for text in document["assumptions"])
     notes = document["scenario"]["notes"]
     more = (
         join((tag("h3", "Notes on the prices"), tag("ul", *(tag("li", text) for text in notes))))

@@ -33,6 +33,7 @@ FRAME_WORDS = {
     "venue": "Each mode with the margin parameters of a named venue, in arm c. A mode that its venue does not offer is "
     "counterfactual. Positions are those that every mode of this frame admits: never compare across frames.",
 }
+BALANCER_WORDS = "The balancer is a system account that takes what the drawn traders leave open on one side."
 LAYER_WORDS = {"shared": "shared pool", "per_market": "pool per market"}
 BASE_ARM = "c"
 CENT = Fraction(1, 100)
@@ -103,13 +104,18 @@ def _run_table(document: Document, frame: str) -> Html:
     head = [
         row(column("Mode"), *(column(mode_name(mode, names), span=count) for mode, count in counts.items())),
         row(column("Arm"), *(column(run["arm"]) for run in ordered)),
-        row(column("Layer"), *(column(LAYER_WORDS.get(run["layer"], run["layer"])) for run in ordered)),
+        row(column("Layer"), *(column(_layer(run)) for run in ordered)),
     ]
     body = (
         row(_measure_label(name, definitions), *(_figure(run, name, what["unit"]) for run in ordered))
         for name, what in definitions.items()
     )
     return table(f"Every run of the {frame} frame", head, body, class_="figures wide")
+
+
+def _layer(run: Run) -> str:
+    layer = str(run["layer"])
+    return LAYER_WORDS.get(layer, layer)
 
 
 def _figure(run: Run, name: str, unit: str) -> Html:
@@ -146,13 +152,13 @@ def _party_table(found: Sequence[Run], arm: str) -> Html:
         row(
             column("Party"), *(column(mode_name(mode, names), span=_count(ordered, mode)) for mode in present)
         ),
-        row(column("Layer"), *(column(LAYER_WORDS.get(run["layer"], run["layer"])) for run in ordered)),
+        row(column("Layer"), *(column(_layer(run)) for run in ordered)),
     ]
     parties = sorted({party for each in gains for party in each})
     body = (row(label(party), *(_gain(each.get(party, "0")) for each in gains)) for party in parties)
     sums = [sum((to_fraction(text, "gain") for text in each.values()), Fraction(0)) for each in gains]
     foot = [row(label("Sum"), *map(_sum, sums))]
-    return table(f"Gain in USD by party, arm {arm}", head, body, foot, class_="figures")
+    return table(f"Gain in USD by party, arm {arm}", head, body, foot, class_="figures party")
 
 
 def _sum(total: Fraction) -> Html:
@@ -189,7 +195,7 @@ def refused(document: Document) -> Html:
     )
     left = (column(text, class_="text") for text in ("Frame", "Arm"))
     head = row(column("Mode"), *left, *map(column, ("Positions", "Accounts", "Notional, USD")))
-    words = "Positions whose margin the mode refuses at entry. All other figures use what every mode of the frame admits."
+    words = "Positions whose margin the mode refuses at entry. All other figures use what every mode admits."
     return section(
         "refused",
         "Refused positions",
@@ -224,11 +230,11 @@ def prices(document: Document) -> Html:
         "Held by the balancer",
     )
     order, step = scenario["order"].replace("_", " "), scenario["max_step_ppm"] / 10_000
-    words = [
+    path = (
         f"{scenario['steps']:,} steps of at most {step:g} % each; inside a candle: {order}. The window ends "
-        f"{scenario['window_ends'].replace('T', ' ')}; the path goes on for a day.",
-        "The balancer is a system account that takes what the drawn traders leave open on one side of a market.",
-    ]
+    )
+    path += f"{scenario['window_ends'].replace('T', ' ')}; the path goes on for a day."
+    words = [path, BALANCER_WORDS]
     if scenario["markets_left_out"]:
         words.append(
             f"Left out, because the rulebook does not list them: {', '.join(scenario['markets_left_out'])}."

@@ -45,6 +45,11 @@ def tag(name: str, *children: str, **attributes: str) -> Html:
     return Html(f"<{name}{written}>{join(children)}</{name}>")
 
 
+def coded(text: str) -> list[str]:
+    """Text in which what stands between backticks is code."""
+    return [tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`"))]
+
+
 def section(anchor: str, title: str, *children: str) -> Html:
     """A section that the list of contents can point to."""
     return tag(

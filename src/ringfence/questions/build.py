@@ -107,6 +107,8 @@ class _Builder:
         for name in dict.fromkeys(each.market for each in held):
             self._add_market(name, [each.position for each in held if each.market == name])
         cross = tuple(each for each in held if each.position.mode == "cross")
+        if cross and self.account.collateral is None:
+            self.note("the file does not say what backs the cross positions; give --collateral USDC=...")
         isolated = (each for each in held if each.position.mode == "isolated")
         parts = (
             Part(self.account.name, "cross", cross, self.account.collateral is not None),

@@ -140,9 +140,7 @@ def ask(accounts: Iterable[Account], venue: str | None, prices: Mapping[str, Dec
         names = [f"{info.venue}@{info.version}" for info in list_rulebooks() if info.newest]
         answers = [_tolerant(accounts, load(name), prices) for name in names]
         if not any(answer.accounts for answer in answers):
-            raise InputError(
-                "no venue can hold this: " + "; ".join(dict.fromkeys(answers[0].refused.values()))
-            )
+            raise InputError(f"no venue can hold this: {next(iter(answers[0].refused.values()))}")
         return answers
     groups: dict[str, list[Account]] = {}
     for account in accounts:

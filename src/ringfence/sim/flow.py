@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ringfence.clearing.model import Market, Rounding
-from ringfence.clearing.risk import initial_q
+from ringfence.clearing.risk import leg_risk
 from ringfence.sim.traders import BALANCER, Traders
 from ringfence.units import QUOTE_DECIMALS
 
@@ -91,15 +91,14 @@ def build_flow(
             lots_b = _lots(position.notional_usd, market, price)
             if lots_b == 0:
                 continue
-            notional_q = lots_b * price * market.scale.num // market.scale.den
-            asked_q = initial_q(market, notional_q, None, rounds) + market.minimum_margin_q
-            posted_q = max(asked_q, round(notional_q / position.chosen_leverage), 1)
             size_b = position.side * lots_b
+            asked = leg_risk(market, size_b, price, rounds)
+            posted_q = max(asked.initial_q, round(asked.notional_q / position.chosen_leverage), 1)
             legs.append(
                 Leg(
                     position.market,
                     size_b,
-                    notional_q,
+                    asked.notional_q,
                     posted_q,
                     position.prefers_isolated,
                     position.topup_draws,

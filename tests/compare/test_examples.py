@@ -1,0 +1,129 @@
+"""The worked examples against sums done by hand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringfence.compare import examples
+from ringfence.compare.examples import CROSS, ISOLATED, PAIR_AND_LONE, USD, Held, Stage, gap
+from ringfence.errors import InputError
+
+
+def test_three_positions_lock_what_each_was_posted():
+    found = examples.three_positions()
+    assert found.isolated_q == 3 * 5_000 * USD
+    assert found.cross_same_leverage_q == 3 * 5_000 * USD
+    # at the rulebook's own rates: 2 % of ETH, 5 % of SOL, 10 % of ARB, 50,000 USD each
+    assert found.cross_q == (1_000 + 2_500 + 5_000) * USD
+
+
+def test_one_deposit_carries_three_positions():
+    found = examples.one_deposit()
+    assert (found.positions, found.subaccounts) == (3, 1)
+    assert found.notional_q == 90_000 * USD
+
+
+def test_one_silo_starves_beside_a_full_one():
+    found = examples.two_silos()
+    # ETH at +10 %: equity 10,000, initial margin 55,000 / 10
+    assert found.idle_q == (10_000 - 5_500) * USD
+    # SOL at -9 %: equity 500, maintenance margin 2.5 % of 45,500
+    assert found.missing_q == (1_137_500_000 - 500 * USD)
+    assert (found.isolated_liquidated, found.cross_liquidated) == (1, 0)
+    assert found.cross_wealth_q == (10_000 + 5_000 - 4_500) * USD
+    # closed at the mark: 500 USD are left, less a fee of 0.5 % of 45,500
+    assert found.isolated_wealth_q == 10_500 * USD - 227_500_000
+    assert found.rescued
+
+
+def test_a_jump_costs_the_owner_what_backs_the_position_and_the_fund_the_rest():
+    found = gap(ISOLATED, 50)
+    assert (found.posted_q, found.owner_loss_q) == (5_000 * USD, 5_000 * USD)
+    assert found.fund_paid_q == (25_000 - 5_000) * USD
+    assert (found.others_change_q, found.bystander_change_q, found.socialized_q) == (0, 0, 0)
+
+
+def test_margin_that_was_added_is_lost_too():
+    found = gap(ISOLATED, 50, added_usd=2_000)
+    assert found.owner_loss_q == found.posted_q == 7_000 * USD
+    assert found.fund_paid_q == 18_000 * USD
+
+
+def test_a_cross_account_pays_itself_as_far_as_it_reaches():
+    assert gap(CROSS, 20).owner_loss_q == 10_000 * USD
+    deep = gap(CROSS, 90)
+    assert (deep.owner_loss_q, deep.fund_paid_q) == (25_000 * USD, 20_000 * USD)
+
+
+def test_an_empty_fund_lets_the_owners_other_positions_pay():
+    found = gap(ISOLATED, 50, fund_usd=0)
+    # 20,000 USD over equities of 5,000 + 5,000 (the owner's others) and 90,000 (the bystander's)
+    assert found.socialized_q == 20_000 * USD
+    assert found.others_change_q == -2_000 * USD
+    assert found.bystander_change_q == -18_000 * USD
+
+
+def test_a_pool_per_market_keeps_the_loss_from_others():
+    found = gap(ISOLATED, 50, fund_usd=0, per_market=True)
+    assert (found.owner_loss_q, found.others_change_q, found.bystander_change_q) == (5_000 * USD, 0, 0)
+
+
+@given(st.integers(1, 99), st.sampled_from([ISOLATED, PAIR_AND_LONE, CROSS]))
+@settings(max_examples=25)
+def test_no_jump_costs_the_owner_more_than_what_backs_the_position(percent, mode):
+    found = gap(mode, percent)
+    assert found.owner_loss_q <= found.posted_q
+    # what is left of a closed silo goes back to the owner's main subaccount
+    assert (
+        found.others_change_q == (0 if mode is CROSS else found.posted_q - found.owner_loss_q) or percent < 8
+    )
+
+
+def test_a_fall_of_one_market_against_the_gain_of_two():
+    found = examples.arb_falls(50, 20)
+    # 22,500 USD of ARB lose 11,250; 22,500 USD of ETH and SOL gain 4,500
+    assert found.cross_change_q == (4_500 - 11_250) * USD
+    # isolated, ARB loses the 2,250 USD posted for it
+    assert found.isolated_change_q == (4_500 - 2_250) * USD
+    assert found.isolated_loss_q == 2_250 * USD
+
+
+def test_what_a_procedure_closes_of_an_account():
+    rules = examples.procedures()
+    # equity 7,000 < 1,000 + 2,500 + 4,100; ARB has the largest maintenance margin and goes whole: 82,000 of 282,000
+    assert examples.one_falls("generic", rules["generic"], 18).closed_ppm == 1_000_000 * 82 // 282 + 1
+    taken = examples.one_falls("hyperliquid", rules["hyperliquid"], 22)
+    assert taken.whole
+    assert not taken.insolvent
+    for name, rule in rules.items():
+        assert examples.one_falls(name, rule, 30).whole
+        assert not examples.one_falls(name, rule, 18).whole
+        assert examples.one_falls(name, rule, 10).closed_ppm == 0
+
+
+def test_what_moves_a_trigger():
+    apart, together = examples.trigger(ISOLATED), examples.trigger(CROSS)
+    # 12.5 ETH bought for 50,000 with 5,000: 12.5 p - 45,000 = 1 % of 12.5 p
+    exact = 45_000 * 10**8 * 1_000 // 12_375
+    assert (
+        0 <= apart.before - exact < 16
+    )  # rounding against the trader: two quote atoms are 16 quanta of 12.5 ETH
+    assert apart.other_market == apart.before
+    assert apart.funding > apart.before
+    assert together.before < together.other_market < apart.before
+
+
+def test_hybrid_offsets_like_cross_and_contains_like_isolated():
+    found = examples.between()
+    assert [found[mode].liquidated for mode in ("isolated", "hybrid", "cross")] == [1, 0, 0]
+    losses = [found[mode].jump_loss_q for mode in ("isolated", "hybrid", "cross")]
+    assert losses == [5_000 * USD, 5_000 * USD, 25_000 * USD]
+
+
+def test_subaccounts_with_a_ratio():
+    assert examples.ratios() == (3, 1)
+
+
+def test_equity_that_does_not_reach_is_refused():
+    with pytest.raises(InputError, match="9 USD do not reach"):
+        Stage(ISOLATED, {"ETH": Held(100, 10)}, 9)
