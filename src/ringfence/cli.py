@@ -167,74 +167,39 @@ def _backed(accounts: "list[Account]", collateral: "dict[str, Decimal]") -> "lis
 
 
 def _show_answer(answer: "Answer") -> None:
-    from .terminal import money, percent, plain, print_table, short
+    from .terminal import print_table
 
-    subaccounts = [subaccount for account in answer.accounts for subaccount in account.subaccounts]
-
-    def summary(part: "SubaccountResult") -> list[str]:
-        amounts = (
-            part[name].value for name in ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
-        )
-        move, state = part["uniformMoveToLiquidation"].value, part["liquidatable"].value
-        status = "?" if state is None else "LIQUIDATABLE" if state else "safe"
-        ratio = percent(part["marginRatio"].value)
-        return [
-            short(part.subaccount),
-            part.mode,
-            status,
-            *map(money, amounts),
-            ratio,
-            "-" if move is None else f"{move}%",
-        ]
-
-    def line(part: "SubaccountResult", held: "PositionResult") -> list[str]:
-        prices = (
-            held.stated["markPrice"],
-            held["liquidationPrice"].value,
-            held["venueLiquidationPrice"].value,
-        )
-        amounts = (held["notional"].value, held["unrealizedPnl"].value)
-        size = plain(held.stated["contracts"])
-        return [
-            short(part.subaccount),
-            held.symbol,
-            plain(held.stated["side"]),
-            size,
-            *map(money, amounts),
-            *map(plain, prices),
-        ]
-
-    columns = (
-        "subaccount",
-        "mode",
-        "status",
-        "equity",
-        "initial",
-        "maintenance",
-        "free",
-        "ratio",
-        "to liq.",
-    )
-    if subaccounts:
-        print_table(
-            f"{answer.rulebook.name}: subaccounts (USDC)", columns, map(summary, subaccounts), text_columns=3
-        )
-    lines = [line(part, position) for part in subaccounts for position in part.positions]
-    columns = (
-        "subaccount",
-        "symbol",
-        "side",
-        "size",
-        "notional",
-        "PnL",
-        "mark",
-        "liq. at",
-        "venue shows",
-    )
-    if lines:
-        print_table(f"{answer.rulebook.name}: positions", columns, lines, text_columns=3)
+    name = answer.rulebook.name
+    parts = [part for account in answer.accounts for part in account.subaccounts]
+    columns = ("subaccount", "mode", "status", "equity", "initial", "maintenance", "free", "ratio", "to liq.")
+    if parts:
+        print_table(f"{name}: subaccounts (USDC)", columns, map(_subaccount_row, parts), text_columns=3)
+    rows = [_position_row(part, position) for part in parts for position in part.positions]
+    columns = ("subaccount", "symbol", "side", "size", "notional", "PnL", "mark", "liq. at", "venue shows")
+    if rows:
+        print_table(f"{name}: positions", columns, rows, text_columns=3)
     for account, reason in answer.refused.items():
-        click.echo(f"{answer.rulebook.name} cannot hold {account}: {reason}\n")
+        click.echo(f"{name} cannot hold {account}: {reason}\n")
+
+
+def _subaccount_row(part: "SubaccountResult") -> list[str]:
+    from .terminal import money, percent, short
+
+    names = ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
+    amounts = [money(part[name].value) for name in names]
+    move, state = part["uniformMoveToLiquidation"].value, part["liquidatable"].value
+    status = "?" if state is None else "LIQUIDATABLE" if state else "safe"
+    ratio = percent(part["marginRatio"].value)
+    return [short(part.subaccount), part.mode, status, *amounts, ratio, "-" if move is None else f"{move}%"]
+
+
+def _position_row(part: "SubaccountResult", held: "PositionResult") -> list[str]:
+    from .terminal import money, plain, short
+
+    amounts = [money(held[name].value) for name in ("notional", "unrealizedPnl")]
+    prices = (held.stated["markPrice"], held["liquidationPrice"].value, held["venueLiquidationPrice"].value)
+    side, size = plain(held.stated["side"]), plain(held.stated["contracts"])
+    return [short(part.subaccount), held.symbol, side, size, *amounts, *map(plain, prices)]
 
 
 def _show_explanations(answer: "Answer") -> None:

@@ -76,15 +76,17 @@ class Auditor:
         self.fenced(c, now)
         self.last = now
 
-    def settled(self):
-        """After all that is due was done: nobody is flat and owes what no pool owns up to.
+    def settled(self, *, everybody):
+        """After all that is due was done: nobody is flat and owes what no pool owns up to; nobody else is insolvent.
 
-        Who ever pledged other collateral is left out: a debt against it is nobody's loss until it is sold, and what its
-        sale does not bring stays with the debtor.
+        Who ever pledged other collateral is left out of the first: a debt against it is nobody's loss until it is sold,
+        and what its sale does not bring stays with the debtor. The second holds for `everybody` or not at all.
         """
         for name, sub in self.last.subaccounts.items():
-            flat = not (sub.system or sub.positions or f"sub/{name}" in self.pledged)
-            must(not flat or sub.balances.get(QUOTE, 0) >= 0, f"{name} is flat and owes what no pool owes")
+            if sub.positions and everybody and not sub.system:
+                must(self.shadow.risk(name).equity >= 0, f"{name} was left insolvent")
+            elif not (sub.positions or sub.system or f"sub/{name}" in self.pledged):
+                must(sub.balances.get(QUOTE, 0) >= 0, f"{name} is flat and owes what no pool owes")
 
     def conserved(self, c, now):
         """Invariant 1: all that is there was brought in, lots sum to zero, and no fund is negative."""

@@ -13,7 +13,7 @@ from compare.sample import document, run
 from ringfence.compare.claims import add_claims
 from ringfence.compare.command import compare
 from ringfence.compare.lab import Lab, Setup, run_all
-from ringfence.compare.report import render, write_report
+from ringfence.compare.report import _embedded, render, write_report
 from ringfence.compare.report_summary import beside, command
 from ringfence.compare.report_text import Html, markup, short, span, tag
 from ringfence.compare.result import document as result_document
@@ -345,3 +345,9 @@ def test_a_real_comparison_from_lab_to_page():
         page.ids()
     )
     assert {"M2", "C1", "R10"} <= {claim["id"] for claim in made["claims"] if claim["status"] != "open"}
+
+
+def test_embedded_figures_cannot_end_their_script():
+    text = _embedded({"x": "</script><!--\u2028"})
+    assert "<" not in text
+    assert json.loads(text) == {"x": "</script><!--\u2028"}

@@ -8,7 +8,6 @@ the outcome should be: the claims registry reads its verdicts from these figures
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -135,16 +134,10 @@ class Stage:
         """Lots held by market."""
         return {name: held.size_b for sub in self.own() for name, held in sub.positions.items()}
 
-    @cached_property
-    def fund_q(self) -> int:
-        """The insurance fund before anything happened; kept at first reading."""
-        return self.house.venue.fund_q(SHARED_POOL)
-
     # -- acting -----------------------------------------------------------------------------------------------------
 
     def fall(self, **percent: int) -> "Stage":
         """Let prices fall by so many percent of entry (negative: rise) and settle what is due."""
-        _ = self.fund_q
         marks = {name: self.entry[name] * (100 - less) // 100 for name, less in percent.items()}
         for _block in range(ROUNDS_MAX):
             self._tick(marks)

@@ -52,7 +52,7 @@ CONTENTS = {
     "wealth": "Wealth",
     "bad-debt": "Bad debt",
     "order": "Lows",
-    "stakeholders": "Who gained",
+    "stakeholders": "Gains",
     "refused": "Refused",
     "claims": "Claims",
     "prices": "Prices",

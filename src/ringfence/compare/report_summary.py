@@ -91,7 +91,11 @@ def _card(document: Document, measure: str) -> Html:
     found = {mode: headline(document, FRAME, mode, measure) for mode in names}
     ends = [float(text) for texts in found.values() for text in texts]
     low, high = min([*ends, 0.0]), max([*ends, 0.0])
-    lines = [_track(mode_name(mode, names), texts, what["unit"], low, high) for mode, texts in found.items()]
+    lines = [
+        _track(mode_name(mode, names), texts, what["unit"], low, high)
+        for mode, texts in found.items()
+        if texts
+    ]
     note = unit_note(what["unit"])
     head = tag("h3", term(measure, definitions), tag("small", f" {note}") if note else "")
     verdicts = (tag("p", text, class_="verdict") for text in beside(document, measure, names))

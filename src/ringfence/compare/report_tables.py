@@ -16,7 +16,6 @@ from .report_text import (
     headline,
     join,
     label,
-    markup,
     mode_name,
     row,
     section,
@@ -318,16 +317,3 @@ def glossary(document: Document) -> Html:
     return section(
         "definitions", "Definitions", tag("dl", *items, *(pools if found else ()), class_="glossary")
     )
-
-
-__all__ = [
-    "BASE_ARM",
-    "LAYER_WORDS",
-    "glossary",
-    "markup",
-    "measures",
-    "prices",
-    "refused",
-    "sensitivity_table",
-    "stakeholders",
-]
