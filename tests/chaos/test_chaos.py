@@ -12,7 +12,6 @@ from chaos.books import AuditError
 from chaos.world import Crash
 from ringfence.clearing import apply, decide, draft, event, ledger, liquidation, log, risk, waterfall
 from ringfence.clearing.model import Position
-from ringfence.errors import InvariantError
 
 FIRST = int(os.environ.get("RINGFENCE_SEED", "0"))
 SEEDS = range(FIRST, FIRST + (1_000 if os.environ.get("RINGFENCE_FUZZ") == "1" else 40))
@@ -157,7 +156,7 @@ PLANTED = [
     liquidate_the_healthy,
     pytest.param(wrapped(decide, "may_act", lambda *_: True), id="anybody_may_act"),
     pytest.param(
-        wrapped(decide, "may_act", lambda right, before, after: right and after.free_q >= 0),
+        wrapped(decide, "may_act", lambda right, _before, after: right and after.free_q >= 0),
         id="sick_may_not",
     ),
     pytest.param(
@@ -180,10 +179,6 @@ def test_the_auditor_finds_a_planted_bug(plant, monkeypatch):
     """The engine's own checks are off: this is about the auditor alone."""
     monkeypatch.setattr(ledger, "check_transition", lambda *_: None)
     plant(monkeypatch)
-    for seed in range(PLANTED_SEEDS):
-        try:
+    with pytest.raises(AuditError):
+        for seed in range(PLANTED_SEEDS):
             Crash(seed).run()
-        except (AuditError, InvariantError) as found:
-            assert isinstance(found, AuditError), found
-            return
-    pytest.fail(f"{PLANTED_SEEDS} crashes and nobody noticed")

@@ -26,6 +26,12 @@ def test_json_on_standard_output_is_json_alone_and_the_same_twice() -> None:
     assert without_time[0] == without_time[1], "byte for byte, times apart"
 
 
+def test_the_result_names_the_command_that_gives_it_again() -> None:
+    result = run("--venue-frame", "none", "--arms", "c", "--json", "-", "--no-html")
+    command = json.loads(result.stdout)["command"]
+    assert command == "ringfence compare --venue-frame none --traders 60 --seed 3 --arms c --no-sensitivity"
+
+
 def test_the_table_names_every_mode_and_group(tmp_path: Path) -> None:
     result = run("--html", str(tmp_path / "deep" / "report.html"))
     assert result.exit_code == 0, result.output

@@ -1,5 +1,6 @@
 """`ringfence compare`: options in, table, JSON and report out."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO = "2025-10-10"
 DEFAULT_FRAME = {"isolated": "hyperliquid", "cross": "dydx-v4", "hybrid": "hyperliquid"}
 REPORT = Path("out") / "compare.html"
+_OUTPUT = {"json_file", "html", "no_html", "workers"}
 
 
 @click.command()
@@ -84,8 +86,22 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     results = _run(lab, options["workers"])
     found = document(lab, results)
     add_claims(found)
+    found["command"] = _command(options)
     found["timing"] = {"seconds": round(time.perf_counter() - began, 2)}
     _write(found, options)
+
+
+def _command(options: dict[str, Any]) -> str:
+    """The command that gives this result again: every option that is not at its default and not about output."""
+    words = ["ringfence", "compare"]
+    for parameter in compare.params:
+        value = options[parameter.name or ""]
+        if parameter.name in _OUTPUT or value in (parameter.default, None, ()):
+            continue
+        name = parameter.opts[0] if value is not False else parameter.secondary_opts[0]
+        for each in value if isinstance(value, tuple) else (value,):
+            words += [name] if isinstance(each, bool) else [name, str(each)]
+    return shlex.join(words)
 
 
 def _setup(options: dict[str, Any]) -> "Setup":

@@ -277,7 +277,14 @@ def _labels(job: Job, case: Case, layer: str) -> dict[str, Any]:
         "layer": layer,
         "rulebook": job.rulebook,
     }
-    return labels | {"varied": case.varied}
+    return labels | {"varied": case.varied, "counterfactual": not offers(load(job.rulebook), job.mode)}
+
+
+def offers(rulebook: Rulebook, mode: Partition) -> bool:
+    """Does the venue let positions share a subaccount, and stand alone, where the margin mode needs it?"""
+    offered = {kind.shared for kind in rulebook.modes().values()}
+    needed = {True} if mode.groups or mode.rest == "together" else set()
+    return needed | ({False} if mode.rest == "apart" else set()) <= offered
 
 
 def key(job: Job) -> str:

@@ -23,6 +23,8 @@ ASSUMPTIONS = (
     "Traders open nothing and close nothing during the window; only arm e tops up. No funding is charged.",
     "Shares of margin modes, top-up and chosen leverage of the population are assumed: see the population file.",
     "Insurance at entry is assumed: a share of one side of open interest, the same total in both layers.",
+    "Where drawn longs and shorts do not match, one system account, the balancer, holds the rest: see `flow`.",
+    "Deleveraged losers close at the bankruptcy price, without slippage: a smaller fund can make bad debt smaller.",
     "A candle does not say when its low was: the path puts all lows at once, `sensitivity` shows other orders.",
 )
 
@@ -117,7 +119,7 @@ def run_text(result: Mapping[str, Any], *, brief: bool = False) -> dict[str, obj
     """One run with its figures as text."""
     text = {
         name: result[name]
-        for name in ("frame", "mode", "arm", "layer", "rulebook", "varied")
+        for name in ("frame", "mode", "arm", "layer", "rulebook", "varied", "counterfactual")
         if name in result
     }
     outcomes = {name for name, what in DEFINITIONS.items() if what.group in ("trader risk", "venue risk")}

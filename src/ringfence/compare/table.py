@@ -40,8 +40,9 @@ def comparison_table(document: Document, frame: str) -> "Table":
     modes = document["headline"][frame]
     table = Table(title=_title(document, frame), title_justify="left", header_style="bold", pad_edge=False)
     table.add_column("measure")
+    missing = {run["mode"] for run in document["runs"] if run["frame"] == frame and run["counterfactual"]}
     for mode in modes:
-        table.add_column(mode, justify="right")
+        table.add_column(f"{mode} (counterfactual)" if mode in missing else mode, justify="right")
     group = ""
     for name, what in DEFINITIONS.items():
         if what.group != group:

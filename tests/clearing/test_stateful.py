@@ -1,0 +1,198 @@
+"""Any order of commands by traders, makers, liquidators, attackers and the operator; every rule checked after each.
+
+The auditor of the chaos tests stands at the door. `make fuzz` takes 50,000 steps.
+"""
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from chaos.world import AuditedHouse, Nature
+from clearing.world import POOLS, TEN_FIVE, empty_venue
+from ringfence.clearing import command as cmd
+from ringfence.clearing import ledger
+from ringfence.clearing.log import replay, restore, snapshot, state_hash
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
+from ringfence.clearing.verdict import Accepted
+
+FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"
+markets = st.sampled_from(sorted(POOLS))
+pools = st.sampled_from(sorted(set(POOLS.values())))
+assets = st.sampled_from((QUOTE, QUOTE, "BTC"))
+lots = st.integers(-60, 60) | st.sampled_from((-(2**96), 2**96))
+amounts = st.integers(1, 2_000) | st.sampled_from((-1, 0, 2**96))
+prices = st.integers(1, 300)
+
+
+class Venue(RuleBasedStateMachine):
+    """Three people with a cross subaccount and a child each, a liquidator, an attacker, and a backstop."""
+
+    who = st.integers(0, 20)
+    """Somebody, counted through in the order of names."""
+
+    @initialize(seed=st.integers(0, 2**32 - 1))
+    def open_the_house(self, seed):
+        """A random policy; everybody is there from the start."""
+        self.nature = Nature(Random(seed))
+        venue = empty_venue(self.nature.policy())
+        self.start, self.house = snapshot(venue), AuditedHouse(venue)
+        self.time = self.block = 0
+        for name in (*(f"market/{name}" for name in (*POOLS, "BTC")), BACKSTOP):
+            self.house.require(cmd.OpenSubaccount(name, "venue", None, True))
+        self.set_prices(dict.fromkeys(POOLS, 100), 1_000, 1)
+        for person, cash in (("trader", 1_000), ("maker", 20_000), ("liquidator", 5_000), ("attacker", 500)):
+            child = f"{person}.child"
+            self.house.require(cmd.OpenSubaccount(person, person))
+            self.house.require(cmd.OpenSubaccount(child, person, person))
+            self.house.require(cmd.Deposit(person, QUOTE, cash))
+
+    def anyone(self, number):
+        names = sorted(self.house.venue.subaccounts)
+        return names[number % len(names)]
+
+    def trader(self, number):
+        names = [name for name, sub in sorted(self.house.venue.subaccounts.items()) if not sub.system]
+        return names[number % len(names)]
+
+    # --- traders and makers -------------------------------------------------------------------------------------------
+
+    @rule(taker=who, maker=who, market=markets, size=lots, off=st.integers(-3, 3))
+    def trade(self, taker, maker, market, size, off):
+        price = max(1, self.house.venue.markets[market].mark + off)
+        self.house.submit(cmd.Trade(market, size, price, self.trader(taker), self.trader(maker)))
+
+    @rule(name=who, order=st.sampled_from("abc"), market=markets, size=lots)
+    def reserve(self, name, order, market, size):
+        self.house.submit(cmd.Reserve(self.trader(name), order, market, size))
+
+    @rule(taker=who, maker=who, order=st.sampled_from("abc"), share=st.integers(1, 4))
+    def fill_an_order(self, taker, maker, order, share):
+        resting = self.house.venue.subaccounts[self.trader(maker)].orders.get(order)
+        if resting:
+            size = -(resting.size_b // share)
+            price = self.house.venue.markets[resting.market].mark
+            taker, maker = self.trader(taker), self.trader(maker)
+            self.house.submit(cmd.Trade(resting.market, size, price, taker, maker, None, order))
+
+    @rule(name=who, order=st.sampled_from("abc"))
+    def release(self, name, order):
+        self.house.submit(cmd.Release(self.trader(name), order))
+
+    @rule(name=who, market=markets, num=st.integers(-1, 30), den=st.integers(0, 3))
+    def set_leverage(self, name, market, num, den):
+        self.house.submit(cmd.SetLeverage(self.trader(name), market, num, den))
+
+    @rule(name=who, asset=assets, amount=amounts)
+    def deposit(self, name, asset, amount):
+        self.house.submit(cmd.Deposit(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
+
+    @rule(name=who, asset=assets, amount=amounts)
+    def withdraw(self, name, asset, amount):
+        self.house.submit(cmd.Withdraw(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
+
+    @rule(source=who, target=who, asset=assets, amount=amounts)
+    def transfer(self, source, target, asset, amount):
+        self.house.submit(cmd.TransferMargin(self.trader(source), self.trader(target), asset, amount))
+
+    # --- liquidators and attackers: at anybody, with anything ---------------------------------------------------------
+
+    @rule(
+        victim=who,
+        taker=who,
+        market=markets,
+        size=st.integers(0, 60),
+        price=st.just(0) | prices,
+        own=st.booleans(),
+    )
+    def liquidate(self, victim, taker, market, size, price, own):
+        other = "" if own else self.trader(taker)
+        self.house.submit(cmd.Liquidate(self.anyone(victim), market, size, price, other))
+
+    @rule(victim=who, taker=who)
+    def take_over(self, victim, taker):
+        self.house.submit(cmd.TakeOver(self.anyone(victim), self.anyone(taker)))
+
+    @rule(victim=who)
+    def sell_collateral(self, victim):
+        self.house.submit(cmd.SellCollateral(self.anyone(victim), "BTC"))
+
+    @rule(victim=who, market=markets, pool=pools, old=st.booleans())
+    def draw_insurance(self, victim, market, pool, old):
+        self.house.submit(
+            cmd.DrawInsurance(pool) if old else cmd.DrawInsurance(pool, self.anyone(victim), market)
+        )
+
+    @rule(victim=who, market=markets, draw=st.integers(0, 9))
+    def deleverage(self, victim, market, draw):
+        self.house.submit(cmd.Deleverage(self.anyone(victim), market, draw))
+
+    @rule(pool=pools)
+    def socialize(self, pool):
+        self.house.submit(cmd.Socialize(pool))
+
+    @rule(name=who, parent=who, new=st.integers(0, 3))
+    def open_subaccount(self, name, parent, new):
+        account = self.house.venue.subaccounts[self.anyone(parent)].account
+        self.house.submit(cmd.OpenSubaccount(f"{self.anyone(name)}{new}", account, self.anyone(parent)))
+
+    # --- the operator -------------------------------------------------------------------------------------------------
+
+    @rule(
+        marks=st.dictionaries(markets, prices, min_size=1),
+        btc=st.integers(100, 2_000),
+        blocks=st.integers(0, 2),
+    )
+    def set_prices(self, marks, btc, blocks):
+        self.time, self.block = self.time + 700, self.block + blocks
+        self.house.submit(cmd.SetPrices(self.time, self.block, marks, {}, {"BTC": btc}))
+
+    @rule(market=markets, rate=st.integers(-100_000, 100_000))
+    def accrue_funding(self, market, rate):
+        self.house.submit(cmd.AccrueFunding(market, rate))
+
+    @rule(pool=pools, amount=amounts)
+    def fund_insurance(self, pool, amount):
+        self.house.submit(cmd.FundInsurance(pool, amount))
+
+    @rule(market=markets, seed=st.integers(0, 2**16), minimum=st.integers(-1, 20))
+    def change_requirement(self, market, seed, minimum):
+        shape = Nature(Random(seed)).requirement() if seed % 3 else TEN_FIVE
+        self.house.submit(cmd.ChangeRequirement(market, shape, minimum))
+
+    @rule(seed=st.integers(0, 2**16))
+    def change_policy(self, seed):
+        self.house.submit(cmd.ChangePolicy(Nature(Random(seed)).policy()))
+
+    @rule(slippage=st.sampled_from((0, 0, 20_000)), draw=st.integers(0, 9))
+    def resolve(self, slippage, draw):
+        for command, verdict in resolve(
+            self.house, list(self.house.venue.subaccounts), Fills(slippage, draw)
+        ):
+            assert isinstance(verdict, Accepted), command
+
+    # --- always -------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_books_balance(self):
+        if hasattr(self, "house"):
+            ledger.audit(self.house.venue)
+
+    def teardown(self):
+        if hasattr(self, "house"):
+            again = replay(restore(self.start), self.house.entries)
+            assert again.head == self.house.head
+            assert state_hash(again.venue) == state_hash(self.house.venue)
+
+
+TestVenue = pytest.mark.fuzz(Venue.TestCase)
+TestVenue.settings = settings(
+    max_examples=1_000 if FUZZ else 12,
+    stateful_step_count=50 if FUZZ else 30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
