@@ -174,11 +174,15 @@ PLANTED = [
 ]
 
 
+def crash_again_and_again():
+    for seed in range(PLANTED_SEEDS):
+        Crash(seed).run()
+
+
 @pytest.mark.parametrize("plant", PLANTED)
 def test_the_auditor_finds_a_planted_bug(plant, monkeypatch):
     """The engine's own checks are off: this is about the auditor alone."""
     monkeypatch.setattr(ledger, "check_transition", lambda *_: None)
     plant(monkeypatch)
     with pytest.raises(AuditError):
-        for seed in range(PLANTED_SEEDS):
-            Crash(seed).run()
+        crash_again_and_again()

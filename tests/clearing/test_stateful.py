@@ -95,9 +95,9 @@ class Venue(RuleBasedStateMachine):
     def withdraw(self, name, asset, amount):
         self.house.submit(cmd.Withdraw(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
 
-    @rule(source=who, target=who, asset=assets, amount=amounts)
-    def transfer(self, source, target, asset, amount):
-        self.house.submit(cmd.TransferMargin(self.trader(source), self.trader(target), asset, amount))
+    @rule(giver=who, taker=who, asset=assets, amount=amounts)
+    def transfer(self, giver, taker, asset, amount):
+        self.house.submit(cmd.TransferMargin(self.trader(giver), self.trader(taker), asset, amount))
 
     # --- liquidators and attackers: at anybody, with anything ---------------------------------------------------------
 

@@ -83,6 +83,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     lab = Lab(_setup(options))
     if not lab.flow.accounts:
         raise InputError("no account may enter every mode; try another venue, population or seed")
+    _warn(lab)
     results = _run(lab, options["workers"])
     found = document(lab, results)
     add_claims(found)
@@ -177,6 +178,17 @@ def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
             )
         found[mode] = venue
     return found
+
+
+def _warn(lab: "Lab") -> None:
+    """Say on standard error what is old or unsure about the rulebooks used."""
+    from rich.console import Console
+
+    from ringfence.venues.rulebook import load
+
+    warnings = [warning for name in lab.rules for warning in load(name).warnings()]
+    for warning in warnings:
+        Console(stderr=True).print(f"Warning: {warning}", highlight=False, markup=False)
 
 
 def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:
