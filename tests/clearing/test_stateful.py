@@ -18,15 +18,16 @@ from ringfence.clearing import ledger
 from ringfence.clearing.log import replay, restore, snapshot, state_hash
 from ringfence.clearing.model import QUOTE
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
+from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Accepted
 
 FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"
 markets = st.sampled_from(sorted(POOLS))
 pools = st.sampled_from(sorted(set(POOLS.values())))
 assets = st.sampled_from((QUOTE, QUOTE, "BTC"))
-lots = st.integers(-60, 60) | st.sampled_from((-(2**96), 2**96))
-amounts = st.integers(1, 2_000) | st.sampled_from((-1, 0, 2**96))
-prices = st.integers(1, 300)
+lots = st.sampled_from((-60, -25, -10, -5, -1, 1, 5, 10, 25, 60)) | st.integers(-99, 99) | st.just(2**96)
+amounts = st.sampled_from((1, 50, 300, 900)) | st.integers(1, 5_000) | st.sampled_from((-1, 0, 2**96))
+prices = st.sampled_from((40, 70, 85, 93, 97, 100, 103, 108, 120, 160)) | st.integers(1, 300)
 
 
 class Venue(RuleBasedStateMachine):
@@ -45,11 +46,22 @@ class Venue(RuleBasedStateMachine):
         for name in (*(f"market/{name}" for name in (*POOLS, "BTC")), BACKSTOP):
             self.house.require(cmd.OpenSubaccount(name, "venue", None, True))
         self.set_prices(dict.fromkeys(POOLS, 100), 1_000, 1)
-        for person, cash in (("trader", 1_000), ("maker", 20_000), ("liquidator", 5_000), ("attacker", 500)):
+        for person, cash in (
+            ("trader", 3_000),
+            ("maker", 20_000),
+            ("liquidator", 5_000),
+            ("attacker", 1_000),
+        ):
             child = f"{person}.child"
             self.house.require(cmd.OpenSubaccount(person, person))
             self.house.require(cmd.OpenSubaccount(child, person, person))
             self.house.require(cmd.Deposit(person, QUOTE, cash))
+        for taker, market, size in (
+            ("trader", "ETH", 90),
+            ("trader.child", "SOL", -80),
+            ("attacker.child", "ARB", 60),
+        ):
+            self.house.submit(cmd.Trade(market, size, 100, taker, "maker"))
 
     def anyone(self, number):
         names = sorted(self.house.venue.subaccounts)
@@ -59,6 +71,26 @@ class Venue(RuleBasedStateMachine):
         names = [name for name, sub in sorted(self.house.venue.subaccounts.items()) if not sub.system]
         return names[number % len(names)]
 
+    def holder(self, number):
+        """Somebody who holds a position, and its market."""
+        held = [
+            (name, m)
+            for name, sub in sorted(self.house.venue.subaccounts.items())
+            for m in sorted(sub.positions)
+        ]
+        return held[number % len(held)] if held else ("trader", "ETH")
+
+    def resting(self, number):
+        """Somebody's resting order."""
+        subs = sorted(self.house.venue.subaccounts.items())
+        orders = [(name, order) for name, sub in subs for order in sorted(sub.orders)]
+        return orders[number % len(orders)] if orders else ("trader", "none")
+
+    def about(self, name, percent, off):
+        """An amount near a share of what is free, down to the atom."""
+        free_q = max(0, subaccount_risk(self.house.venue, self.house.venue.subaccounts[name]).free_q)
+        return free_q * percent // 100 + off
+
     # --- traders and makers -------------------------------------------------------------------------------------------
 
     @rule(taker=who, maker=who, market=markets, size=lots, off=st.integers(-3, 3))
@@ -66,22 +98,31 @@ class Venue(RuleBasedStateMachine):
         price = max(1, self.house.venue.markets[market].mark + off)
         self.house.submit(cmd.Trade(market, size, price, self.trader(taker), self.trader(maker)))
 
+    @rule(taker=who, maker=who, percent=st.sampled_from((-200, -100, -50, 50)))
+    def trade_what_is_held(self, taker, maker, percent):
+        """Close, halve, flip or add to a position."""
+        name, market = self.holder(taker)
+        held = self.house.venue.subaccounts[name].positions.get(market)
+        size = held.size_b * percent // 100 if held else 1
+        self.house.submit(
+            cmd.Trade(market, size, self.house.venue.markets[market].mark, name, self.trader(maker))
+        )
+
     @rule(name=who, order=st.sampled_from("abc"), market=markets, size=lots)
     def reserve(self, name, order, market, size):
         self.house.submit(cmd.Reserve(self.trader(name), order, market, size))
 
-    @rule(taker=who, maker=who, order=st.sampled_from("abc"), share=st.integers(1, 4))
-    def fill_an_order(self, taker, maker, order, share):
-        resting = self.house.venue.subaccounts[self.trader(maker)].orders.get(order)
-        if resting:
-            size = -(resting.size_b // share)
-            price = self.house.venue.markets[resting.market].mark
-            taker, maker = self.trader(taker), self.trader(maker)
-            self.house.submit(cmd.Trade(resting.market, size, price, taker, maker, None, order))
+    @rule(taker=who, number=who, share=st.integers(1, 4))
+    def fill_an_order(self, taker, number, share):
+        maker, order = self.resting(number)
+        held = self.house.venue.subaccounts[maker].orders.get(order)
+        market, size = (held.market, -(held.size_b // share)) if held else ("ETH", 1)
+        price = self.house.venue.markets[market].mark
+        self.house.submit(cmd.Trade(market, size, price, self.trader(taker), maker, None, order))
 
-    @rule(name=who, order=st.sampled_from("abc"))
-    def release(self, name, order):
-        self.house.submit(cmd.Release(self.trader(name), order))
+    @rule(number=who)
+    def release(self, number):
+        self.house.submit(cmd.Release(*self.resting(number)))
 
     @rule(name=who, market=markets, num=st.integers(-1, 30), den=st.integers(0, 3))
     def set_leverage(self, name, market, num, den):
@@ -91,54 +132,61 @@ class Venue(RuleBasedStateMachine):
     def deposit(self, name, asset, amount):
         self.house.submit(cmd.Deposit(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
 
-    @rule(name=who, asset=assets, amount=amounts)
-    def withdraw(self, name, asset, amount):
-        self.house.submit(cmd.Withdraw(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
+    @rule(name=who, asset=assets, percent=st.sampled_from((10, 50, 100)), off=st.integers(-1, 1))
+    def withdraw(self, name, asset, percent, off):
+        who = self.trader(name)
+        amount = self.about(who, percent, off) if asset == QUOTE else 1
+        self.house.submit(cmd.Withdraw(who, asset, amount))
 
-    @rule(giver=who, taker=who, asset=assets, amount=amounts)
-    def transfer(self, giver, taker, asset, amount):
-        self.house.submit(cmd.TransferMargin(self.trader(giver), self.trader(taker), asset, amount))
+    @rule(
+        name=who,
+        out=st.booleans(),
+        asset=assets,
+        percent=st.sampled_from((10, 50, 100)),
+        off=st.integers(-1, 1),
+    )
+    def transfer(self, name, out, asset, percent, off):
+        """Between a person and the child; or to anybody, which is refused."""
+        giver = self.trader(name)
+        child = f"{giver.partition('.')[0]}.child"
+        taker = child if giver != child and out else giver.partition(".")[0]
+        amount = self.about(giver, percent, off) if asset == QUOTE else 1
+        self.house.submit(cmd.TransferMargin(giver, taker, asset, amount))
 
     # --- liquidators and attackers: at anybody, with anything ---------------------------------------------------------
 
-    @rule(
-        victim=who,
-        taker=who,
-        market=markets,
-        size=st.integers(0, 60),
-        price=st.just(0) | prices,
-        own=st.booleans(),
-    )
-    def liquidate(self, victim, taker, market, size, price, own):
-        other = "" if own else self.trader(taker)
-        self.house.submit(cmd.Liquidate(self.anyone(victim), market, size, price, other))
+    @rule(victim=who, taker=who, size=st.integers(0, 60), price=st.just(0) | prices, own=st.booleans())
+    def liquidate(self, victim, taker, size, price, own):
+        name, market = self.holder(victim)
+        self.house.submit(cmd.Liquidate(name, market, size, price, "" if own else self.trader(taker)))
 
-    @rule(victim=who, taker=who)
-    def take_over(self, victim, taker):
-        self.house.submit(cmd.TakeOver(self.anyone(victim), self.anyone(taker)))
+    @rule(victim=who, taker=who, own=st.booleans())
+    def take_over(self, victim, taker, own):
+        self.house.submit(cmd.TakeOver(self.holder(victim)[0], BACKSTOP if own else self.anyone(taker)))
 
     @rule(victim=who)
     def sell_collateral(self, victim):
         self.house.submit(cmd.SellCollateral(self.anyone(victim), "BTC"))
 
-    @rule(victim=who, market=markets, pool=pools, old=st.booleans())
-    def draw_insurance(self, victim, market, pool, old):
-        self.house.submit(
-            cmd.DrawInsurance(pool) if old else cmd.DrawInsurance(pool, self.anyone(victim), market)
-        )
+    @rule(victim=who, old=st.booleans())
+    def draw_insurance(self, victim, old):
+        name, market = self.holder(victim)
+        pool = self.house.venue.markets[market].pool
+        self.house.submit(cmd.DrawInsurance(pool) if old else cmd.DrawInsurance(pool, name, market))
 
-    @rule(victim=who, market=markets, draw=st.integers(0, 9))
-    def deleverage(self, victim, market, draw):
-        self.house.submit(cmd.Deleverage(self.anyone(victim), market, draw))
+    @rule(victim=who, draw=st.integers(0, 9))
+    def deleverage(self, victim, draw):
+        self.house.submit(cmd.Deleverage(*self.holder(victim), draw))
 
     @rule(pool=pools)
     def socialize(self, pool):
         self.house.submit(cmd.Socialize(pool))
 
-    @rule(name=who, parent=who, new=st.integers(0, 3))
-    def open_subaccount(self, name, parent, new):
-        account = self.house.venue.subaccounts[self.anyone(parent)].account
-        self.house.submit(cmd.OpenSubaccount(f"{self.anyone(name)}{new}", account, self.anyone(parent)))
+    @rule(parent=who, new=st.integers(0, 3))
+    def open_subaccount(self, parent, new):
+        name = self.trader(parent)
+        account = self.house.venue.subaccounts[name].account
+        self.house.submit(cmd.OpenSubaccount(f"{account}.{new}", account, name))
 
     # --- the operator -------------------------------------------------------------------------------------------------
 
@@ -191,8 +239,8 @@ class Venue(RuleBasedStateMachine):
 
 TestVenue = pytest.mark.fuzz(Venue.TestCase)
 TestVenue.settings = settings(
-    max_examples=1_000 if FUZZ else 12,
-    stateful_step_count=50 if FUZZ else 30,
+    max_examples=1_000 if FUZZ else 30,
+    stateful_step_count=50 if FUZZ else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -40,7 +40,10 @@ class Curves:
         rule = self.markets[market]
         knots = sorted({low, high, *(bend for bend in breakpoints(rule, size_b) if low < bend < high)})
         values = [float(leg_risk(rule, size_b, knot, self.rounds).surplus_q) for knot in knots]
-        surplus: FloatArray = np.interp(self._column[market][start:], knots, values)
+        prices = self._column[market][start:]
+        if len(knots) == 2:  # noqa: PLR2004 - no bend between the extremes: one straight line, many times as fast
+            return values[0] + (prices - low) * ((values[1] - values[0]) / (high - low))
+        surplus: FloatArray = np.interp(prices, knots, values)
         return surplus
 
     def leg_worth(self, market: str, size_b: int, start: int = 0) -> FloatArray:
