@@ -1,6 +1,6 @@
 """The obvious implementation of the rules: exact fractions, loops, nothing clever. Slow, and easy to believe.
 
-It shares no code with the package: no words, no deductions, no signs folded into one formula. State is read by attribute
+It shares no code with the package: no words, no deductions, no signs folded into one formula. State is read by name
 (`venue.markets[...].scale.num`), so anything shaped like the model will do. Every rate is a `Fraction`; an amount is
 rounded once, at the place where the rulebook rounds.
 """

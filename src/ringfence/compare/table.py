@@ -39,7 +39,7 @@ def comparison_table(document: Document, frame: str) -> "Table":
 
     modes = document["headline"][frame]
     table = Table(title=_title(document, frame), title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("measure")
+    table.add_column("measure (money in USD)", no_wrap=True)
     missing = {run["mode"] for run in document["runs"] if run["frame"] == frame and run["counterfactual"]}
     for mode in modes:
         table.add_column(f"{mode} (counterfactual)" if mode in missing else mode, justify="right")
@@ -49,7 +49,7 @@ def comparison_table(document: Document, frame: str) -> "Table":
             group = what.group
             table.add_section()
             table.add_row(f"[italic]{group}[/italic]")
-        unit = "" if what.unit in ("count", "share") else f" [dim]{what.unit}[/dim]"
+        unit = "" if what.unit in ("count", "share", "USD") else f" [dim]{what.unit}[/dim]"
         table.add_row(f"  {what.title}{unit}", *(span(cells[name], what.unit) for cells in modes.values()))
     return table
 
