@@ -158,6 +158,17 @@ def test_prices_set_index_to_mark_unless_named(world):
     assert (world.venue.time_ms, world.venue.block) == (5_000, 7)
 
 
+def test_the_smallest_price_is_one_quantum(world):
+    world.ok(cmd.SetPrices(5_000, 7, {"ETH": 1}, {"SOL": 1}, {"BTC": 1}))
+
+
+def test_an_order_of_a_single_lot_is_filled_on_its_side(world):
+    for name, size in (("ask", -1), ("bid", 1)):
+        world.ok(cmd.Reserve("maker", name, "ETH", size))
+        world.no(cmd.Trade("ETH", size, 100, "trader", "maker", maker_order=name), Reason.ORDER_MISMATCH)
+        world.ok(cmd.Trade("ETH", -size, 100, "trader", "maker", maker_order=name))
+
+
 def test_margin_may_be_measured_at_the_index():
     world = World(Policy(risk_price="index"))
     world.open("trader", 1_000)
@@ -276,6 +287,10 @@ def test_haircut_tiers_count_large_collateral_for_less(world):
         (Tiered((Tier(0, 200, 80, 0), Tier(500, 200, 50, -15_000)), 1_000), False),  # maintenance rate falls
         (OpenInterestScaled(50_000, 600_000, 0, 0), True),
         (OpenInterestScaled(50_000, 600_000, 10, 20), True),
+        (OpenInterestScaled(50_000, 600_000, 0, 20), True),
+        (OpenInterestScaled(50_000, 600_000, 20, 20), True),
+        (OpenInterestScaled(0, 0, 0, 0), True),
+        (OpenInterestScaled(PPM, PPM, 0, 0), True),
         (OpenInterestScaled(50_000, 600_000, 20, 10), False),
         (OpenInterestScaled(50_000, 600_000, -5, 10), False),
         (OpenInterestScaled(PPM + 1, 600_000, 0, 0), False),
@@ -294,6 +309,8 @@ def test_which_requirements_are_valid(requirement, valid):
         (Policy(taker_fee_ppm=PPM + 1), False),
         (Policy(taker_fee_ppm=200, maker_fee_ppm=-200), True),
         (Policy(taker_fee_ppm=200, maker_fee_ppm=-201), False),  # the venue would pay for trades
+        (Policy(maker_fee_ppm=PPM), True),
+        (Policy(maker_fee_ppm=PPM + 1), False),
         (Policy(withdrawal_floor_ppm=PPM + 1), False),
         (Policy(withdrawal_gate_blocks=-1), False),
         (Policy(rounding=Rounding(value=3)), False),

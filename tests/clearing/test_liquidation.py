@@ -292,6 +292,15 @@ def test_during_the_cooldown_of_a_first_portion_everything_goes():
     assert result(liquidate(world)).size_b == -80
 
 
+def test_when_the_cooldown_is_over_the_next_portion_is_a_portion_again():
+    changes = {"size": "portion", "portion_ppm": 200_000, "portion_once": True, "cooldown_ms": 3_000}
+    world = leveraged(liquidation(**changes))
+    world.price(ETH=94)
+    liquidate(world)
+    world.price(ETH=92, blocks=3)  # to the millisecond
+    assert result(liquidate(world)).size_b == -16
+
+
 def test_a_whole_close_starts_no_cooldown():
     world = leveraged(liquidation(cooldown_ms=3_000))
     world.price(ETH=94)
@@ -371,6 +380,13 @@ def test_a_backstop_waits_for_its_threshold_and_leaves_losses_to_the_waterfall()
     world.no(cmd.TakeOver("trader", "backstop"), Reason.BACKSTOP_CAPACITY)
 
 
+def test_at_the_threshold_itself_the_backstop_still_waits():
+    world = leveraged(liquidation(backstop_num=2, backstop_den=3), cash=1_010)
+    world.ok(cmd.Deposit("backstop", QUOTE, 10_000))
+    world.price(ETH=93)  # 310 is two thirds of 465
+    world.no(cmd.TakeOver("trader", "backstop"), Reason.NOT_LIQUIDATABLE)
+
+
 def test_a_backstop_in_debt_takes_nothing():
     world = leveraged(liquidation(backstop_num=1))
     world.ok(cmd.Deposit("backstop", QUOTE, 100))
@@ -424,6 +440,14 @@ def test_a_depeg_of_the_collateral_liquidates():
     world.price(BTC=270)  # 4 x 243 = 972 against 1,000
     liquidate(world)
     assert world.equity("trader") == 972
+
+
+def test_positions_of_a_single_lot():
+    for size, mark, worse in ((1, 90, 89), (-1, 110, 111)):
+        world = leveraged(liquidation(limit="fillable"), size=size, cash=13)
+        world.price(ETH=mark)  # equity 3 of 5 or 6
+        world.no(cmd.Liquidate("trader", "ETH", 0, worse), Reason.PRICE_BEYOND_LIMIT)
+        assert result(liquidate(world)).size_b == -size
 
 
 def test_policy_numbers_of_a_venue_are_data():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clearing.world import World, deleveraging, found, moved
+from clearing.world import World, deleveraging, found, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.model import QUOTE, Deleveraging, Policy
@@ -167,6 +167,18 @@ def test_transfer_price(rule, kept, debt):
     assert total == 3_000 + debt
 
 
+def test_what_a_child_keeps_after_a_deleveraging_goes_back_to_its_parent():
+    world = World(deleveraging(price="previous_mark"))
+    world.open("loser", 1_000)
+    world.open("winner", 1_000)
+    world.open("loser.eth", parent="loser")
+    world.trade("ETH", 100, "loser.eth", "winner")
+    world.price(ETH=92)
+    world.price(ETH=85)
+    world.ok(cmd.Deleverage("loser.eth", "ETH"))
+    assert (world.equity("loser"), world.equity("loser.eth")) == (200, 0)
+
+
 def test_pro_rata_takes_profit_in_proportion_and_keeps_the_winners_lots():
     world = crashed(deleveraging(policy="pro_rata"))
     events = deleverage(world)
@@ -206,6 +218,26 @@ def test_the_same_profit_is_not_taken_twice():
     world.trade("ETH", 100, world.open("fourth", 1_000), "market/ETH")
     world.price(ETH=85)
     world.no(cmd.Deleverage("fourth", "ETH"), Reason.NO_COUNTERPARTY)
+
+
+def test_a_winner_without_profit_is_left_alone():
+    world = crashed(winners=(100,))
+    world.open("even", 10_000)
+    world.trade("ETH", 40, "winner.1", "even")  # at the mark
+    assert fills(deleverage(world)) == {"winner.1": 60}
+
+
+def test_only_so_many_deleveragings_in_one_block():
+    world = crashed(liquidation(block_deleveragings=2), winners=(100,))
+    for name in ("second", "third"):
+        world.price(ETH=100)
+        world.trade("ETH", 50, world.open(name, 500), world.open(f"against.{name}", 1_000))
+    world.price(ETH=85)
+    for name in ("loser", "second"):
+        world.ok(cmd.Deleverage(name, "ETH"))
+    world.no(cmd.Deleverage("third", "ETH"), Reason.BLOCK_LIMIT)
+    world.price()
+    world.ok(cmd.Deleverage("third", "ETH"))
 
 
 def test_nobody_in_profit_nobody_to_deleverage():
@@ -277,6 +309,15 @@ def test_socializing_stops_at_what_there_is():
     world.ok(cmd.Liquidate("loser", "ETH"))
     world.ok(cmd.Socialize("main"))
     assert (world.equity("last"), world.venue.debt_q("main")) == (0, 300)
+
+
+def test_a_single_atom_of_bad_debt_is_socialized_too():
+    world = crashed(Policy(waterfall=("socialize",)), winners=(100,), mark=90)
+    world.ok(cmd.AccrueFunding("ETH", 20))  # 0.0018 a lot, rounded up to an atom: equity -1
+    world.ok(cmd.Liquidate("loser", "ETH"))
+    assert world.venue.debt_q("main") == 1
+    world.ok(cmd.Socialize("main"))
+    assert world.venue.debt_q("main") == 0
 
 
 def test_a_venue_without_insurance_never_draws_it():
