@@ -31,7 +31,7 @@ RANKS = {
     "sim": 5,
     "compare": 6,
     "service": 7,
-    "terminal": 7,
+    "terminal": 1,
     "cli": 8,
     "__main__": 9,
 }

@@ -42,6 +42,12 @@ def test_a_continuous_fund_pays_as_far_as_it_reaches_and_improves_the_bankruptcy
     assert (world.equity("loser"), world.venue.fund_q("main")) == (0, 0)
 
 
+def test_a_continuous_fund_pays_its_last_atom():
+    world = crashed(fund=1)
+    world.ok(cmd.DrawInsurance("main", "loser", "ETH"))
+    assert (world.equity("loser"), world.venue.fund_q("main")) == (-499, 0)
+
+
 def test_an_all_or_nothing_fund_that_is_too_small_keeps_its_money():
     world = crashed(ALL_OR_NOTHING, fund=499)
     assert world.resolve() == ["Deleverage"]

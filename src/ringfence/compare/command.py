@@ -1,5 +1,6 @@
 """`ringfence compare`: options in, table, JSON and report out."""
 
+import itertools
 import shlex
 import sys
 from pathlib import Path
@@ -182,32 +183,27 @@ def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
 
 def _warn(lab: "Lab") -> None:
     """Say on standard error what is old or unsure about the rulebooks used."""
-    from rich.console import Console
-
+    from ringfence import terminal
     from ringfence.venues.rulebook import load
 
-    warnings = [warning for name in lab.rules for warning in load(name).warnings()]
-    for warning in warnings:
-        Console(stderr=True).print(f"Warning: {warning}", highlight=False, markup=False)
+    terminal.warn(warning for name in lab.rules for warning in load(name).warnings())
 
 
 def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:
     """Run the lab behind a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from ringfence import terminal
     from ringfence.compare.lab import run_all
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("comparing modes", total=len(lab.jobs))
-        return run_all(lab, workers=workers, progress=lambda: bar.advance(task))
+    what, done = "comparing modes", itertools.count(1)
+    with terminal.progress(what) as report:
+        report(0, len(lab.jobs), what)
+        return run_all(lab, workers=workers, progress=lambda: report(next(done), len(lab.jobs), what))
 
 
 def _write(found: dict[str, Any], options: dict[str, Any]) -> None:
     import msgspec
-    from rich.console import Console
 
+    from ringfence import terminal
     from ringfence.compare.report import write_report
     from ringfence.compare.table import show
 
@@ -219,11 +215,11 @@ def _write(found: dict[str, Any], options: dict[str, Any]) -> None:
         else:
             _save(options["json_file"], data)
     if not to_stdout:
-        show(found, Console())
+        show(found, terminal.console())
     if not options["no_html"]:
         options["html"].parent.mkdir(parents=True, exist_ok=True)
         write_report(found, options["html"])
-        Console(stderr=True).print(f"Report: {options['html']}", highlight=False)
+        click.echo(f"Report: {options['html']}", err=True)
 
 
 def _save(path: Path, data: bytes) -> None:

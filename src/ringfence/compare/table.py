@@ -1,13 +1,11 @@
 """The comparison as a table in the terminal: a row per measure, a column per mode, ranges where the arms differ."""
 
-from typing import TYPE_CHECKING
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from ringfence.compare.measures import DEFINITIONS
 from ringfence.compare.result import Document
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 _SUFFIX = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -33,10 +31,8 @@ def span(values: list[str], unit: str) -> str:
     return " to ".join(shown)
 
 
-def comparison_table(document: Document, frame: str) -> "Table":
+def comparison_table(document: Document, frame: str) -> Table:
     """Modes against measures in one frame."""
-    from rich.table import Table
-
     modes = document["headline"][frame]
     table = Table(title=_title(document, frame), title_justify="left", header_style="bold", pad_edge=False)
     table.add_column("measure (money in USD)", no_wrap=True)
@@ -48,9 +44,12 @@ def comparison_table(document: Document, frame: str) -> "Table":
         if what.group != group:
             group = what.group
             table.add_section()
-            table.add_row(f"[italic]{group}[/italic]")
-        unit = "" if what.unit in ("count", "share", "USD") else f" [dim]{what.unit}[/dim]"
-        table.add_row(f"  {what.title}{unit}", *(span(cells[name], what.unit) for cells in modes.values()))
+            table.add_row(Text(group, style="italic"))
+        unit = "" if what.unit in ("count", "share", "USD") else f" {what.unit}"
+        table.add_row(
+            Text.assemble(f"  {what.title}", (unit, "dim")),
+            *(span(cells[name], what.unit) for cells in modes.values()),
+        )
     return table
 
 
@@ -68,10 +67,8 @@ def _title(document: Document, frame: str) -> str:
     )
 
 
-def stakeholder_table(document: Document) -> "Table":
+def stakeholder_table(document: Document) -> Table:
     """Who gained what: identical frame, arm c, one shared pool; every column sums to zero."""
-    from rich.table import Table
-
     runs = {r["mode"]: dict(r["stakeholders"]) for r in document["runs"] if _base(r)}
     table = Table(title="Who gained what (USD; arm c, shared pool)", title_justify="left", pad_edge=False)
     table.add_column("party")
@@ -88,7 +85,7 @@ def _base(run: dict[str, str]) -> bool:
     return run["frame"] == "identical" and run["arm"] == "c" and run["layer"] == "shared"
 
 
-def show(document: Document, console: "Console") -> None:
+def show(document: Document, console: Console) -> None:
     """Print the comparison."""
     for frame in document["headline"]:
         console.print(comparison_table(document, frame))
@@ -108,4 +105,4 @@ def show(document: Document, console: "Console") -> None:
         console.print(f"Not listed by the rulebook, left out: {', '.join(left_out)}.")
     for row in document.get("claims", ()):
         if row["status"] in ("confirmed", "refuted", "depends", "undetermined") and row.get("figures"):
-            console.print(f"[bold]{row['id']}[/bold] {row['status']}: {row['verdict']}", highlight=False)
+            console.print(Text.assemble((row["id"], "bold"), f" {row['status']}: {row['verdict']}"))
