@@ -80,6 +80,38 @@ def test_a_broken_pipe_is_quiet():
     assert "rror" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["--version"], ["venues"], ["margin", DESK], ["margin", DESK, "--json", "--explain"]],
+)
+@pytest.mark.parametrize(
+    ("redirected", "reason"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+def test_output_that_cannot_be_written_is_one_line(command, redirected, reason):
+    shell = [
+        "sh",
+        "-c",
+        f'"$@" {redirected}',
+        "sh",
+        sys.executable,
+        "-m",
+        "ringfence.cli",
+        *map(str, command),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(shell, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"Error: cannot write to standard output: {reason}\n"
+
+
+def test_errors_need_no_standard_error():
+    shell = ["sh", "-c", '"$@" 2>&-', "sh", sys.executable, "-m", "ringfence.cli", "margin", str(DESK)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(shell, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0
+    assert "positions" in done.stdout
+
+
 # -- margin
 
 
@@ -133,6 +165,63 @@ def test_a_venue_that_cannot_hold_the_book_says_why_and_others_go_on():
     assert "collateral.ETH: not collateral on hyperliquid" in refused(
         "margin", WITH_ETH, "--venue", "hyperliquid"
     )
+
+
+def test_a_market_that_only_the_catch_all_covers_is_said(tmp_path):
+    path = tmp_path / "typo.json"
+    path.write_text(DESK.read_text().replace('"BTC"', '"BCT"'))
+    told = run("margin", path, "--venue", "generic")
+    warning = "Warning: desk-1: BCT is not listed by generic 2026-11: its catch-all market is used\n"
+    assert (told.exit_code, told.stderr) == (0, warning)
+    assert run("margin", DESK, "--venue", "generic").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (["BTC=1", "BTC-USD=2"], "--price BTC-USD: the same market as --price BTC; give one of the two"),
+        (["BTCUSDT=1", "btc=1"], "--price btc: the same market as --price BTCUSDT; give one of the two"),
+        (["USDC=0.5"], "--price USDC: USDC is what prices are in; its own is always 1"),
+    ],
+)
+def test_a_price_that_would_be_ignored_is_refused(prices, said):
+    options = [word for price in prices for word in ("--price", price)]
+    assert refused("margin", DESK, *options) == f"Error: {said}"
+
+
+def test_a_liquidation_price_holds_collateral_of_the_same_coin_and_price_moves_both(tmp_path):
+    path = tmp_path / "eth.json"
+    position = {
+        "symbol": "ETH",
+        "side": "long",
+        "contracts": "20",
+        "entryPrice": "3000",
+        "markPrice": "3000",
+        "marginMode": "cross",
+    }
+    path.write_text(json.dumps({"account": "desk", "collateral": {"ETH": "10"}, "positions": [position]}))
+    now = run("margin", path)
+    # 20 x (p - 3000) + 90 % x 10 x 3000 = 1 % x 20 x p
+    assert " 1666.66666" in now.stdout
+    assert (
+        "its liquidation price holds the price of the ETH in the collateral; --price ETH=... moves both"
+        in now.stderr
+    )
+    # 20 x (p - 3000) + 90 % x 10 x p = 1 % x 20 x p: at 2083.33
+    assert " safe " in run("margin", path, "--price", "ETH=2084").stdout
+    assert " LIQUIDATABLE " in run("margin", path, "--price", "ETH=2083").stdout
+
+
+def test_a_debt_without_a_position_is_not_called_safe(tmp_path):
+    path = tmp_path / "debt.json"
+    for held, status in (
+        ({"USDC": "-5"}, "in debt"),
+        ({"USDC": "0"}, "safe"),
+        ({"USDC": "-5", "ETH": "1"}, "safe"),
+    ):
+        book = {"account": "desk", "collateral": held, "prices": {"ETH": "3000"}, "positions": []}
+        path.write_text(json.dumps(book))
+        assert f"desk        cross  {status} " in run("margin", path).stdout
 
 
 def test_collateral_from_the_command_line(tmp_path):

@@ -3,10 +3,12 @@
 Exit status: 0 done, 1 a check failed, 2 the input cannot be used (one line on standard error says why).
 """
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 CHECK_FAILED = 1
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What the system answers when standard output takes nothing; a reader that has gone is click's own affair."""
 
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD")
 """Quote assets of Binance's pairs."""
@@ -46,6 +51,20 @@ class BadInputError(click.ClickException):
 
 class Commands(click.Group):
     """The group whose `LAZY` commands are imported when they run, and which turns an `InputError` into one line."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
+        """Run the program; what it cannot write is said in one line, also where the help is all it writes."""
+        if sys.stdout is None:
+            _cannot_write("it is closed")
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            if error.errno not in UNWRITABLE or error.filename is not None:
+                raise
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # the flush at exit would fail again
+            _cannot_write(os.strerror(error.errno))
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click asks
         """Names in the order of the help."""
@@ -72,6 +91,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise BadInputError(" ".join(str(error).split())) from error
+
+
+def _cannot_write(reason: str) -> NoReturn:
+    click.echo(f"Error: cannot write to standard output: {reason}", err=True)
+    sys.exit(BAD_INPUT)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -187,10 +211,25 @@ def _subaccount_row(part: "SubaccountResult") -> list[str]:
 
     names = ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
     amounts = [money(part[name].value) for name in names]
-    move, state = part["uniformMoveToLiquidation"].value, part["liquidatable"].value
-    status = "?" if state is None else "LIQUIDATABLE" if state else "safe"
-    ratio = percent(part["marginRatio"].value)
-    return [short(part.subaccount), part.mode, status, *amounts, ratio, "-" if move is None else f"{move}%"]
+    move, ratio = part["uniformMoveToLiquidation"].value, percent(part["marginRatio"].value)
+    return [
+        short(part.subaccount),
+        part.mode,
+        _status(part),
+        *amounts,
+        ratio,
+        "-" if move is None else f"{move}%",
+    ]
+
+
+def _status(part: "SubaccountResult") -> str:
+    """A debt without a position is not safe either, though there is nothing to liquidate."""
+    equity, liquidatable = part["equity"].value, part["liquidatable"].value
+    if equity is None or liquidatable is None:
+        return "?"
+    if liquidatable:
+        return "LIQUIDATABLE"
+    return "in debt" if str(equity).startswith("-") else "safe"
 
 
 def _position_row(part: "SubaccountResult", held: "PositionResult") -> list[str]:

@@ -67,7 +67,7 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         console=console(sys.stderr),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=sys.stderr is None or not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task(what, total=None)

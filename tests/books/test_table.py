@@ -54,6 +54,7 @@ def test_a_table_without_collateral_columns_does_not_say_what_backs_it(read):
     ("old", "new", "said"),
     [
         ("0.5", "half", "row 1 contracts: expected a decimal number"),
+        (",SOL,", ",,", "row 2 symbol: missing; the row has collateral, contracts, entryPrice"),
         ("long", "up", "row 1 side: expected long or short, got 'up'"),
         ("148", "0", "row 2 markPrice: expected a number above 0"),
         ("1500", "", "row 2 collateral: missing"),

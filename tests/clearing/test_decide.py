@@ -148,6 +148,8 @@ def test_leverage_raises_initial_margin_and_is_kept(world):
     assert world.risk("trader").initial_q == 900
     world.ok(cmd.SetLeverage("trader", "ETH", 10))
     assert world.venue.subaccounts["trader"].leverages["ETH"] == Leverage(10, 1)
+    world.ok(cmd.SetLeverage("trader", "ETH", 3))  # 1,000: all that there is
+    assert world.risk("trader").free_q == 0
 
 
 def test_prices_set_index_to_mark_unless_named(world):

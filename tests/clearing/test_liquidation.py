@@ -387,6 +387,14 @@ def test_at_the_threshold_itself_the_backstop_still_waits():
     world.no(cmd.TakeOver("trader", "backstop"), Reason.NOT_LIQUIDATABLE)
 
 
+def test_a_backstop_takes_even_what_is_worth_nothing():
+    world = backstopped()
+    world.ok(cmd.Withdraw("trader", QUOTE, 20))
+    world.price(ETH=90)
+    (taken,) = found(world.ok(cmd.TakeOver("trader", "backstop")), ev.TakenOver)
+    assert taken.equity_q == 0
+
+
 def test_a_backstop_in_debt_takes_nothing():
     world = leveraged(liquidation(backstop_num=1))
     world.ok(cmd.Deposit("backstop", QUOTE, 100))

@@ -26,6 +26,15 @@ def test_a_healthy_venue_has_nothing_due():
     assert list(proposals(world.venue, world.venue.subaccounts["trader"], Fills())) == []
 
 
+def test_a_system_subaccount_is_never_due():
+    world = long_world(ETH=100)
+    world.trade("ETH", 100, "market/ETH", "maker")
+    world.price(ETH=50)
+    assert world.equity("market/ETH") < 0
+    assert not is_liquidatable(world.venue, world.venue.subaccounts["market/ETH"])
+    assert list(proposals(world.venue, world.venue.subaccounts["market/ETH"], Fills())) == []
+
+
 def test_the_largest_maintenance_margin_goes_first():
     world = long_world(ETH=20, SOL=60, ARB=20)
     world.price(ETH=88, SOL=88, ARB=88)

@@ -7,7 +7,7 @@ import pytest
 
 from compare.sample import document, run, two_modes
 from ringfence.compare import claims, examples, findings_capital, findings_risk
-from ringfence.compare.finding import MEASUREMENTS, STATUSES
+from ringfence.compare.finding import MEASUREMENTS, STATUSES, on_this_path
 from ringfence.compare.reading import Pair, order, pairs, varied_pairs
 
 IDS = [
@@ -217,16 +217,52 @@ def test_the_default_mode_decides_who_is_listed_right(monkeypatch):
     ("claim", "measure", "isolated", "cross", "status"),
     [
         ("M2", "survival_capital", 10, 8, "confirmed"),
-        ("M2", "survival_capital", 8, 10, "refuted"),
-        ("M2", "survival_capital", 8, 8, "refuted"),
-        ("C1", "extra_notional", 5, 9, "confirmed"),
-        ("C1", "extra_notional", 9, 5, "refuted"),
+        ("M2", "survival_capital", 8, 10, "depends"),
+        ("M2", "survival_capital", 8, 8, "depends"),
+        ("C1", "extra_notional", 5, 9, "depends"),
+        ("C1", "extra_notional", 9, 5, "depends"),
         ("O2", "margin_actions", 2, 0, "confirmed"),
-        ("O2", "margin_actions", 0, 0, "refuted"),
+        ("O2", "margin_actions", 2, 1, "depends"),
+        ("O2", "margin_actions", 0, 0, "depends"),
     ],
 )
-def test_a_comparison_decides(claim, measure, isolated, cross, status):
-    assert measured(claim, two_modes(measure, {"c": isolated}, {"c": cross})).status == status
+def test_a_comparison_confirms_only_what_holds_by_construction(claim, measure, isolated, cross, status):
+    decided = measured(claim, two_modes(measure, {"c": isolated}, {"c": cross}))
+    assert decided.status == status
+    assert decided.verdict.startswith("On this path: ")
+    assert ("By construction: " in decided.verdict) == (status == "confirmed")
+    assert decided.depends_on or status == "confirmed"
+
+
+@pytest.mark.parametrize("status", ["confirmed", "refuted"])
+def test_one_path_settles_nothing_general(status):
+    assert on_this_path(status, "it fell.", {}).status == "depends"
+    assert on_this_path(status, "it fell.", {}, by_construction="it must.").status == status
+
+
+def test_where_a_mode_is_only_as_good_is_said():
+    decided = measured("C1", two_modes("extra_notional", {"a": 1, "c": 9}, {"c": 9}))
+    assert decided.status == "depends"
+    assert "isolated lower in arm a; equal in arm c" in decided.verdict
+
+
+@pytest.mark.parametrize(
+    ("claim", "measure", "isolated", "cross", "status"),
+    [
+        ("M2", "survival_capital", 8, 8, "undetermined"),
+        ("C1", "extra_notional", 0, 8, "undetermined"),
+        ("O2", "margin_actions", 0, 0, "undetermined"),
+        ("O2", "margin_actions", 1, 0, "confirmed"),
+        ("R10", "accounts_ruined", 1, 1, "undetermined"),
+        ("R10", "accounts_ruined", 1, 0, "depends"),
+    ],
+)
+def test_with_one_position_per_account_there_is_nothing_to_share(claim, measure, isolated, cross, status):
+    result = two_modes(measure, {"c": isolated}, {"c": cross})
+    result["flow"]["positions"] = result["flow"]["accounts"]
+    decided = measured(claim, result)
+    assert decided.status == status
+    assert status == "confirmed" or "no account has two positions here" in decided.verdict
 
 
 @pytest.mark.parametrize(
@@ -254,12 +290,21 @@ def safety(ruined, liquidated, wealth, sensitivity=()):
 
 
 def test_safer_is_decided_by_every_measure_of_safety():
-    assert safety((0.1, 0.3), (0.2, 0.4), (9, 8)).status == "confirmed"
-    assert safety((0.3, 0.1), (0.4, 0.2), (8, 9)).status == "refuted"
-    assert safety((0.3, 0.3), (0.4, 0.4), (9, 9)).status == "refuted"
+    better, worse = safety((0.1, 0.3), (0.2, 0.4), (9, 8)), safety((0.3, 0.1), (0.4, 0.2), (8, 9))
+    assert better.status == worse.status == "depends"
+    assert better.verdict.count("isolated better everywhere") == 3
+    assert worse.verdict.count("isolated worse everywhere") == 3
+    assert safety((0.3, 0.3), (0.4, 0.4), (9, 9)).verdict.count("equal everywhere") == 3
     mixed = safety((0.1, 0.3), (0.4, 0.2), (9, 8))
     assert mixed.status == "depends"
-    assert 'worse in "Accounts with a liquidation"' in mixed.verdict
+    assert "Accounts with a liquidation: isolated worse everywhere." in mixed.verdict
+
+
+def test_safer_says_in_which_arm():
+    result = two_modes("accounts_liquidated", {"a": 0.2, "c": 0.4}, {"c": 0.2})
+    verdict = measured("R10", result).verdict
+    assert "Accounts with a liquidation: equal in arm a; isolated worse in arm c." in verdict
+    assert "always" not in verdict
 
 
 def test_a_sign_that_flips_with_slippage_is_undetermined():

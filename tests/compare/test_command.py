@@ -1,6 +1,10 @@
 """`ringfence compare` as it is typed."""
 
 import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -92,3 +96,75 @@ def test_bad_options_are_one_line_and_status_2(options: list[str], words: str) -
     assert result.exit_code == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_order_of_hashes_does_not_reach_the_result(tmp_path: Path) -> None:
+    """Siblings compete for idle money: who comes first must not depend on the interpreter's hash seed."""
+    code = "import sys; from ringfence.cli import main; main(sys.argv[1:])"
+    options = [
+        *SMALL,
+        "--arms",
+        "e",
+        "--modes",
+        "isolated",
+        "--step-ppm",
+        "20000",
+        "--no-html",
+        "--json",
+        "-",
+    ]
+    options[options.index("60")] = "300"
+    printed = set()
+    for seed in ("0", "1", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *options], capture_output=True, env=environment, check=True
+        )
+        printed.add(done.stdout.split(b'"timing"')[0])
+    assert len(printed) == 1
+
+
+@pytest.mark.parametrize("scenario", ["2025-04-09-squeeze", "2025-05-08-squeeze", "2025-05-layer"])
+def test_markets_that_a_venue_lacks_are_left_out_of_its_frame(scenario: str) -> None:
+    result = run("--scenario", scenario, "--arms", "c", "--json", "-", "--no-html")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["scenario"]["markets_unlisted"]["dydx-v4"]
+    assert any("dydx-v4 does not list" in note for note in document["scenario"]["notes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('groups = [["BTCC", "ETHH"]]', "unknown market 'BTCC'"),
+        ('groups = [["btc"]]', "unknown market 'btc'"),
+        ('groups = [["BTC"]]\nfoo = 1', "'foo'"),
+        ('name = "a/b"\ngroups = [["BTC"]]', "name: expected"),
+        ("groups = " + "[" * 5_000, "cannot be read"),
+    ],
+)
+def test_a_partition_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    result = run("--partition", str(file), "--no-html")
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_targets_that_cannot_be_written_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for option, path in (
+        ("--html", tmp_path),
+        ("--html", tmp_path / "file" / "x.html"),
+        ("--json", tmp_path),
+    ):
+        result = run(option, str(path))
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert str(path) in result.stderr
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_the_stakeholder_table_sums_to_zero_to_the_last_digit() -> None:
+    document = json.loads(run("--arms", "c", "--json", "-", "--no-html").stdout)
+    for row in document["runs"]:
+        assert sum(Decimal(amount) for _, amount in row["stakeholders"]) == 0

@@ -1,5 +1,8 @@
 """The worked examples against sums done by hand."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,13 @@ from hypothesis import strategies as st
 from ringfence.compare import examples
 from ringfence.compare.examples import CROSS, ISOLATED, PAIR_AND_LONE, USD, Held, Stage, gap
 from ringfence.errors import InputError
+from ringfence.sim.partition import ARMS, read_partition
+from ringfence.sim.population import load_population
+from ringfence.sim.prices import ORDERS
+from ringfence.sim.readers import read_prices
+from ringfence.sim.traders import generate
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_three_positions_lock_what_each_was_posted():
@@ -127,3 +137,49 @@ def test_subaccounts_with_a_ratio():
 def test_equity_that_does_not_reach_is_refused():
     with pytest.raises(InputError, match="9 USD do not reach"):
         Stage(ISOLATED, {"ETH": Held(100, 10)}, 9)
+
+
+# -- the examples of the documentation --------------------------------------------------------------------------------
+
+
+def written(tmp_path, page, language, name):
+    """The page's one example in a language, as a file."""
+    (text,) = re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_documented_population_makes_traders(tmp_path):
+    path = written(tmp_path, "explain/population.md", "toml", "mine.toml")
+    population = load_population(str(path))
+    assert (population.equity_median_usd, population.leverage_median) == (2500, 6)
+    assert population.leverage_sigma == load_population("default").leverage_sigma
+    traders = list(generate(("BTC", "ETH"), 20, 1, str(path)))
+    assert sum(trader.id != "balancer" for trader in traders) == 20
+
+
+def test_every_parameter_is_said_to_be_used_by_a_comparison_or_not():
+    text = (DOCS / "explain/population.md").read_text(encoding="utf-8")
+    listed = text.partition("## What a comparison uses")[2].partition("\n## ")[0]
+    patterns = [name.replace("*", "[a-z_]*") for name in re.findall(r"`([a-z_]+\*?)`", listed)]
+    for name in load_population("default").figures:
+        assert any(re.fullmatch(pattern, name) for pattern in patterns), name
+
+
+def test_the_documented_partition_is_read(tmp_path):
+    found = read_partition(written(tmp_path, "reference/cli.md", "toml", "mine.toml"))
+    assert (found.name, found.rest) == ("majors", "apart")
+    assert [found.group(market) for market in ("SOL", "ADA", "XRP")] == ["main", "DOGE+ADA", "XRP"]
+
+
+def test_the_documented_prices_are_read(tmp_path):
+    found = read_prices([written(tmp_path, "reference/cli.md", "csv", "prices.csv")])
+    assert found.markets == ("BTC", "ETH")
+    assert found.low.min(axis=0).tolist() == [109_000, 3_500]
+
+
+def test_arms_and_orders_are_all_documented():
+    text = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
+    assert all(f"| `{arm}` |" in text for arm in ARMS)
+    assert all(f"`{order}`:" in text for order in ORDERS)

@@ -58,9 +58,8 @@ def test_every_mode_has_the_same_accounts_equity_and_positions() -> None:
 
 def test_the_stakeholder_table_sums_to_zero() -> None:
     for result in base()[1]:
-        assert abs(sum(gain for _, gain in result["stakeholders"])) <= 5_000, (
-            "roundings of worth, under an atom each"
-        )
+        assert sum(gain for _, gain in result["stakeholders"]) == 0
+        assert abs(dict(result["stakeholders"])["rounding of worth"]) <= 5_000, "under an atom a subaccount"
 
 
 def test_longs_and_shorts_balance_in_lots() -> None:

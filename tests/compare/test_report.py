@@ -292,6 +292,30 @@ def test_a_second_frame_has_a_table_of_its_own():
     page = Page(render(document([*runs, *(run(mode, frame="venue") for mode in ("isolated", "cross"))])))
     assert "Measures by mode, venue frame" in page.text
     assert "never compare across frames" in page.text
+    captions = re.findall(r"<caption>(.*?)</caption>", render(document([*runs, run("cross", frame="venue")])))
+    assert (
+        "Measures by mode, venue frame: arm c alone: not a headline; mode and venue change together" in captions
+    )
+    assert "Measures by mode, identical frame: arm c alone: not a headline; range over layers" in captions
+
+
+def test_only_several_arms_are_a_range_over_arms(page):
+    assert "Measures by mode, identical frame: range over arms and layers" in page.text
+    assert "Every figure is a range over the arms of isolation (a, b, c)" in page.text
+    alone = document([run("isolated"), run("cross")])
+    alone["setup"]["arms"] = {"c": "as the traders set it"}
+    assert "Arm c alone: not a headline." in Page(render(alone)).text
+
+
+def test_no_bad_debt_says_where_the_zero_comes_from():
+    zero = [run(mode, bad_debt=0) for mode in ("isolated", "cross")]
+    shown = Page(render(document(zero, varied()))).text
+    assert (
+        "0 follows from fills at the mark on a walked path; with 1 % slippage: isolated 5 USD, cross 5 USD; "
+        "with 10 % slippage: isolated 900 USD, cross 900 USD." in shown
+    )
+    assert "slippage was not varied" in Page(render(document(zero))).text
+    assert "0 follows from" not in Page(render(document([run("isolated", bad_debt=0), run("cross")]))).text
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------

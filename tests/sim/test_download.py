@@ -20,13 +20,14 @@ MONTHLY = "/data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-{}.zip"
 
 
 def archive(first_ms=1_760_054_400_000, name="BTCUSDT-1m-2025-10-10.csv"):
+    """A kline archive, the same bytes whenever it is made."""
     rows = (
         f"{first_ms + 60_000 * i},100,101,99,100,1,{first_ms + 60_000 * i + 59_999},1,1,1,1,0"
         for i in range(3)
     )
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
-        file.writestr(name, "\n".join(rows))
+        file.writestr(zipfile.ZipInfo(name), "\n".join(rows))  # a name alone would be stamped with the time
     return packed.getvalue()
 
 
@@ -96,6 +97,12 @@ def get(cache, start=DAY, end=DAY, **options):
 
 def left_in(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_archives_of_these_tests_do_not_depend_on_the_clock(monkeypatch):
+    made = archive()
+    monkeypatch.setattr(zipfile.time, "localtime", lambda *_: (2031, 1, 2, 3, 4, 6, 0, 0, 0))
+    assert archive() == made
 
 
 def test_a_day_is_fetched_verified_kept_and_readable(server, tmp_path):
@@ -227,6 +234,8 @@ def test_a_cache_that_cannot_be_written_is_named(server, tmp_path):
         (("../etc", "1m", DAY, DAY), "symbol is '../etc', expected one of Binance's such as BTCUSDT"),
         (("btcusdt", "1m", DAY, DAY), "symbol is 'btcusdt'"),
         (("BTCUSDT", "7m", DAY, DAY), "interval is '7m', expected one of 1s, 1m"),
+        (("BTCUSDT", "1m", date.min, date.max), "start date is 0001-01-01, expected one from 1970 to 2099"),
+        (("BTCUSDT", "1m", DAY, date.max), "end date is 9999-12-31, expected one from 1970 to 2099"),
         (("BTCUSDT", "1m", DAY, date(2025, 1, 1)), "end date 2025-01-01 lies before start date 2025-10-10"),
     ],
 )

@@ -42,9 +42,9 @@ def write(tmp_path):
     return to
 
 
-def zipped(*members):
+def zipped(*members, method=zipfile.ZIP_DEFLATED):
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w", method) as archive:
         for name, text in members:
             archive.writestr(name, text)
     return packed.getvalue()
@@ -300,6 +300,17 @@ def test_a_damaged_archive_is_named(write):
     content[60] ^= 0xFF
     with pytest.raises(InputError, match="not a readable zip archive"):
         read_prices(write("BTCUSDT-1m.zip", bytes(content)))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_stream_is_named_however_it_is_packed(write, method):
+    content = bytearray(zipped(("BTC.csv", klines()), method=method))
+    start = 30 + len("BTC.csv")  # the stream follows its local header and name
+    content[start : start + 40] = b"\xff" * 40
+    path = write("BTC.zip", bytes(content))
+    with pytest.raises(InputError) as refused:
+        read_prices(path)
+    assert str(refused.value).startswith(f"{path}: not a readable zip archive (")
 
 
 def test_what_is_not_a_file_is_named(tmp_path):

@@ -8,7 +8,7 @@ from ringfence.clearing.model import Liquidation, Market, Policy, Scale, Tier, T
 from ringfence.clearing.resolve import Fills
 from ringfence.clearing.risk import is_liquidatable
 from ringfence.sim.curves import Curves
-from ringfence.sim.flow import Flow, FlowAccount, Leg
+from ringfence.sim.flow import Flow, FlowAccount, Leg, TopUp
 from ringfence.sim.partition import CROSS, ISOLATED, Arm, Partition, make_plan
 from ringfence.sim.paths import Path
 from ringfence.sim.world import SHARED_POOL, Ring, World, empty_venue, enter, snapshot, start
@@ -26,6 +26,7 @@ def market(name: str) -> Market:
 
 
 MARKETS = {name: market(name) for name in ("ARB", "ETH")}
+NO_TOPUP = TopUp()
 POLICY = Policy(liquidation=Liquidation(fee_ppm=0))
 
 
@@ -51,13 +52,13 @@ def world(
     arm: Arm = "c",
     *,
     fund_usd: int = 0,
-    topup: float = 0.0,
+    topup: TopUp = NO_TOPUP,
     slippage_ppm: int = 0,
 ) -> World:
     """One trader against the balancer."""
     entry = found.at(0)
     markets = {name: MARKETS[name] for name in found.markets}
-    flow = Flow((FlowAccount("t", "novice", equity_usd * USD, tuple(legs)),), entry, topup)
+    flow = Flow((FlowAccount("t", "novice", equity_usd * USD, tuple(legs)),), entry)
     plan = make_plan(flow.accounts[0], partition, arm)
     assert plan is not None
     entered = enter(flow, [plan], empty_venue(markets, POLICY, entry))
@@ -99,14 +100,14 @@ def test_a_trader_tops_up_while_the_draws_allow() -> None:
     legs = [leg("ETH", 10_000, 100, 2_000)]
     without = world(slide, legs, 5_000, ISOLATED).run()
     assert (without.final_wealth_q["t"], without.margin_actions) == (3_000 * USD, 0)
-    topped = world(slide, legs, 5_000, ISOLATED, "e", topup=0.5).run()
+    topped = world(slide, legs, 5_000, ISOLATED, "e", topup=TopUp(0.5)).run()
     assert (topped.final_wealth_q["t"], topped.margin_actions, topped.margin_calls) == (1_900 * USD, 1, 2)
 
 
 def test_liquidation_comes_before_a_top_up() -> None:
     # 1,000 posted: at 92.9, 290 are left, which is below maintenance (464): too late to top up.
     found = path(ETH=[100, 97, 92.9, 90])
-    tally = world(found, [leg("ETH", 10_000, 100, 1_000)], 5_000, ISOLATED, "e", topup=1.0).run()
+    tally = world(found, [leg("ETH", 10_000, 100, 1_000)], 5_000, ISOLATED, "e", topup=TopUp(1.0)).run()
     assert (len(tally.liquidations), tally.margin_actions) == (1, 0)
 
 
@@ -154,5 +155,21 @@ def test_a_run_is_repeatable() -> None:
     rng = np.random.default_rng(3)
     found = path(ETH=list(100 * np.exp(np.cumsum(rng.normal(0, 0.02, 200)))))
     held = leg("ETH", 10_000, found.at(0)["ETH"] / 100, 2_000)
-    first, second = (world(found, [held], 3_000, ISOLATED, "e", topup=0.5) for _ in "ab")
+    first, second = (world(found, [held], 3_000, ISOLATED, "e", topup=TopUp(0.5)) for _ in "ab")
     assert first.run() == second.run()
+
+
+def test_a_parent_that_gave_margin_away_is_watched_anew() -> None:
+    # Main holds ETH, ARB stands alone. ARB's top-up takes what ETH could have survived on: ETH's trigger moves up, and
+    # it is liquidated at the step at which the rule says so, not where it stood before the transfer.
+    both = path(ARB=[100, 88, 86, 86, 86, 86, 86], ETH=[100, 100, 100, 97, 95, 93.5, 80])
+    legs = [leg("ETH", 10_000, 100, 1_000), leg("ARB", 10_000, 100, 2_000)]
+    main = Partition("main", (("ETH",),), "apart")
+    found = world(both, legs, 4_000, main, "e", topup=TopUp(0.5))
+    tally = found.run()
+    # 2,000 in ETH, 1,400 of them free above its initial margin of 1,000 at most: 1,000 move. Then 1,000 are left:
+    # liquidatable below 94.74, that is at 93.5, where it sells without a loss to anybody.
+    assert tally.margin_actions == 1
+    assert [(fill.market, fill.notional_q, fill.loss_q) for fill in tally.liquidations] == [
+        ("ETH", 9_350 * USD, 0)
+    ]

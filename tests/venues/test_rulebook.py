@@ -412,3 +412,11 @@ def test_markets_of_2023_are_those_of_the_recorded_meta(shared):
         for symbol in rulebook.symbols
     }
     assert written == {entry["name"]: (entry["szDecimals"], entry["maxLeverage"]) for entry in universe}
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5_000, "[margin" + ".a" * 5_000 + "]"])
+def test_a_file_nested_too_deeply_is_named(tmp_path, text):
+    path = tmp_path / "deep.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"deep\.toml: "):
+        load(str(path))

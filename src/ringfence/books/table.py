@@ -6,7 +6,7 @@
 | `collateral.USDC`, `collateral.ETH`, ... | what the account holds; the same on every row that states it |
 | all others | the position fields of our JSON format, under the same names |
 
-A row without a symbol states collateral alone. Rows are counted from 1 below the header.
+A row without a symbol states collateral alone and has no position fields. Rows are counted from 1 below the header.
 """
 
 import csv
@@ -27,6 +27,7 @@ ROWS_MAX = 5_000_000
 BATCH_ROWS = 10_000
 
 _PARQUET = "read_parquet(?, hive_partitioning = false)"
+_POSITION_COLUMNS = native.POSITION_FIELDS - {"symbol"}
 _COLUMNS = native.POSITION_FIELDS | {"account", "venue"}
 
 
@@ -129,3 +130,5 @@ def _gather(row: Record, account: _Gathered) -> None:
         account.positions.append(
             native.read_position(Record({key: row.values[key] for key in fields}, row.place))
         )
+    elif stated := _POSITION_COLUMNS & row.values.keys():
+        raise row.error("symbol", f"missing; the row has {', '.join(sorted(stated))}")

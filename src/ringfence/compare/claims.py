@@ -1,8 +1,9 @@
 """The claims registry: every statement about isolated and cross margin, with its status and what settles it.
 
 `claims.toml` holds the statements. Where a status can be measured it is computed at every call, from the exact engine
-(`examples`) and from the result document of a comparison, and typed nowhere. A verdict taken from a comparison speaks
-of its scenario, population and seed alone.
+(`examples`) and from the result document of a comparison, and typed nowhere. A verdict taken from a comparison alone
+begins "On this path": it speaks of its scenario, population and seed, and confirms or refutes only what holds by
+construction.
 """
 
 import tomllib

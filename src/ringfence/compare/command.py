@@ -1,6 +1,7 @@
 """`ringfence compare`: options in, table, JSON and report out."""
 
 import itertools
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -64,7 +65,10 @@ _OUTPUT = {"json_file", "html", "no_html", "workers"}
 @click.option(
     "--sensitivity/--no-sensitivity", default=True, show_default=True, help="Vary slippage and order."
 )
-@click.option("--workers", default=0, help="Processes; 0 takes one per core.")
+@click.option(
+    "--allow-gaps", is_flag=True, help="Let --prices have missing candles; the path walks across them."
+)
+@click.option("--workers", default=0, type=click.IntRange(0, 64), help="Processes; 0 takes one per core.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the result as JSON ('-': stdout)."
 )
@@ -80,6 +84,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     from ringfence.compare.lab import Lab
     from ringfence.compare.result import document
 
+    targets = _targets(options)
     began = time.perf_counter()
     lab = Lab(_setup(options))
     if not lab.flow.accounts:
@@ -90,19 +95,20 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     add_claims(found)
     found["command"] = _command(options)
     found["timing"] = {"seconds": round(time.perf_counter() - began, 2)}
-    _write(found, options)
+    _write(found, targets)
 
 
 def _command(options: dict[str, Any]) -> str:
-    """The command that gives this result again: every option that is not at its default and not about output."""
-    words = ["ringfence", "compare"]
+    """The command that gives this result again: every option that was given and is not about output."""
+    words, given = ["ringfence", "compare"], click.get_current_context().get_parameter_source
     for parameter in compare.params:
-        value = options[parameter.name or ""]
-        if parameter.name in _OUTPUT or value in (parameter.default, None, ()):
+        name = parameter.name or ""
+        if name in _OUTPUT or given(name) is not click.core.ParameterSource.COMMANDLINE:
             continue
-        name = parameter.opts[0] if value is not False else parameter.secondary_opts[0]
+        value = options[name]
+        word = parameter.secondary_opts[0] if value is False else parameter.opts[0]
         for each in value if isinstance(value, tuple) else (value,):
-            words += [name] if isinstance(each, bool) else [name, str(each)]
+            words += [word] if isinstance(each, bool) else [word, str(each)]
     return shlex.join(words)
 
 
@@ -159,7 +165,8 @@ def _candles(options: dict[str, Any]) -> tuple["Candles", str]:
     if options["prices"] and options["scenario"]:
         raise InputError("--scenario and --prices exclude each other; give one of them")
     if options["prices"]:
-        return read_prices(options["prices"]), "+".join(path.name for path in options["prices"])
+        name = "+".join(path.name for path in options["prices"])
+        return read_prices(options["prices"], allow_gaps=options["allow_gaps"]), name
     name = options["scenario"] or DEFAULT_SCENARIO
     return load_scenario(name), name
 
@@ -173,9 +180,9 @@ def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
     found = {}
     for pair in given:
         mode, _, venue = pair.partition("=")
-        if mode not in modes or not venue:
+        if mode not in modes or not venue or mode in found:
             raise InputError(
-                f"--venue-frame: expected MODE=VENUE with a mode of {', '.join(modes)}, got {pair!r}"
+                f"--venue-frame: expected MODE=VENUE once for each of {', '.join(modes)}, got {pair!r}"
             )
         found[mode] = venue
     return found
@@ -200,31 +207,48 @@ def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:
         return run_all(lab, workers=workers, progress=lambda: report(next(done), len(lab.jobs), what))
 
 
-def _write(found: dict[str, Any], options: dict[str, Any]) -> None:
+def _targets(options: dict[str, Any]) -> dict[str, Path]:
+    """Where JSON and report go; refused before anything is run when they cannot be written."""
+    wanted = {"json": options["json_file"], "html": None if options["no_html"] else options["html"]}
+    found = {kind: path for kind, path in wanted.items() if path is not None}
+    for path in found.values():
+        if str(path) == "-":
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: its folder cannot be made: {error.strerror}") from None
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written; name a file in a folder that can")
+    return found
+
+
+def _write(found: dict[str, Any], targets: dict[str, Path]) -> None:
     import msgspec
 
     from ringfence import terminal
-    from ringfence.compare.report import write_report
+    from ringfence.compare.report import render
     from ringfence.compare.table import show
 
-    to_stdout = str(options["json_file"]) == "-"
-    if options["json_file"] is not None:
-        data = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-        if to_stdout:
-            sys.stdout.buffer.write(data)
-        else:
-            _save(options["json_file"], data)
-    if not to_stdout:
+    data = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+    if "html" in targets:
+        _save(targets["html"], render(found).encode())
+    if str(targets.get("json")) == "-":
+        sys.stdout.buffer.write(data)
+    else:
+        if "json" in targets:
+            _save(targets["json"], data)
         show(found, terminal.console())
-    if not options["no_html"]:
-        options["html"].parent.mkdir(parents=True, exist_ok=True)
-        write_report(found, options["html"])
-        click.echo(f"Report: {options['html']}", err=True)
+    if "html" in targets:
+        click.echo(f"Report: {targets['html']}", err=True)
 
 
 def _save(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        part.write_bytes(data)
+        part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

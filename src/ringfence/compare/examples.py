@@ -21,7 +21,7 @@ from ..clearing.risk import Risk, is_liquidatable, subaccount_risk
 from ..clearing.solve import liquidation_price, max_withdrawal, removable_margin_q
 from ..clearing.verdict import Accepted
 from ..errors import InputError
-from ..sim.flow import FlowAccount, Leg, explicit_flow
+from ..sim.flow import Flow, FlowAccount, Leg
 from ..sim.partition import CROSS, ISOLATED, Partition, make_plan
 from ..sim.world import SHARED_POOL, empty_venue, enter
 from ..units import PPM, QUOTE_DECIMALS, to_atoms
@@ -88,7 +88,7 @@ class Stage:
                 raise InputError(f"{account.id}: {equity_usd} USD do not reach for what is posted")
             plans.append(plan)
         venue = empty_venue(self.markets, policy, self.entry)
-        return Clearinghouse(enter(explicit_flow(accounts, self.entry), plans, venue), keep_log=False)
+        return Clearinghouse(enter(Flow(tuple(accounts), dict(self.entry)), plans, venue), keep_log=False)
 
     def _account(self, name: str, legs: Legs, equity_usd: int) -> FlowAccount:
         return FlowAccount(name, "example", equity_usd * USD, tuple(self._leg(m, h) for m, h in legs.items()))

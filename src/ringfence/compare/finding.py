@@ -53,6 +53,22 @@ def measurement(*origins: Origin) -> Callable[[Measurement], Measurement]:
     return enter
 
 
+def on_this_path(
+    status: Status, verdict: str, figures: Figures, depends_on: str = "", *, by_construction: str = ""
+) -> Finding:
+    """A finding that rests on a comparison alone.
+
+    One path confirms and refutes no general claim: such a status becomes *depends*. It stands only where the result
+    holds `by_construction`, whose words say why it could not come out otherwise on any path.
+    """
+    words = f"On this path: {verdict}"
+    if by_construction:
+        return Finding(status, f"{words} By construction: {by_construction}", figures, depends_on)
+    if status not in ("confirmed", "refuted"):
+        return Finding(status, words, figures, depends_on)
+    return Finding("depends", words, figures, depends_on or "the path, its population and seed")
+
+
 NEEDS_RUNS = Finding("open", "Settled by a comparison that runs both isolated and cross margin in one frame.")
 
 
@@ -99,12 +115,23 @@ def isolated_and_cross(document: Document, measure: str) -> list[Pair]:
     return pairs(document, measure, "isolated", "cross")
 
 
-def where_it_flips(measure: str, found: Sequence[Pair]) -> str:
-    """The map of where isolated is below and where above cross, as text."""
-    title = DEFINITIONS[measure].title
-    sides = {"isolated lower in": -1, "equal in": 0, "isolated higher in": 1}
-    shown = (f"{side} {where}" for side, sign in sides.items() if (where := choices_at(found, sign)))
-    return f"{title}: {'; '.join(shown)}."
+LONE = "no account has two positions here"
+"""Why a comparison cannot tell the modes apart: they differ in what positions share."""
+
+
+def no_two_positions(document: Document) -> bool:
+    """Whether every account of the flow has one position, so that there is nothing to share."""
+    return bool(document["flow"]["positions"] <= document["flow"]["accounts"])
+
+
+def where_it_stands(
+    measure: str, found: Sequence[Pair], lower: str = "isolated lower", higher: str = "isolated higher"
+) -> str:
+    """The map of where isolated is below, at and above cross, as text; `lower` and `higher` are its words."""
+    sides = {lower: -1, "equal": 0, higher: 1}
+    at = {side: where for side, sign in sides.items() if (where := choices_at(found, sign))}
+    shown = (f"{side} {'everywhere' if len(at) == 1 else f'in {where}'}" for side, where in at.items())
+    return f"{DEFINITIONS[measure].title}: {'; '.join(shown) or 'not measured'}."
 
 
 def choices_at(found: Iterable[Pair], sign: int) -> str:

@@ -5,17 +5,31 @@ from fractions import Fraction
 from ..errors import InputError
 from . import examples
 from .finding import (
+    LONE,
     NEEDS_RUNS,
     Finding,
+    Status,
     by_mode,
     has_both,
     isolated_and_cross,
     measurement,
+    no_two_positions,
+    on_this_path,
     span,
     usd,
-    where_it_flips,
+    where_it_stands,
 )
 from .reading import Document, Order, modes, order, runs, value
+
+WORST_CASES = (
+    "sharing cannot take more, because the sum of the positions' worst cases is at least the worst case of their sum. "
+    "Only how much less is measured."
+)
+NO_TRANSFERS = (
+    "cross margin has one subaccount per trader and so nothing to transfer between. Only how many transfers isolated "
+    "margin needs is measured."
+)
+"""Why M2 and O2 could not come out otherwise."""
 
 
 def locked_over_initial(document: Document, mode: str) -> list[Fraction]:
@@ -35,17 +49,14 @@ def shared_capital(document: Document | None) -> Finding:
         return NEEDS_RUNS
     found = isolated_and_cross(document, "survival_capital")
     figures = by_mode(document, "survival_capital", "capital_locked", "initial_margin")
-    verdicts: dict[Order, Finding] = {
-        "higher": Finding(
-            "confirmed", "The same safety on this path takes less collateral when it is shared.", figures
-        ),
-        "lower": Finding(
-            "refuted", "The same safety on this path takes more collateral when it is shared.", figures
-        ),
-        "equal": Finding("refuted", "The same safety on this path takes the same collateral.", figures),
-        "flips": Finding("undetermined", where_it_flips("survival_capital", found), figures, "the arm"),
-    }
-    return verdicts[order(found)]
+    where = where_it_stands("survival_capital", found)
+    at = order(found)
+    if no_two_positions(document):
+        return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
+    if at == "higher":
+        words = f"the same safety takes less collateral when it is shared. {where}"
+        return on_this_path("confirmed", words, figures, by_construction=WORST_CASES)
+    return on_this_path("undetermined" if at == "flips" else "depends", where, figures, "the arm and the path")
 
 
 @measurement("comparison")
@@ -57,18 +68,11 @@ def extra_positions(document: Document | None) -> Finding:
     figures = by_mode(document, "extra_notional")
     share = [pair.first / pair.second for pair in found if pair.second]
     figures["isolated over cross, over the arms"] = span(share, "share")
-    more = "What is free at entry admits more under cross margin in every arm."
-    verdicts: dict[Order, Finding] = {
-        "lower": Finding(
-            "confirmed", f"{more} How much more, isolated traders decide by what they post.", figures
-        ),
-        "higher": Finding(
-            "refuted", "What is free at entry admits less under cross margin in every arm.", figures
-        ),
-        "equal": Finding("refuted", "What is free at entry admits the same in both modes.", figures),
-        "flips": Finding("undetermined", where_it_flips("extra_notional", found), figures, "the arm"),
-    }
-    return verdicts[order(found)]
+    where = where_it_stands("extra_notional", found)
+    if no_two_positions(document):
+        return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
+    status: Status = "undetermined" if order(found) == "flips" else "depends"
+    return on_this_path(status, where, figures, "what isolated traders post")
 
 
 @measurement("engine")
@@ -124,8 +128,8 @@ def tailored_collateral(document: Document | None) -> Finding:
         return Finding(
             "open", "This comparison has one arm; the range over what traders post settles it.", figures
         )
-    words = "Tailored, yes: what is locked is what the owner posts, and the mode does not say how much."
-    return Finding("depends", words, figures, "what isolated traders post")
+    words = "tailored, yes: what is locked is what the owner posts, and the mode does not say how much."
+    return on_this_path("depends", words, figures, "what isolated traders post")
 
 
 @measurement("engine")
@@ -159,7 +163,8 @@ def fewer_liquidations(document: Document | None) -> Finding:
         "flips": "it depends on the arm which mode liquidates fewer accounts",
     }
     figures = by_mode(document, "accounts_liquidated")
-    return Finding("open", f"{words} This path is one point of it: {at[order(found)]}.", figures)
+    lone = f" ({LONE})" if no_two_positions(document) else ""
+    return Finding("open", f"{words} This path is one point of it: {at[order(found)]}{lone}.", figures)
 
 
 @measurement("engine")
@@ -200,15 +205,14 @@ def margin_actions(document: Document | None) -> Finding:
         return NEEDS_RUNS
     found = isolated_and_cross(document, "margin_actions")
     figures = by_mode(document, "margin_actions", "margin_calls")
-    if order(found) == "higher":
-        return Finding(
-            "confirmed",
-            "Cross margin needs fewer transfers in every arm. What they cost in gas is O5.",
-            figures,
-        )
-    if order(found) == "flips":
-        return Finding("undetermined", where_it_flips("margin_actions", found), figures, "the arm")
-    return Finding("refuted", "Cross margin needs no fewer transfers.", figures)
+    where = where_it_stands("margin_actions", found)
+    at, lone = order(found), no_two_positions(document)
+    if at == "higher" and not any(pair.second for pair in found):
+        words = f"fewer transfers under cross margin. {where} What they cost in gas is O5."
+        return on_this_path("confirmed", words, figures, by_construction=NO_TRANSFERS)
+    if at == "equal" and lone:
+        return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
+    return on_this_path("undetermined" if at == "flips" else "depends", where, figures, "the arm and the path")
 
 
 @measurement("engine", "comparison")

@@ -9,18 +9,19 @@ from ..units import format_atoms, format_fraction
 from ..venues.rulebook import Rulebook, load
 from . import examples
 from .finding import (
+    LONE,
     NEEDS_RUNS,
-    Figures,
     Finding,
     by_mode,
     has_both,
     isolated_and_cross,
     measurement,
+    no_two_positions,
+    on_this_path,
     usd,
-    where_it_flips,
+    where_it_stands,
 )
-from .measures import DEFINITIONS
-from .reading import Document, order, varied_pairs
+from .reading import Document, Pair, order, varied_pairs
 
 VENUES = ("dydx-v4", "hyperliquid")
 """Rulebooks of real venues that the registry asks."""
@@ -239,29 +240,26 @@ def safer_for_a_trader(document: Document | None) -> Finding:
     """R10: ruin, liquidation and wealth of isolated beside cross, in every arm, layer and sensitivity run."""
     if document is None or not has_both(document):
         return NEEDS_RUNS
-    safer: list[str] = []
-    worse: list[str] = []
-    flips: list[str] = []
-    for measure, better in SAFETY.items():
-        found = isolated_and_cross(document, measure) + varied_pairs(document, measure, "isolated", "cross")
-        at = order(found)
-        if at == "flips":
-            flips.append(where_it_flips(measure, found))
-        elif at != "equal":
-            (safer if (at == "higher") == (better > 0) else worse).append(f'"{DEFINITIONS[measure].title}"')
-    return _safety(safer, worse, flips, by_mode(document, *SAFETY))
-
-
-def _safety(safer: Sequence[str], worse: Sequence[str], flips: Sequence[str], figures: Figures) -> Finding:
-    if flips:
-        words = f"The sign flips inside the range of what is assumed. {' '.join(flips)}"
-        return Finding("undetermined", words, figures, "what isolated traders post, slippage, order of lows")
-    if safer and worse:
-        words = f"On this path isolated is better in {' and '.join(safer)}, worse in {' and '.join(worse)}, always."
-        return Finding("depends", words, figures, "what counts as safe")
-    if safer:
-        return Finding(
-            "confirmed", f"On this path isolated is better in every arm: {', '.join(safer)}.", figures
+    found = {
+        measure: isolated_and_cross(document, measure) + varied_pairs(document, measure, "isolated", "cross")
+        for measure in SAFETY
+    }
+    figures = by_mode(document, *SAFETY)
+    orders = {order(each) for each in found.values()}
+    where = " ".join(_safety(measure, each) for measure, each in found.items())
+    if no_two_positions(document):
+        if orders == {"equal"}:
+            return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
+        where = f"{LONE}, so isolated differs only in what is posted. {where}"
+    if "flips" in orders:
+        words = f"the sign flips inside the range of what is assumed. {where}"
+        return on_this_path(
+            "undetermined", words, figures, "what isolated traders post, slippage, order of lows"
         )
-    side = f"worse in every arm: {', '.join(worse)}" if worse else "no different"
-    return Finding("refuted", f"On this path isolated is {side}.", figures)
+    return on_this_path("depends", where, figures, "the path, and what counts as safe")
+
+
+def _safety(measure: str, found: Sequence[Pair]) -> str:
+    """Where isolated is the safer one by a measure."""
+    lower, higher = ("worse", "better") if SAFETY[measure] > 0 else ("better", "worse")
+    return where_it_stands(measure, found, f"isolated {lower}", f"isolated {higher}")

@@ -31,7 +31,7 @@ from ringfence.compare.measures import (
 from ringfence.errors import InputError, check
 from ringfence.rules.words import PPM
 from ringfence.sim.curves import Curves
-from ringfence.sim.flow import Flow, FlowAccount, Leg, build_flow
+from ringfence.sim.flow import Flow, FlowAccount, Leg, TopUp, build_flow
 from ringfence.sim.partition import (
     CROSS,
     HYBRID,
@@ -107,6 +107,10 @@ class Lab:
         self._paths: dict[Order, Path] = {}
         self._curves: dict[tuple[str, Order], Curves] = {}
         self._flows: dict[str, Flow] = {}
+        self.unlisted: dict[str, tuple[str, ...]] = {}
+        """Markets of the scenario that a rulebook of the venue frame does not list."""
+        for mode in setup.modes:
+            _check_groups(mode, self.markets, load(setup.venue))
         traders = generate(tuple(self.markets), setup.traders, setup.seed, setup.population)
         self.drawn = build_flow(traders, self.markets, self.path.at(0), self.procedure.rounding)
         self.balancer_share = dict(zip(traders.markets, traders.balancer_share.tolist(), strict=True))
@@ -155,10 +159,25 @@ class Lab:
         found = {}
         for name in dict.fromkeys(job.rulebook for job in self.jobs):
             policy = replace(self.procedure, rounding=load(name).policy().rounding)
-            found[name] = (
-                (self.markets if name == self.setup.venue else _regrid(load(name), self.markets)),
-                policy,
+            found[name] = (self.markets if name == self.setup.venue else self._regrid(name)), policy
+        return found
+
+    def _regrid(self, name: str) -> dict[str, Market]:
+        """Another venue's margin requirement on the lots and price grid of the flow, so that positions stay the same.
+
+        Markets that the venue does not list keep theirs and admit nobody.
+        """
+        rulebook, found, missing = load(name), {}, []
+        for symbol, market in self.markets.items():
+            try:
+                other = rulebook.market(symbol)
+            except InputError:
+                missing.append(symbol)
+                other = market
+            found[symbol] = replace(
+                market, requirement=other.requirement, minimum_margin_q=other.minimum_margin_q
             )
+        self.unlisted[name] = tuple(missing)
         return found
 
     def curves(self, rulebook: str, order: Order) -> Curves:
@@ -214,13 +233,17 @@ class Lab:
     def _admitted(self, job: Job) -> dict[str, frozenset[str]]:
         found = {}
         venue, plan_for = self._planner(job)
+        unlisted = self.unlisted.get(job.rulebook, ())
+
+        def fits(account: FlowAccount, legs: tuple[Leg, ...]) -> bool:
+            plan = plan_for(dataclasses.replace(account, legs=legs))
+            return plan is not None and all(admits(group, venue) for group in plan.groups)
+
         for account in self.drawn.accounts:
-            legs = account.legs
-            while legs:
-                plan = plan_for(dataclasses.replace(account, legs=legs))
-                if plan is not None and all(admits(group, venue) for group in plan.groups):
-                    break
-                legs = legs[:-1]
+            wanted = tuple(leg for leg in account.legs if leg.market not in unlisted)
+            legs = wanted if fits(account, wanted) else ()
+            for leg in wanted if not legs else ():
+                legs = (*legs, leg) if fits(account, (*legs, leg)) else legs
             found[account.id] = frozenset(leg.market for leg in legs)
         return found
 
@@ -239,7 +262,7 @@ class Lab:
         entered = enter(flow, plans, venue)
         entry = measure_entry(plans, entered, self.curves(job.rulebook, self.setup.order))
         saved, results = snapshot(entered), []
-        topup = flow.topup_probability if job.arm == "e" else 0.0
+        topup = flow.topup if job.arm == "e" else TopUp()
         for case in self.cases(job):
             curves = self.curves(job.rulebook, case.order)
             found: dict[str, Any] = {}
@@ -257,9 +280,9 @@ class Lab:
 def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
     tally, path = world.run(), world.curves.path
     rows = stakeholders(flow, tally, world.venue, funded_q)
+    rounding_q = dict(rows)["rounding of worth"]
     check(
-        abs(sum(amount for _, amount in rows)) <= len(world.venue.subaccounts),
-        "stakeholders do not sum to zero",
+        abs(rounding_q) <= len(world.venue.subaccounts), f"stakeholders leave {rounding_q} atoms unexplained"
     )
     return {
         "measures": measure_run(flow, entry, tally, world.venue, path.days),
@@ -305,15 +328,12 @@ def _markets(rulebook: Rulebook, setup: Setup) -> tuple[dict[str, Market], list[
     return found, missing
 
 
-def _regrid(rulebook: Rulebook, markets: Mapping[str, Market]) -> dict[str, Market]:
-    """Another venue's margin requirement on the lots and price grid of the flow, so that positions stay the same."""
-    found = {}
-    for symbol, market in markets.items():
-        other = rulebook.market(symbol)
-        found[symbol] = replace(
-            market, requirement=other.requirement, minimum_margin_q=other.minimum_margin_q
-        )
-    return found
+def _check_groups(mode: Partition, markets: Mapping[str, Market], rulebook: Rulebook) -> None:
+    """A partition may name markets that this scenario lacks, but not markets that nobody knows."""
+    for market in (name for group in mode.groups for name in group):
+        if market not in markets and market not in rulebook.symbols:
+            known = ", ".join(markets)
+            raise InputError(f"partition {mode.name}: unknown market {market!r}; this scenario has {known}")
 
 
 _LAB: Lab | None = None

@@ -46,8 +46,8 @@ DEFINITIONS: dict[str, Definition] = {
         "Capital locked",
         "USD",
         "capital",
-        "Collateral that traders cannot take out at entry: what sits in separate subaccounts, and the initial margin "
-        "of what shares the main one.",
+        "Collateral that traders cannot use otherwise at entry, at the leverage each of them chose, in every mode: "
+        "what sits in separate subaccounts, and what the positions of the main one ask at that leverage.",
     ),
     "survival_capital": Definition(
         "Survival-equivalent capital",
@@ -60,7 +60,7 @@ DEFINITIONS: dict[str, Definition] = {
         "Extra notional admitted",
         "USD",
         "capital",
-        "Notional of the first market that free collateral at entry would still admit at its highest leverage.",
+        "Notional of the first market that what is not locked at entry would still admit at its highest leverage.",
     ),
     "idle_dollar_days": Definition(
         "Idle dollar-days",
@@ -171,9 +171,11 @@ def measure_entry(plans: Sequence[Plan], entered: Venue, curves: Curves) -> Entr
             name = plan.account.id if group.name == MAIN else f"{plan.account.id}/{group.name}"
             asked_q = initial_margin_q(entered, ((leg.market, leg.size_b) for leg in group.legs))
             initial += asked_q
-            locked += min(asked_q, group.collateral_q) if group.name == MAIN else group.collateral_q
+            chosen_q = min(sum(leg.posted_q for leg in group.legs), group.collateral_q)
+            locked_q = chosen_q if group.name == MAIN else group.collateral_q
+            locked += locked_q
             survival += max(asked_q, survival_q(curves, group.legs, entered))
-            free += max(0, group.collateral_q - asked_q) if group.name == MAIN else 0
+            free += group.collateral_q - locked_q
             ratios += bool(group.legs)
             actions += group.name != MAIN and name in entered.subaccounts
         main = plan.groups[0]
@@ -286,6 +288,7 @@ def stakeholders(flow: Flow, tally: Tally, venue: Venue, funded_q: int) -> list[
         elif account_id != "outside":
             rows["protocol (fees, funding, rounding)"] += amount_q
     rows["insurance funds"] -= funded_q
+    rows["rounding of worth"] = -sum(rows.values())
     return sorted(rows.items())
 
 

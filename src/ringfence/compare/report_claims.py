@@ -40,7 +40,8 @@ def claims(document: Document) -> Html:
     head = row(column("Statement"), column("Status"), column("Verdict, figures and source"))
     words = (
         "The statements of a published comparison of isolated and cross margin, in our words. A verdict taken from "
-        "this comparison speaks of its scenario, population and seed alone. One refuted part refutes the whole."
+        "this comparison begins \"On this path\": it speaks of its scenario, population and seed alone, and confirms "
+        "nothing general unless it holds by construction. One refuted part refutes the whole."
     )
     return section(
         "claims",

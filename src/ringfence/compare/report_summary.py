@@ -68,10 +68,8 @@ def summary(document: Document) -> Html:
     if not runs(document):
         return Html()
     setup = document["setup"]
-    arms = ", ".join(setup["arms"])
     lead = (
-        f"Every figure is a range over the arms of isolation ({arms}) and both layers of collateral pools; one "
-        "number stands only where all of them agree. Same traders, positions, prices and rulebook in every mode. "
+        f"{_arms_in_words(list(setup['arms']))} Same traders, positions, prices and rulebook in every mode. "
         "Replay prices already contain the liquidations of their day."
     )
     cards = (_card(document, name) for name in SHOWN if name in document["definitions"])
@@ -83,6 +81,15 @@ def summary(document: Document) -> Html:
         tag("div", *cards, class_="cards"),
         details("What the arms are", tag("ul", *arm_list)),
     )
+
+
+def _arms_in_words(arms: Sequence[str]) -> str:
+    """What the figures of the summary are ranges over."""
+    agree = "one number stands only where all of them agree."
+    if len(arms) == 1:
+        return f"Arm {arms[0]} alone: not a headline. Every figure is a range over both layers of collateral pools; {agree}"
+    ranged = f"the arms of isolation ({', '.join(arms)}) and both layers of collateral pools"
+    return f"Every figure is a range over {ranged}; {agree}"
 
 
 def _card(document: Document, measure: str) -> Html:
@@ -98,7 +105,10 @@ def _card(document: Document, measure: str) -> Html:
     ]
     note = unit_note(what["unit"])
     head = tag("h3", term(measure, definitions), tag("small", f" {note}") if note else "")
-    verdicts = (tag("p", text, class_="verdict") for text in beside(document, measure, names))
+    said = beside(document, measure, names)
+    if measure == "bad_debt" and not any(ends):
+        said.append(why_no_bad_debt(document, names))
+    verdicts = (tag("p", text, class_="verdict") for text in said)
     return tag("article", head, *verdicts, tag("div", *lines, class_="lines"), class_="card")
 
 
@@ -127,6 +137,27 @@ def beside(document: Document, measure: str, names: Sequence[str]) -> list[str]:
     if varied and order(varied) != base:
         sentences.append(_stands("With slippage or another order of lows", varied))
     return [sentence.replace("_", " ") for sentence in sentences]
+
+
+def why_no_bad_debt(document: Document, names: Sequence[str]) -> str:
+    """Where a zero comes from, and what slippage makes of it; the figures are those of the sensitivity analysis."""
+    slip = document["setup"]["slippage_ppm"]
+    fills = f"fills {slip / 10_000:g} % off the mark" if slip else "fills at the mark"
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in document.get("sensitivity", ()):
+        if row["frame"] == FRAME and row["varied"].startswith("slippage") and "bad_debt" in row["measures"]:
+            by_mode = found.setdefault(row["varied"].removeprefix("slippage").strip(), {})
+            by_mode.setdefault(row["mode"], []).append(row["measures"]["bad_debt"])
+    parts = []
+    for varied, by_mode in found.items():
+        shown = ", ".join(f"{mode} {_least_to_most(by_mode[mode])} USD" for mode in names if mode in by_mode)
+        parts.append(f"with {varied} slippage: {shown}")
+    return f"0 follows from {fills} on a walked path; {'; '.join(parts) or 'slippage was not varied'}."
+
+
+def _least_to_most(texts: Sequence[str]) -> str:
+    ordered = sorted(texts, key=float)
+    return span([ordered[0], ordered[-1]], "USD")
 
 
 def _stands(what: str, found: Sequence[Pair]) -> str:

@@ -29,8 +29,8 @@ from .report_text import (
 
 FRAME_WORDS = {
     "identical": "The same margin parameters in every mode: only the partition differs.",
-    "venue": "Each mode with the margin parameters of a named venue, in arm c. A mode that its venue does not offer is "
-    "counterfactual. Positions are those that every mode of this frame admits: never compare across frames.",
+    "venue": "Each mode with the margin parameters of a named venue, in arm c alone: not a headline; mode and venue "
+    "change together, so no difference is the mode's own. A mode that its venue does not offer is counterfactual. Positions are those that every mode of this frame admits: never compare across frames.",
 }
 BALANCER_WORDS = "The balancer is a system account that takes what the drawn traders leave open on one side."
 LAYER_WORDS = {"shared": "shared pool", "per_market": "pool per market"}
@@ -85,8 +85,17 @@ def _measure_table(document: Document, frame: str) -> Html:
             body.append(row(_measure_label(name, definitions), *cells))
     head = row(column("Measure"), *(column(mode_name(mode, names)) for mode in names))
     return table(
-        f"Measures by mode, {frame} frame: range over arms and layers", [head], body, class_="figures main"
+        f"Measures by mode, {frame} frame: {ranged_over(document, frame)}", [head], body, class_="figures main"
     )
+
+
+def ranged_over(document: Document, frame: str) -> str:
+    """What the figures of a frame are ranges over; one arm alone is no headline."""
+    arms = list(dict.fromkeys(run["arm"] for run in runs(document, frame)))
+    if len(arms) != 1:
+        return "range over arms and layers"
+    text = f"arm {arms[0]} alone: not a headline"
+    return f"{text}; mode and venue change together" if frame == "venue" else f"{text}; range over layers"
 
 
 def _measure_label(name: str, definitions: Mapping[str, Any]) -> Html:

@@ -42,7 +42,8 @@ def document(lab: Lab, results: Results) -> Document:
             "window_ends": utc(int(lab.path.ts_ms[lab.path.end_of_window])),
             "markets": list(lab.path.markets),
             "markets_left_out": lab.left_out,
-            "notes": list(setup.candles.notes),
+            "markets_unlisted": {name: list(missing) for name, missing in lab.unlisted.items() if missing},
+            "notes": [*setup.candles.notes, *_notes(lab)],
             "order": setup.order,
             "max_step_ppm": setup.max_step_ppm,
             "steps": len(lab.path),
@@ -68,6 +69,25 @@ def document(lab: Lab, results: Results) -> Document:
         "headline": headline(base),
         "sensitivity": [run_text(result, brief=True) for result in results if result["varied"]],
     }
+
+
+def _notes(lab: Lab) -> list[str]:
+    """What a reader must know about this path."""
+    notes = []
+    if lab.path.end_of_window == len(lab.path) - 1:
+        notes.append(
+            "The path is no longer than a day: wealth at the end of the window and 24 hours later are one figure."
+        )
+    if lab.path.days < 2:  # noqa: PLR2004 - a window of a day and the day after
+        notes.append(
+            f"The path has {lab.path.days:.1f} days: the window is what lies before its last 24 hours."
+        )
+    for name, missing in lab.unlisted.items():
+        if missing:
+            notes.append(
+                f"{name} does not list {', '.join(missing)}: the venue frame leaves these positions out."
+            )
+    return notes
 
 
 def _prices(lab: Lab) -> dict[str, dict[str, str]]:

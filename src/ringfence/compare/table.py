@@ -1,5 +1,7 @@
 """The comparison as a table in the terminal: a row per measure, a column per mode, ranges where the arms differ."""
 
+from decimal import Decimal
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -59,12 +61,30 @@ def _title(document: Document, frame: str) -> str:
     rules = setup["venue"]
     if frame == "venue":
         rules = ", ".join(f"{mode} as {venue}" for mode, venue in setup["venue_frame"].items())
-    arms = f"arms {', '.join(setup['arms'])}" if frame == "identical" else "arm c"
+    said = f"Range over arms {', '.join(setup['arms'])} and both layers of pools."
+    if frame == "venue":
+        said = "Arm c alone, no headline: mode and venue change together."
     return (
         f"{scenario['name']}: {flow['accounts']:,} accounts, {flow['positions']:,} positions, "
-        f"{short(flow['equity'], 'USD')} USD equity. Frame: {frame} ({rules}). "
-        f"Range over {arms} and both layers of pools."
+        f"{short(flow['equity'], 'USD')} USD equity. Frame: {frame} ({rules}). {said}"
     )
+
+
+def sensitivity_table(document: Document) -> Table:
+    """Bad debt of arm c, shared pool, where liquidation orders slip: fills at the mark make next to none."""
+    rows = [row for row in document["sensitivity"] if row["layer"] == "shared"]
+    rows = [run | {"varied": "fills at the mark"} for run in document["runs"] if _base(run)] + rows
+    modes = list(dict.fromkeys(row["mode"] for row in rows))
+    table = Table(
+        title="Bad debt if one thing changes (USD; arm c, shared pool)", title_justify="left", pad_edge=False
+    )
+    table.add_column("what changes", no_wrap=True)
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    for varied in dict.fromkeys(row["varied"] for row in rows):
+        cells = {row["mode"]: row["measures"]["bad_debt"] for row in rows if row["varied"] == varied}
+        table.add_row(varied, *(short(cells[mode], "USD") if mode in cells else "" for mode in modes))
+    return table
 
 
 def stakeholder_table(document: Document) -> Table:
@@ -77,12 +97,24 @@ def stakeholder_table(document: Document) -> Table:
     for party in sorted({party for rows in runs.values() for party in rows}):
         table.add_row(party, *(short(rows.get(party, "0"), "USD") for rows in runs.values()))
     table.add_section()
-    table.add_row("sum", *(short(str(sum(map(float, rows.values()))), "USD") for rows in runs.values()))
+    table.add_row("sum", *(short(str(sum(map(Decimal, rows.values()))), "USD") for rows in runs.values()))
     return table
 
 
 def _base(run: dict[str, str]) -> bool:
     return run["frame"] == "identical" and run["arm"] == "c" and run["layer"] == "shared"
+
+
+def _show_refused(document: Document, console: Console) -> None:
+    """The most that any arm of a mode refuses, in each frame; the tables hold only what every run admits."""
+    worst: dict[tuple[str, str], dict[str, str]] = {}
+    for row in document["refused"]:
+        name = row["frame"], row["mode"]
+        if name not in worst or float(row["notional"]) > float(worst[name]["notional"]):
+            worst[name] = row
+    for (frame, mode), row in worst.items():
+        text = f"{row['positions']} positions, {short(row['notional'], 'USD')} USD (arm {row['arm']})"
+        console.print(f"Refused by {mode} in the {frame} frame: {text}.")
 
 
 def show(document: Document, console: Console) -> None:
@@ -93,13 +125,12 @@ def show(document: Document, console: Console) -> None:
     if any(_base(run) for run in document["runs"]):
         console.print(stakeholder_table(document))
         console.print()
-    refused = {
-        row["mode"]: row for row in document["refused"] if row["arm"] == "c" and row["frame"] == "identical"
-    }
-    for mode, row in refused.items():
-        console.print(
-            f"Refused by {mode}: {row['positions']} positions, {short(row['notional'], 'USD')} USD."
-        )
+        if document["sensitivity"]:
+            console.print(sensitivity_table(document))
+            console.print()
+    _show_refused(document, console)
+    for note in document["scenario"]["notes"]:
+        console.print(f"Note: {note}")
     left_out = document["scenario"]["markets_left_out"]
     if left_out:
         console.print(f"Not listed by the rulebook, left out: {', '.join(left_out)}.")

@@ -164,7 +164,10 @@ class _Builder:
     def _market(self, name: str, positions: Sequence[BookPosition]) -> Market:
         """The rulebook's market, unless the file holds the venue's own word on the position's maximum leverage."""
         stating = next((position for position in positions if self._states_rule(position)), None)
-        known = name in self.rulebook.symbols or self.rulebook.lists_any
+        listed = name in self.rulebook.symbols
+        known = listed or self.rulebook.lists_any
+        if known and not listed:
+            self.note(f"{name} is not listed by {self.rulebook.name}: its catch-all market is used")
         if stating is None:
             return self.rulebook.market(name)
         if not known:
@@ -270,7 +273,10 @@ class _Builder:
                 self.note(f"{asset}: no price is given, so it counts for nothing; give --price {asset}=...")
                 continue
             if asset in self.venue.markets:
-                self.note(f"{asset}: its liquidation price holds the price of the {asset} in the collateral")
+                self.note(
+                    f"{asset}: its liquidation price holds the price of the {asset} in the collateral; "
+                    f"--price {asset}=... moves both"
+                )
             priced = asset_on_grid(accepted[asset], places(price, where))
             priced.price = atoms(price, priced.price_decimals, where)
             self.venue.assets[asset] = priced

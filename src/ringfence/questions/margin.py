@@ -168,14 +168,23 @@ def answer(built: Built) -> AccountResult:
 
 
 def check_prices(prices: Iterable[str], accounts: Iterable[Account]) -> None:
-    """Refuse a price of something that no account holds: most likely a misspelt symbol."""
+    """Refuse a price of something that no account holds (most likely misspelt), of the quote asset, or given twice."""
     held: set[str] = set()
     for account in accounts:
         symbols = (*(position.symbol for position in account.positions), *(account.collateral or ()))
         held.update(name.casefold() for symbol in symbols for name in readings(symbol))
+    given: dict[str, str] = {}
     for symbol in prices:
-        if held.isdisjoint(name.casefold() for name in readings(symbol)):
+        names = {name.casefold() for name in readings(symbol)}
+        if QUOTE.casefold() in names:
+            raise InputError(f"--price {symbol}: {QUOTE} is what prices are in; its own is always 1")
+        if held.isdisjoint(names):
             raise InputError(f"--price {symbol}: no account holds {symbol}")
+        for name in names & given.keys():
+            raise InputError(
+                f"--price {symbol}: the same market as --price {given[name]}; give one of the two"
+            )
+        given |= dict.fromkeys(names, symbol)
 
 
 def _subaccount(built: Built, part: Part) -> SubaccountResult:

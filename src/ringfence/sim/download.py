@@ -33,6 +33,7 @@ from ringfence.errors import InputError
 BASE_URL = "https://data.binance.vision"
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 MAX_ARCHIVE_BYTES = 1 << 29
+FIRST_YEAR, LAST_YEAR = 1970, 2099  # what `readers.read_prices` takes
 
 Kind: TypeAlias = Literal["um", "spot"]
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -119,6 +120,9 @@ class _Archive:
 
 def _plan(symbol: str, interval: str, kind: Kind, start: date, end: date) -> Iterator[_Archive]:
     """Cut the period into whole months and single days."""
+    for name, day in (("start", start), ("end", end)):
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise InputError(f"{name} date is {day}, expected one from {FIRST_YEAR} to {LAST_YEAR}")
     if end < start:
         raise InputError(f"end date {end} lies before start date {start}")
 

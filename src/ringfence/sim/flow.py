@@ -4,13 +4,13 @@
 over goes to the balancer, so that the lots of every market sum to zero.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ringfence.clearing.model import Market, Rounding
 from ringfence.clearing.risk import leg_risk
 from ringfence.sim.traders import BALANCER, Traders
-from ringfence.units import QUOTE_DECIMALS
+from ringfence.units import PPM, QUOTE_DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,24 @@ class FlowAccount:
     legs: tuple[Leg, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """When and how often the owner of an isolated position restores its initial margin from idle money."""
+
+    probability: float = 0.0
+    left_ppm: int = 300_000
+    """The owner looks when this share of what was posted is left."""
+    most: int = 2
+    """Times per position."""
+
+
 @dataclass(frozen=True)
 class Flow:
-    """All accounts, the entry prices and the chance that a trader tops up when asked."""
+    """All accounts, the entry prices and how traders top up where an arm lets them."""
 
     accounts: tuple[FlowAccount, ...]
     entry: Mapping[str, int]
-    topup_probability: float
+    topup: TopUp = TopUp()
 
     @property
     def balancer(self) -> dict[str, int]:
@@ -107,7 +118,9 @@ def build_flow(
         if legs:
             equity_q = round(trader.equity_usd * 10**QUOTE_DECIMALS)
             accounts.append(FlowAccount(trader.id, str(trader.cohort), equity_q, tuple(legs)))
-    return Flow(tuple(accounts), dict(entry), traders.population.topup_probability)
+    drawn = traders.population
+    topup = TopUp(drawn.topup_probability, round((1 - drawn.topup_trigger) * PPM), drawn.topup_max)
+    return Flow(tuple(accounts), dict(entry), topup)
 
 
 def _lots(notional_usd: float, market: Market, price: int) -> int:
@@ -115,9 +128,4 @@ def _lots(notional_usd: float, market: Market, price: int) -> int:
     return int(notional_usd * 10**QUOTE_DECIMALS / per_step_q) * market.step_b
 
 
-def explicit_flow(accounts: Iterable[FlowAccount], entry: Mapping[str, int]) -> Flow:
-    """A flow written down by hand, for worked examples and tests; nobody tops up."""
-    return Flow(tuple(accounts), dict(entry), 0.0)
-
-
-__all__ = ["BALANCER", "Flow", "FlowAccount", "Leg", "build_flow", "explicit_flow"]
+__all__ = ["BALANCER", "Flow", "FlowAccount", "Leg", "TopUp", "build_flow"]

@@ -11,6 +11,7 @@ holds what backs nothing. What an isolated trader posts is behaviour, not mode, 
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ ARMS: dict[Arm, str] = {
     "e": "as the traders set it, with automatic top-up",
 }
 MAIN = "main"
+LENGTH_MAX = 100_000
+"""Characters of a partition file that are read; a longer one does not parse."""
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,24}")
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,14 @@ HYBRID = Partition("hybrid", (("BTC", "ETH"),), "apart")
 def read_partition(path: FilePath) -> Partition:
     """Read a partition: TOML or JSON with `groups` (lists of markets), `rest` ("apart" or "together") and a `name`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LENGTH_MAX)
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a partition: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(
+            f"{path}: cannot be read as a partition: {(why or 'unreadable').splitlines()[0]}"
+        ) from None
     groups, rest = (raw.get("groups"), raw.get("rest", "apart")) if isinstance(raw, dict) else (None, None)
     if not isinstance(groups, list) or not all(_is_group(group) for group in groups):
         raise InputError(
@@ -70,9 +78,13 @@ def read_partition(path: FilePath) -> Partition:
         raise InputError(f"{path}: groups: a market is named twice")
     if rest not in ("apart", "together"):
         raise InputError(f"{path}: rest: expected 'apart' or 'together', got {rest!r}")
+    for key in sorted(raw.keys() - {"groups", "rest", "name"}):
+        raise InputError(f"{path}: {key!r}: expected only groups, rest and name")
     name = raw.get("name", path.stem)
-    if not isinstance(name, str) or name in ("cross", "isolated"):
-        raise InputError(f"{path}: name: expected text other than 'cross' and 'isolated', got {name!r}")
+    if not isinstance(name, str) or name in ("cross", "isolated") or not NAME.fullmatch(name):
+        raise InputError(
+            f"{path}: name: expected 1 to 24 letters, digits, '-', '_' or '.', not a built-in mode"
+        )
     return Partition(name, tuple(tuple(group) for group in groups), rest)
 
 

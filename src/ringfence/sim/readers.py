@@ -24,10 +24,12 @@ do not share at either end is dropped and said in `Candles.notes`. A stamp missi
 """
 
 import csv
+import lzma
 import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -170,7 +172,7 @@ def _unpack(path: Path, stack: ExitStack) -> Path:
         staged = Path(folder) / re.sub(r"[^\w.-]", "_", Path(members[0].filename).name)
         with archive.open(members[0]) as packed, staged.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
         raise InputError(f"{path}: not a readable zip archive ({error})") from error
     if staged.stat().st_size == 0:
         raise InputError(f"{path}: {members[0].filename} in it is empty (0 bytes)")

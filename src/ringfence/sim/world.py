@@ -30,16 +30,15 @@ from ringfence.clearing.model import (
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk
 from ringfence.clearing.verdict import Accepted
+from ringfence.rules.words import PPM
 from ringfence.sim.curves import Curves
-from ringfence.sim.flow import BALANCER, Flow
+from ringfence.sim.flow import BALANCER, Flow, TopUp
 from ringfence.sim.partition import MAIN, Group, Plan
 from ringfence.sim.tally import Tally
 
 SHARED_POOL = "shared"
 RETRY_STEPS = 16
 """A liquidation that no step of the rulebook accepted is tried again after so many steps of the path."""
-TOPUP_LEFT = (3, 10)
-"""A trader looks at an isolated position when this share of its initial margin is left (70 % used)."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class World:
     curves: Curves
     plans: tuple[Plan, ...]
     fills: Fills
-    topup_probability: float = 0.0
+    topup: TopUp = field(default_factory=TopUp)
     tally: Tally = field(default_factory=Tally)
     _heap: list[tuple[int, str]] = field(default_factory=list)
     _due: dict[str, int] = field(default_factory=dict)
@@ -99,19 +98,18 @@ class World:
         if not names:
             return
         self._set_prices(step)
-        for name in names:
-            self._top_up(name)
+        touched: set[str] = set()
+        for name in sorted(names):
+            touched |= self._top_up(name)
         due = [name for name in names if is_liquidatable(self.venue, self.venue.subaccounts[name])]
         due.sort(key=lambda name: (subaccount_risk(self.venue, self.venue.subaccounts[name]).surplus_q, name))
-        touched: set[str] = set()
         for command, verdict in resolve(self.house, due, self.fills):
             self.tally.record(self.venue, command, verdict.events)
             touched |= touched_by(verdict.events)
         for name in sorted(names | touched):
             if not self.venue.subaccounts[name].system:
-                self._schedule(
-                    name, step + 1 if name in names else step, stuck=name in due and name not in touched
-                )
+                stuck = name in due and name not in touched
+                self._schedule(name, step + 1 if name in names else step, stuck=stuck)
 
     def _set_prices(self, step: int) -> None:
         if step == self._step:
@@ -134,7 +132,7 @@ class World:
         slack = self.curves.slack(sizes)
         at = self.curves.first_at_or_below(self.curves.surplus(subaccount.quote_q, sizes, start), slack)
         if self._draws.get(name):
-            level = self._posted[name] * TOPUP_LEFT[0] / TOPUP_LEFT[1]
+            level = self._posted[name] * self.topup.left_ppm / PPM
             call = self.curves.first_at_or_below(
                 self.curves.equity(subaccount.quote_q, sizes, start), level + slack
             )
@@ -147,36 +145,38 @@ class World:
             heapq.heappush(self._heap, (start + at, name))
 
     def _watch_topups(self) -> None:
-        if self.topup_probability <= 0:
+        if self.topup.probability <= 0:
             return
         for plan in self.plans:
             for group in plan.groups:
                 if group.name != MAIN:
                     name = subaccount_id(plan, group)
                     self._posted[name] = group.collateral_q
-                    self._draws[name] = list(group.legs[0].topup_draws)
+                    self._draws[name] = list(group.legs[0].topup_draws[: self.topup.most])
 
-    def _top_up(self, name: str) -> None:
+    def _top_up(self, name: str) -> set[str]:
         """A trader restores a position's initial margin from idle money, if the draw and the money allow.
 
-        The venue is faster: what is liquidatable at this step is liquidated.
+        The venue is faster: what is liquidatable at this step is liquidated. Returns the subaccounts that it touched.
         """
         subaccount = self.venue.subaccounts[name]
         if not self._draws.get(name) or subaccount.parent is None or is_liquidatable(self.venue, subaccount):
-            return
+            return set()
         equity_q = subaccount_risk(self.venue, subaccount).equity_q
-        if equity_q * TOPUP_LEFT[1] > self._posted[name] * TOPUP_LEFT[0] or equity_q <= 0:
-            return
+        if equity_q * PPM > self._posted[name] * self.topup.left_ppm or equity_q <= 0:
+            return set()
         self.tally.margin_calls += 1
-        if self._draws[name].pop(0) >= self.topup_probability:
-            return
+        if self._draws[name].pop(0) >= self.topup.probability:
+            return set()
         spare_q = subaccount_risk(self.venue, self.venue.subaccounts[subaccount.parent]).free_q
         amount_q = min(self._posted[name] - equity_q, spare_q)
         if amount_q <= 0:
-            return
+            return set()
         verdict = self.house.submit(cmd.TransferMargin(subaccount.parent, name, QUOTE, amount_q))
-        if isinstance(verdict, Accepted):
-            self.tally.margin_actions += 1
+        if not isinstance(verdict, Accepted):
+            return set()
+        self.tally.margin_actions += 1
+        return {name, subaccount.parent}
 
 
 def touched_by(events: Iterable[AnyEvent]) -> set[str]:
@@ -262,7 +262,7 @@ def _set_leverages(house: Clearinghouse, name: str, group: Group) -> None:
 
 
 def start(
-    entered: bytes, ring: Ring, curves: Curves, plans: tuple[Plan, ...], fills: Fills, topup: float
+    entered: bytes, ring: Ring, curves: Curves, plans: tuple[Plan, ...], fills: Fills, topup: TopUp
 ) -> World:
     """A world that goes on from a snapshot of `enter`, with its own ring fence and insurance funds."""
     venue = restore(entered)

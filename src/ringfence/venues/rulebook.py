@@ -108,7 +108,10 @@ def _from_file(path: Path) -> Rulebook:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
-    return checked_rulebook(read_document(text, str(path)))
+    try:
+        return checked_rulebook(read_document(text, str(path)))
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply") from None
 
 
 @cache
