@@ -61,9 +61,8 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno not in UNWRITABLE or error.filename is not None:
                 raise
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # the flush at exit would fail again
+            # What is still buffered goes nowhere, or the flush at exit would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             _cannot_write(os.strerror(error.errno))
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click asks
@@ -212,20 +211,14 @@ def _subaccount_row(part: "SubaccountResult") -> list[str]:
     names = ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
     amounts = [money(part[name].value) for name in names]
     move, ratio = part["uniformMoveToLiquidation"].value, percent(part["marginRatio"].value)
-    return [
-        short(part.subaccount),
-        part.mode,
-        _status(part),
-        *amounts,
-        ratio,
-        "-" if move is None else f"{move}%",
-    ]
+    to_liquidation = "-" if move is None else f"{move}%"
+    return [short(part.subaccount), part.mode, _status(part), *amounts, ratio, to_liquidation]
 
 
 def _status(part: "SubaccountResult") -> str:
     """A debt without a position is not safe either, though there is nothing to liquidate."""
     equity, liquidatable = part["equity"].value, part["liquidatable"].value
-    if equity is None or liquidatable is None:
+    if liquidatable is None:
         return "?"
     if liquidatable:
         return "LIQUIDATABLE"

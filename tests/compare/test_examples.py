@@ -1,5 +1,6 @@
 """The worked examples against sums done by hand."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -9,11 +10,14 @@ from hypothesis import strategies as st
 
 from ringfence.compare import examples
 from ringfence.compare.examples import CROSS, ISOLATED, PAIR_AND_LONE, USD, Held, Stage, gap
+from ringfence.compare.lab import Lab, Setup, run_all
+from ringfence.compare.result import document
 from ringfence.errors import InputError
 from ringfence.sim.partition import ARMS, read_partition
 from ringfence.sim.population import load_population
 from ringfence.sim.prices import ORDERS
 from ringfence.sim.readers import read_prices
+from ringfence.sim.scenarios import load_scenario
 from ringfence.sim.traders import generate
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -165,6 +169,31 @@ def test_every_parameter_is_said_to_be_used_by_a_comparison_or_not():
     patterns = [name.replace("*", "[a-z_]*") for name in re.findall(r"`([a-z_]+\*?)`", listed)]
     for name in load_population("default").figures:
         assert any(re.fullmatch(pattern, name) for pattern in patterns), name
+
+
+def test_parameters_that_a_comparison_does_not_use_change_nothing(tmp_path):
+    text = (DOCS / "explain/population.md").read_text(encoding="utf-8")
+    rows = [line.partition("| not used")[0] for line in text.splitlines() if "| not used" in line]
+    names = re.findall(r"`([a-z_]+)`", " ".join(rows))
+    assert len(names) == 7
+
+    def outcome(values):
+        path = tmp_path / "mine.toml"
+        figures = (
+            f'{name} = {{ value = {value}, basis = "assumed", source = "none", range = "unknown" }}\n'
+            for name, value in values.items()
+        )
+        path.write_text(f'[population.mine]\nbase = "default"\n{"".join(figures)}')
+        prices = load_scenario("2025-10-10").select(("BTC", "ETH"))
+        setup = Setup(prices, "a-day", traders=15, population=str(path), max_step_ppm=20_000, arms=("c", "e"))
+        lab = Lab(dataclasses.replace(setup, sensitivity=False))
+        found = document(lab, run_all(lab, workers=1))
+        return {name: found[name] for name in ("flow", "runs", "refused")}
+
+    base = outcome({})
+    odd = {"isolated_slope": 0.9, "closing_margin_multiple": 9, "committed_concentration": 9}
+    assert outcome({name: odd.get(name, 0.9) for name in names}) == base
+    assert outcome({"leverage_settings": "[[2, 0.5], [50, 0.5]]"})["runs"] != base["runs"]
 
 
 def test_the_documented_partition_is_read(tmp_path):

@@ -294,7 +294,8 @@ def test_a_second_frame_has_a_table_of_its_own():
     assert "never compare across frames" in page.text
     captions = re.findall(r"<caption>(.*?)</caption>", render(document([*runs, run("cross", frame="venue")])))
     assert (
-        "Measures by mode, venue frame: arm c alone: not a headline; mode and venue change together" in captions
+        "Measures by mode, venue frame: arm c alone: not a headline; mode and venue change together"
+        in captions
     )
     assert "Measures by mode, identical frame: arm c alone: not a headline; range over layers" in captions
 

@@ -19,7 +19,7 @@ from .finding import (
     usd,
     where_it_stands,
 )
-from .reading import Document, Order, modes, order, runs, value
+from .reading import Document, modes, order, runs, value
 
 WORST_CASES = (
     "sharing cannot take more, because the sum of the positions' worst cases is at least the worst case of their sum. "
@@ -56,7 +56,9 @@ def shared_capital(document: Document | None) -> Finding:
     if at == "higher":
         words = f"the same safety takes less collateral when it is shared. {where}"
         return on_this_path("confirmed", words, figures, by_construction=WORST_CASES)
-    return on_this_path("undetermined" if at == "flips" else "depends", where, figures, "the arm and the path")
+    return on_this_path(
+        "undetermined" if at == "flips" else "depends", where, figures, "the arm and the path"
+    )
 
 
 @measurement("comparison")
@@ -156,15 +158,10 @@ def fewer_liquidations(document: Document | None) -> Finding:
     if document is None or not has_both(document):
         return Finding("open", words)
     found = isolated_and_cross(document, "accounts_liquidated")
-    at: dict[Order, str] = {
-        "higher": "fewer accounts are liquidated under cross margin, in every arm",
-        "lower": "more accounts are liquidated under cross margin, in every arm",
-        "equal": "as many accounts are liquidated in both modes",
-        "flips": "it depends on the arm which mode liquidates fewer accounts",
-    }
+    where = where_it_stands("accounts_liquidated", found)
+    lone = f"{LONE}. " if no_two_positions(document) else ""
     figures = by_mode(document, "accounts_liquidated")
-    lone = f" ({LONE})" if no_two_positions(document) else ""
-    return Finding("open", f"{words} This path is one point of it: {at[order(found)]}{lone}.", figures)
+    return Finding("open", f"{words} This path is one point of it: {lone}{where}", figures)
 
 
 @measurement("engine")
@@ -212,7 +209,9 @@ def margin_actions(document: Document | None) -> Finding:
         return on_this_path("confirmed", words, figures, by_construction=NO_TRANSFERS)
     if at == "equal" and lone:
         return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
-    return on_this_path("undetermined" if at == "flips" else "depends", where, figures, "the arm and the path")
+    return on_this_path(
+        "undetermined" if at == "flips" else "depends", where, figures, "the arm and the path"
+    )
 
 
 @measurement("engine", "comparison")

@@ -247,16 +247,15 @@ def safer_for_a_trader(document: Document | None) -> Finding:
     figures = by_mode(document, *SAFETY)
     orders = {order(each) for each in found.values()}
     where = " ".join(_safety(measure, each) for measure, each in found.items())
-    if no_two_positions(document):
-        if orders == {"equal"}:
-            return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
-        where = f"{LONE}, so isolated differs only in what is posted. {where}"
+    lone = no_two_positions(document)
+    if lone and orders == {"equal"}:
+        return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
+    begin = f"{LONE}, so isolated differs only in what is posted; " if lone else ""
     if "flips" in orders:
-        words = f"the sign flips inside the range of what is assumed. {where}"
-        return on_this_path(
-            "undetermined", words, figures, "what isolated traders post, slippage, order of lows"
-        )
-    return on_this_path("depends", where, figures, "the path, and what counts as safe")
+        words = f"{begin}the sign flips inside the range of what is assumed. {where}"
+        assumed = "what isolated traders post, slippage, order of lows"
+        return on_this_path("undetermined", words, figures, assumed)
+    return on_this_path("depends", f"{begin}{where}", figures, "the path, and what counts as safe")
 
 
 def _safety(measure: str, found: Sequence[Pair]) -> str:

@@ -40,7 +40,7 @@ def claims(document: Document) -> Html:
     head = row(column("Statement"), column("Status"), column("Verdict, figures and source"))
     words = (
         "The statements of a published comparison of isolated and cross margin, in our words. A verdict taken from "
-        "this comparison begins \"On this path\": it speaks of its scenario, population and seed alone, and confirms "
+        'this comparison begins "On this path": it speaks of its scenario, population and seed alone, and confirms '
         "nothing general unless it holds by construction. One refuted part refutes the whole."
     )
     return section(

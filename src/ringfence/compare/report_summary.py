@@ -85,11 +85,11 @@ def summary(document: Document) -> Html:
 
 def _arms_in_words(arms: Sequence[str]) -> str:
     """What the figures of the summary are ranges over."""
-    agree = "one number stands only where all of them agree."
-    if len(arms) == 1:
-        return f"Arm {arms[0]} alone: not a headline. Every figure is a range over both layers of collateral pools; {agree}"
-    ranged = f"the arms of isolation ({', '.join(arms)}) and both layers of collateral pools"
-    return f"Every figure is a range over {ranged}; {agree}"
+    alone = len(arms) == 1
+    begin = f"Arm {arms[0]} alone: not a headline. " if alone else ""
+    ranged = "" if alone else f"the arms of isolation ({', '.join(arms)}) and "
+    words = f"{begin}Every figure is a range over {ranged}both layers of collateral pools"
+    return f"{words}; one number stands only where all of them agree."
 
 
 def _card(document: Document, measure: str) -> Html:

@@ -30,7 +30,8 @@ from .report_text import (
 FRAME_WORDS = {
     "identical": "The same margin parameters in every mode: only the partition differs.",
     "venue": "Each mode with the margin parameters of a named venue, in arm c alone: not a headline; mode and venue "
-    "change together, so no difference is the mode's own. A mode that its venue does not offer is counterfactual. Positions are those that every mode of this frame admits: never compare across frames.",
+    "change together, so no difference is the mode's own. A mode that its venue does not offer is counterfactual. "
+    "Positions are those that every mode of this frame admits: never compare across frames.",
 }
 BALANCER_WORDS = "The balancer is a system account that takes what the drawn traders leave open on one side."
 LAYER_WORDS = {"shared": "shared pool", "per_market": "pool per market"}
@@ -85,7 +86,10 @@ def _measure_table(document: Document, frame: str) -> Html:
             body.append(row(_measure_label(name, definitions), *cells))
     head = row(column("Measure"), *(column(mode_name(mode, names)) for mode in names))
     return table(
-        f"Measures by mode, {frame} frame: {ranged_over(document, frame)}", [head], body, class_="figures main"
+        f"Measures by mode, {frame} frame: {ranged_over(document, frame)}",
+        [head],
+        body,
+        class_="figures main",
     )
 
 
