@@ -147,7 +147,7 @@ def stakeholders(document: Document) -> Html:
         tag(
             "p",
             "What one party loses another gains; fees and penalties are transfers. The last row adds each column up. "
-            "It may miss zero by the rounding of open positions, a millionth of a dollar each.",
+            "The rounding of open positions has a row of its own.",
         ),
         _party_table(found, first),
     ]

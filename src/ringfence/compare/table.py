@@ -30,7 +30,11 @@ def short(text: str, unit: str) -> str:
 def span(values: list[str], unit: str) -> str:
     """One number where all arms and layers agree, else the range."""
     shown = list(dict.fromkeys(short(value, unit) for value in values))
-    return " to ".join(shown)
+    if len(shown) == 1:
+        return shown[0]
+    (low, low_suffix), (high, high_suffix) = ((text.split(" ") + [""])[:2] for text in shown)
+    least = low if low_suffix == high_suffix or float(low.replace(",", "")) == 0 else f"{low} {low_suffix}"
+    return f"{least} - {high} {high_suffix}".rstrip()
 
 
 def comparison_table(document: Document, frame: str) -> Table:
@@ -40,7 +44,8 @@ def comparison_table(document: Document, frame: str) -> Table:
     table.add_column("measure (money in USD)", no_wrap=True)
     missing = {run["mode"] for run in document["runs"] if run["frame"] == frame and run["counterfactual"]}
     for mode in modes:
-        table.add_column(f"{mode} (counterfactual)" if mode in missing else mode, justify="right")
+        title = f"{mode} (counterfactual)" if mode in missing else mode
+        table.add_column(title, justify="right", no_wrap=True)
     group = ""
     for name, what in DEFINITIONS.items():
         if what.group != group:
