@@ -32,7 +32,7 @@ def span(values: list[str], unit: str) -> str:
     shown = list(dict.fromkeys(short(value, unit) for value in values))
     if len(shown) == 1:
         return shown[0]
-    (low, low_suffix), (high, high_suffix) = ((text.split(" ") + [""])[:2] for text in shown)
+    (low, low_suffix), (high, high_suffix) = (text.partition(" ")[::2] for text in shown)
     least = low if low_suffix == high_suffix or float(low.replace(",", "")) == 0 else f"{low} {low_suffix}"
     return f"{least} - {high} {high_suffix}".rstrip()
 
