@@ -8,7 +8,6 @@ import re
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
-    ROUND_HALF_UP,
     Context,
     Decimal,
     InvalidOperation,
@@ -60,12 +59,6 @@ def round_atoms(number: Decimal, decimals: int, *, up: bool = False) -> int:
     """Atoms of `number` at 10**-`decimals`, rounded down (or `up`)."""
     scaled = number.scaleb(decimals, _EXACT)
     return int(scaled.to_integral_value(rounding=ROUND_CEILING if up else ROUND_FLOOR, context=_EXACT))
-
-
-def nearest_atoms(number: Decimal | float, decimals: int) -> int:
-    """Atoms of `number` at 10**-`decimals`, to the nearest (for market data, which is measured, not owed)."""
-    scaled = Decimal(repr(number) if isinstance(number, float) else number).scaleb(decimals, _EXACT)
-    return int(scaled.to_integral_value(rounding=ROUND_HALF_UP, context=_EXACT))
 
 
 def format_atoms(atoms: int, decimals: int) -> str:

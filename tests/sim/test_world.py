@@ -173,3 +173,11 @@ def test_a_parent_that_gave_margin_away_is_watched_anew() -> None:
     assert [(fill.market, fill.notional_q, fill.loss_q) for fill in tally.liquidations] == [
         ("ETH", 9_350 * USD, 0)
     ]
+
+
+def test_who_lets_a_call_pass_is_not_asked_again() -> None:
+    # 2,000 posted; from 86 on less than 30 % is left, at several steps above the trigger (84.21): one call, not five.
+    slide = path(ETH=[100, 90, 86, 85.8, 85.6, 85.4, 85.2])
+    held = Leg("ETH", 10_000, 10_000 * USD, 2_000 * USD, True, (0.9, 0.0))
+    tally = world(slide, [held], 5_000, ISOLATED, "e", topup=TopUp(0.5)).run()
+    assert (tally.margin_calls, tally.margin_actions) == (1, 0)

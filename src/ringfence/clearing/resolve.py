@@ -7,6 +7,7 @@ limit, a cooldown, nobody to deleverage against) is left for the next call.
 
 from collections.abc import Iterable, Iterator
 
+from ..rules.close import slipped_price
 from . import command as cmd
 from .liquidation import owed_q
 from .log import Clearinghouse
@@ -28,8 +29,6 @@ class Fills:
 
     def price(self, venue: Venue, subaccount: Subaccount, market_id: str) -> int:
         """Price quanta at which a position's liquidation fills; 0 stands for the mark."""
-        from ..rules.close import slipped_price
-
         if not self.slippage_ppm:
             return 0
         sells = subaccount.positions[market_id].size_b > 0

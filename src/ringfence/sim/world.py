@@ -167,6 +167,7 @@ class World:
             return set()
         self.tally.margin_calls += 1
         if self._draws[name].pop(0) >= self.topup.probability:
+            self._draws[name].clear()  # who lets one call pass is not asked again at every step below it
             return set()
         spare_q = subaccount_risk(self.venue, self.venue.subaccounts[subaccount.parent]).free_q
         amount_q = min(self._posted[name] - equity_q, spare_q)
