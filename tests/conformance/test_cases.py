@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.questions.vectors import read_cases
+from ringfence.questions.conformance.vectors import read_cases
 from ringfence.questions.verify import RULES, judge
 
 CASES = [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ringfence.clearing.model import Liquidation, Policy
 from ringfence.errors import InputError
-from ringfence.questions.exact import Leg, Rate, build
+from ringfence.questions.conformance.exact import Leg, Rate, build
 
 POLICY = Policy(liquidation=Liquidation(backstop_num=2, backstop_den=3))
 CENTS = st.integers(min_value=1, max_value=10**8).map(lambda cents: Fraction(cents, 100))

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import SHARED
-from ringfence.questions.vectors import Tolerance, compare, read_cases
+from ringfence.questions.conformance.vectors import Tolerance, compare, read_cases
 from ringfence.questions.verify import RULES, judge, run
 
 VENUES = ("dydx_v4", "hyperliquid")

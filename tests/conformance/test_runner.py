@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.errors import InputError
-from ringfence.questions.vectors import Field, Range, Tolerance, compare, printed_range, provenance_of
+from ringfence.questions.conformance.vectors import (
+    Field,
+    Range,
+    Tolerance,
+    compare,
+    printed_range,
+    provenance_of,
+)
 from ringfence.questions.verify import RULES, WRONG_ON_PURPOSE, run
 
 CASES = [

@@ -6,16 +6,20 @@ a number that somebody derived from a formula is a cross-check and is counted ap
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
-from . import verify_dydx_v4, verify_dydx_v4_docs, verify_dydx_v4_state, verify_hyperliquid
-from .vectors import (
+from . import conformance
+from .conformance.vectors import (
     Case,
     Mismatch,
     Provenance,
@@ -29,12 +33,6 @@ from .vectors import (
 
 Status = Literal["passed", "failed", "unsupported"]
 Rule = Callable[[Case], dict[str, Value]]
-
-RULES: dict[str, dict[str, Rule]] = {
-    "dydx_v4": {**verify_dydx_v4.KINDS, **verify_dydx_v4_state.KINDS, **verify_dydx_v4_docs.KINDS},
-    "hyperliquid": {**verify_hyperliquid.KINDS},
-}
-UNSUPPORTED: dict[str, dict[str, str]] = {"hyperliquid": verify_hyperliquid.UNSUPPORTED}
 
 HEADLINE: tuple[Provenance, ...] = ("published", "executed", "live", "measured")
 """Classes that count as conformance."""
@@ -136,14 +134,15 @@ def files(paths: Iterable[str | PathLike[str]]) -> list[Path]:
 
 def judge(case: Case) -> Result:
     """Ask our rules what a case asks, and compare."""
-    rules = RULES.get(case.venue)
-    if rules is None:
-        return _result(case, "unsupported", f"no rulebook for {case.venue} yet")
+    module = _module(case.venue)
+    if module is None:
+        return _result(case, "unsupported", f"no rulebook for {case.venue}")
+    rules: dict[str, Rule] = module.KINDS
     if case.kind not in rules:
-        reason = UNSUPPORTED.get(case.venue, {}).get(
-            case.kind, f"no rule for {case.kind} of {case.venue} yet"
+        reasons: dict[str, str] = getattr(module, "UNSUPPORTED", {})
+        return _result(
+            case, "unsupported", reasons.get(case.kind, f"no rule for {case.kind} of {case.venue}")
         )
-        return _result(case, "unsupported", reason)
     try:
         ours = {"error": None, "no_error": True, **rules[case.kind](case)}
     except RefusedError as refusal:
@@ -151,6 +150,15 @@ def judge(case: Case) -> Result:
     except UnsupportedError as missing:
         return _result(case, "unsupported", str(missing))
     return _compared(case, ours)
+
+
+@cache
+def _module(venue: str) -> ModuleType | None:
+    """The module of `conformance` that answers for a venue."""
+    if not any(found.name == venue for found in iter_modules(conformance.__path__)):
+        return None
+    module = import_module(f"{conformance.__name__}.{venue}")
+    return module if hasattr(module, "KINDS") else None
 
 
 def _compared(case: Case, ours: dict[str, Value]) -> Result:

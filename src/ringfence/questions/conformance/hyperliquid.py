@@ -11,11 +11,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
-from ..clearing.model import Policy, Tiered
-from ..clearing.risk import subaccount_risk, tier_of
-from ..clearing.solve import max_withdrawal
-from ..rules.requirement import withdrawal_q
-from ..venues.rulebook import load
+from ...clearing.model import Policy, Tiered
+from ...clearing.risk import subaccount_risk, tier_of
+from ...clearing.solve import max_withdrawal
+from ...rules.requirement import withdrawal_q
+from ...venues.rulebook import load
 from .exact import ACCOUNT, ExactAccount, Leg, Rate, build
 from .vectors import Case, Field, Range, UnsupportedError, Value
 

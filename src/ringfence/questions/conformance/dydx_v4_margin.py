@@ -2,8 +2,8 @@
 
 Every function reads a case, builds the venue that it describes and asks the engine. Errors are given the venue's names.
 Units are the venue's: quote quantums are our quote atoms, base quantums our base atoms, an oracle price is a whole
-number of price quanta. Numbers that need a change of state are in `verify_dydx_v4_state`, those of the documentation in
-`verify_dydx_v4_docs`.
+number of price quanta. Numbers that need a change of state are in `dydx_v4_state`, those of the documentation in
+`dydx_v4_docs`.
 
 Prices, sizes and liquidity tiers are the case's; directions of rounding, triggers and procedures are those of the
 rulebook.
@@ -15,9 +15,9 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from ..clearing.draft import Draft
-from ..clearing.liquidation import fillable_fraction, liquidation_size_b
-from ..clearing.model import (
+from ...clearing.draft import Draft
+from ...clearing.liquidation import fillable_fraction, liquidation_size_b
+from ...clearing.model import (
     QUOTE,
     CollateralPool,
     Leverage,
@@ -30,7 +30,7 @@ from ..clearing.model import (
     Subaccount,
     Venue,
 )
-from ..clearing.risk import (
+from ...clearing.risk import (
     Risk,
     bankruptcy_q,
     is_liquidatable,
@@ -39,12 +39,12 @@ from ..clearing.risk import (
     riskier,
     subaccount_risk,
 )
-from ..errors import InputError
-from ..rules.funding import maintenance_ppm, rate_cap_ppm
-from ..rules.value import funding_payment_q
-from ..rules.words import PPM, WAD
-from ..units import QUOTE_DECIMALS
-from ..venues.rulebook import load
+from ...errors import InputError
+from ...rules.funding import maintenance_ppm, rate_cap_ppm
+from ...rules.value import funding_payment_q
+from ...rules.words import PPM, WAD
+from ...units import QUOTE_DECIMALS
+from ...venues.rulebook import load
 from .vectors import Case, Field, RefusedError, Value
 
 Ours = dict[str, Value]

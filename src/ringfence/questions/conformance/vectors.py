@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from ..books.files import read_json
-from ..books.record import kind, shown
-from ..errors import InputError
-from ..units import format_fraction, to_fraction
+from ...books.files import read_json
+from ...books.record import kind, shown
+from ...errors import InputError
+from ...units import format_fraction, to_fraction
 
 Provenance = Literal["published", "executed", "live", "measured", "derived", "unstated"]
 

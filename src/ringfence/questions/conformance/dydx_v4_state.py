@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from ..clearing import command as cmd
-from ..clearing import event as ev
-from ..clearing.decide import decide
-from ..clearing.draft import Draft
-from ..clearing.model import (
+from ...clearing import command as cmd
+from ...clearing import event as ev
+from ...clearing.decide import decide
+from ...clearing.draft import Draft
+from ...clearing.model import (
     QUOTE,
     CollateralPool,
     Liquidation,
@@ -25,11 +25,10 @@ from ..clearing.model import (
     Venue,
     market_subaccount,
 )
-from ..clearing.risk import bankruptcy_q, leg_risk, may_act, subaccount_risk
-from ..clearing.verdict import Accepted, Reason, Rejected, Verdict
-from ..rules.words import PPM
-from .vectors import Case, Field, RefusedError, UnsupportedError
-from .verify_dydx_v4 import (
+from ...clearing.risk import bankruptcy_q, leg_risk, may_act, subaccount_risk
+from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
+from ...rules.words import PPM
+from .dydx_v4_margin import (
     CROSS,
     INDEX_SCALE,
     MAIN,
@@ -48,6 +47,7 @@ from .verify_dydx_v4 import (
     venue_of,
     worth_exponent,
 )
+from .vectors import Case, Field, RefusedError, UnsupportedError
 
 OFFSETTING = "offsetting"
 UPDATE_TYPES = frozenset({"default", "CollatCheck", "Match", "Deposit", "Withdrawal", "Transfer"})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..clearing.model import (
+from ...clearing.model import (
     QUOTE,
     CollateralPool,
     Leverage,
@@ -24,11 +24,11 @@ from ..clearing.model import (
     Tiered,
     Venue,
 )
-from ..clearing.risk import Risk, market_risk, subaccount_risk
-from ..clearing.solve import displayed_price, refine
-from ..errors import InputError
-from ..units import QUOTE_DECIMALS
-from ..venues.tables import tiered
+from ...clearing.risk import Risk, market_risk, subaccount_risk
+from ...clearing.solve import displayed_price, refine
+from ...errors import InputError
+from ...units import QUOTE_DECIMALS
+from ...venues.tables import tiered
 from .vectors import Range
 
 DIGITS = 50

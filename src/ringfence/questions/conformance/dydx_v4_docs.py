@@ -9,18 +9,18 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from ..clearing import command as cmd
-from ..clearing import event as ev
-from ..clearing.decide import decide
-from ..clearing.draft import Draft
-from ..clearing.model import QUOTE, Liquidation, Policy, Position, Subaccount, Venue, market_subaccount
-from ..clearing.risk import bankruptcy_q, is_liquidatable, leg_risk
-from ..clearing.verdict import Accepted
-from ..rules.words import PPM
+from ...clearing import command as cmd
+from ...clearing import event as ev
+from ...clearing.decide import decide
+from ...clearing.draft import Draft
+from ...clearing.model import QUOTE, Liquidation, Policy, Position, Subaccount, Venue, market_subaccount
+from ...clearing.risk import bankruptcy_q, is_liquidatable, leg_risk
+from ...clearing.verdict import Accepted
+from ...rules.words import PPM
+from .dydx_v4_margin import Ours, rulebook_policy
+from .dydx_v4_state import ENDLESS_Q, with_subaccounts
 from .exact import ACCOUNT, POOL, ExactAccount, Leg, Rate, build
 from .vectors import Case, Field, Range, RefusedError, UnsupportedError
-from .verify_dydx_v4 import Ours, rulebook_policy
-from .verify_dydx_v4_state import ENDLESS_Q, with_subaccounts
 
 WINNER = "winner"
 
