@@ -5,7 +5,7 @@ import pytest
 from clearing.world import ONE, PPM, TEN_FIVE, World, found, haircut, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
-from ringfence.clearing.decide import valid_policy, valid_requirement
+from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.model import (
     QUOTE,
     Asset,
@@ -16,6 +16,7 @@ from ringfence.clearing.model import (
     Tier,
     Tiered,
 )
+from ringfence.clearing.shapes import valid as valid_requirement
 from ringfence.clearing.verdict import Reason
 
 

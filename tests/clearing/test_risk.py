@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import naive
 from clearing.world import ONE, haircut
-from ringfence.clearing.decide import valid_requirement
 from ringfence.clearing.model import (
     QUOTE,
     Asset,
@@ -33,9 +32,10 @@ from ringfence.clearing.risk import (
     may_act,
     riskier,
     subaccount_risk,
-    tier_of,
     worst_size_b,
 )
+from ringfence.clearing.shapes import tier_of
+from ringfence.clearing.shapes import valid as valid_requirement
 from rules.edges import natural
 
 MARKETS = ("A", "B", "C")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from ringfence.books import Account, BookPosition
-from ringfence.clearing import risk
+from ringfence.clearing import shapes
 from ringfence.questions.explain import Explanation, described, watch, written
 from ringfence.questions.margin import margin
 from ringfence.rules import requirement
@@ -95,12 +95,12 @@ def test_a_given_price_is_not_said_to_be_the_files():
 
 def test_watching_records_nested_calls_and_stops():
     shape = load("hyperliquid").market("BTC")
-    answer, root = watch(lambda: risk.maintenance_q(shape, 10**9, 0))
+    answer, root = watch(lambda: shapes.maintenance_q(shape, shapes.Leg(1, 10**9, 0), 0))
     assert answer == 12_500_000
     (outer,) = root.calls
     assert (outer.name, [inner.name for inner in outer.calls]) == ("maintenance_q", ["tier_of", "tiered_q"])
     assert outer.result == outer.calls[1].result == answer
-    risk.maintenance_q(shape, 10**9, 0)
+    shapes.maintenance_q(shape, shapes.Leg(1, 10**9, 0), 0)
     assert len(root.calls) == 1
 
 

@@ -199,7 +199,7 @@ def test_a_mistake_is_named_with_file_and_path(write, old, new, sentence):
         ),
         (
             '[margin.two]\ninitial = { value = 0.5, unit = "share" }\n',
-            "margin.two: maintenance_fraction is missing",
+            "margin.two: expected a margin table with one of tiers, steps",
         ),
         ("[policy.rounding.defaults]\nunit = 1\n", "policy.rounding.defaults: Expected `str`, got `int`"),
     ],

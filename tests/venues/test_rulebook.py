@@ -6,9 +6,11 @@ from importlib.resources import files
 
 import pytest
 
-from ringfence.clearing.decide import valid_policy, valid_requirement
+from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.model import OpenInterestScaled, Policy, Scale, Tiered
-from ringfence.clearing.risk import initial_q, leg_risk, maintenance_q
+from ringfence.clearing.risk import leg_risk
+from ringfence.clearing.shapes import Leg, initial_q, maintenance_q
+from ringfence.clearing.shapes import valid as valid_requirement
 from ringfence.errors import InputError, UnknownValueError
 from ringfence.venues.rulebook import build_venue, list_rulebooks, load
 from ringfence.venues.tables import leverage_table
@@ -98,7 +100,7 @@ def test_a_rulebook_that_is_not_there(named, sentence):
 def hyperliquid_maintenance(symbol: str, notional_usd: int) -> Fraction:
     rulebook = load("hyperliquid")
     rounds = rulebook.policy().rounding.requirement
-    return Fraction(maintenance_q(rulebook.market(symbol), notional_usd * USD, rounds), USD)
+    return Fraction(maintenance_q(rulebook.market(symbol), Leg(1, notional_usd * USD, 0), rounds), USD)
 
 
 @pytest.mark.parametrize(
@@ -250,8 +252,8 @@ def test_dydx_margin_rounds_up_twice():
     btc, rounds = rulebook.market("BTC"), rulebook.policy().rounding
     risk = leg_risk(btc, 1_000_000, 5_000_000_001, rounds)
     assert (risk.notional_q, risk.initial_q, risk.maintenance_q) == (5_000_000, 100_000, 60_000)
-    assert maintenance_q(btc, 1, rounds.requirement) == 1
-    assert initial_q(btc, 1, None, rounds) == 1
+    assert maintenance_q(btc, Leg(1, 1, 1), rounds.requirement) == 1
+    assert initial_q(btc, Leg(1, 1, 1), None, rounds) == 1
 
 
 def test_dydx_policy_in_numbers():

@@ -14,8 +14,9 @@ from . import command as cmd
 from . import event as ev
 from .draft import Draft, Refusal
 from .liquidation import liquidate, sell_collateral, take_over
-from .model import QUOTE, Market, Order, Policy, Requirement, Subaccount, Tiered, Venue
-from .risk import Risk, may_act, subaccount_risk, tier_of
+from .model import QUOTE, Market, Order, Policy, Subaccount, Venue
+from .risk import Risk, may_act, subaccount_risk
+from .shapes import Leg, initial_rate, valid
 from .verdict import Accepted, Reason, Rejected, Verdict
 from .waterfall import deleverage, draw_insurance, socialize
 
@@ -105,7 +106,8 @@ def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why
     venue, subaccount = draft.venue, draft.subaccount(name)
     draft.settle_all_funding(name)
     held = subaccount.balances.get(asset, 0)
-    refuse_if(asset != QUOTE and held < amount, Reason.BALANCE_TOO_SMALL, f"{name} holds {held} {asset}")
+    borrowable = asset == QUOTE or venue.assets[asset].weights is not None
+    refuse_if(not borrowable and held < amount, Reason.BALANCE_TOO_SMALL, f"{name} holds {held} {asset}")
     for market_id in subaccount.positions:
         pool = venue.pools[draft.market(market_id).pool]
         refuse_if(venue.block < pool.gated_until_block, Reason.WITHDRAWALS_GATED, pool.id)
@@ -218,22 +220,27 @@ def _set_leverage(draft: Draft, c: cmd.SetLeverage) -> None:
     market = _market(draft.venue, c.market)
     subaccount = _subaccount(draft.venue, c.subaccount)
     allowed = c.num > 0 and c.den > 0 and c.num < LIMIT and c.den < LIMIT
-    shape = market.requirement
-    held = subaccount.positions.get(c.market)
-    if allowed and isinstance(shape, Tiered):
-        worth_q = 0
-        if held is not None:
-            scale, rounds = market.scale, draft.venue.policy.rounding
-            worth_q = notional_q(held.size_b, market.mark, scale.num, scale.den, rounds.notional)
-        allowed = c.num * tier_of(shape, worth_q).initial_num <= c.den * shape.den
-    elif allowed and not isinstance(shape, Tiered):
-        allowed = c.num * shape.initial_ppm <= c.den * PPM
+    num, den = initial_rate(
+        market.requirement,
+        _held_leg(draft.venue, market, subaccount),
+        draft.venue.policy.rounding.requirement,
+    )
+    allowed = allowed and c.num * num <= c.den * den
     refuse_if(not allowed, Reason.LEVERAGE_TOO_HIGH, f"{c.num}/{c.den} in {c.market}")
     before = subaccount_risk(draft.venue, subaccount)
     draft.emit(ev.LeverageSet(c.subaccount, c.market, c.num, c.den))
     after = subaccount_risk(draft.venue, subaccount)
     grows = after.initial_q > before.initial_q
     refuse_if(grows and after.free_q < 0, Reason.INITIAL_MARGIN, f"{c.subaccount} lacks {-after.free_q}")
+
+
+def _held_leg(venue: Venue, market: Market, subaccount: Subaccount) -> Leg:
+    held = subaccount.positions.get(market.id)
+    if held is None:
+        return Leg(0, 0, 0)
+    scale, rounds = market.scale, venue.policy.rounding
+    worth_q = notional_q(held.size_b, market.mark, scale.num, scale.den, rounds.notional)
+    return Leg(held.size_b, worth_q, held.cost_q)
 
 
 def _set_prices(draft: Draft, c: cmd.SetPrices) -> None:
@@ -264,36 +271,10 @@ def _liquidate(draft: Draft, c: cmd.Liquidate) -> None:
     liquidate(draft, c)
 
 
-def valid_requirement(requirement: Requirement) -> bool:
-    """Do tiers start at zero and rise, do rates lie in 0..1 and does initial margin cover maintenance?"""
-    if not isinstance(requirement, Tiered):
-        in_range = 0 <= requirement.initial_ppm <= PPM and 0 <= requirement.maintenance_fraction_ppm <= PPM
-        return in_range and (requirement.upper_q == 0 or 0 <= requirement.lower_q <= requirement.upper_q)
-    tiers, den = requirement.tiers, requirement.den
-    if not tiers or den <= 0 or tiers[0].lower_q != 0 or tiers[0].deduction != 0:
-        return False
-    deduction, below = 0, tiers[0].maintenance_num
-    for previous, tier in zip((tiers[0], *tiers), tiers, strict=False):
-        deduction += tier.lower_q * (tier.maintenance_num - below)
-        below = tier.maintenance_num
-        rises = tier is tiers[0] or tier.lower_q > previous.lower_q
-        ordered = (
-            0 <= tier.maintenance_num <= tier.initial_num <= den and previous.initial_num <= tier.initial_num
-        )
-        if not (
-            rises
-            and ordered
-            and previous.maintenance_num <= tier.maintenance_num
-            and tier.deduction == deduction
-        ):
-            return False
-    return True
-
-
 def _change_requirement(draft: Draft, c: cmd.ChangeRequirement) -> None:
     _market(draft.venue, c.market)
-    valid = valid_requirement(c.requirement) and 0 <= c.minimum_margin_q < LIMIT
-    refuse_if(not valid, Reason.PARAMETER_INVALID, c.market)
+    fit = valid(c.requirement) and 0 <= c.minimum_margin_q < LIMIT
+    refuse_if(not fit, Reason.PARAMETER_INVALID, c.market)
     draft.emit(ev.RequirementChanged(c.market, c.requirement, c.minimum_margin_q))
 
 
@@ -302,6 +283,7 @@ def valid_policy(policy: Policy) -> bool:
     close, rounds = policy.liquidation, policy.rounding
     limits = (
         close.portion_above_q,
+        close.portion_floor_ppm,
         close.minimum_q,
         close.cooldown_ms,
         close.adjustment_ppm,
@@ -313,7 +295,8 @@ def valid_policy(policy: Policy) -> bool:
         close.block_subaccount_q,
         close.block_insurance_q,
     )
-    others = (close.backstop_num, policy.deleveraging.scan_max, policy.withdrawal_gate_blocks)
+    profit_cap_q = policy.initial_profit_cap_q or 0
+    others = (profit_cap_q, close.backstop_num, policy.deleveraging.scan_max, policy.withdrawal_gate_blocks)
     if min((*limits, *blocks, *others)) < 0:
         return False
     directions = (rounds.value, rounds.notional, rounds.requirement, rounds.funding)

@@ -12,7 +12,7 @@ from ..rules.close import (
     fillable_spread_num,
     liquidation_fee_q,
 )
-from ..rules.value import value_q
+from ..rules.value import released_cost_q, value_q
 from ..rules.words import CEIL, FLOOR, PPM, abs_, max_, min_, mul_div, mul_div_down, mul_div_up
 from . import command as cmd
 from . import event as ev
@@ -96,7 +96,11 @@ def liquidation_size_b(venue: Venue, subaccount: Subaccount, market_id: str, pri
     notional = market_risk(venue, subaccount, market_id).notional_q
     size_b = abs_(held.size_b)
     slice_over = close.portion_once and venue.time_ms < subaccount.cooldown_until_ms
-    if close.size == "portion" and notional > close.portion_above_q and not slice_over:
+    if (
+        close.size == "portion"
+        and notional > close.portion_above_q
+        and not (slice_over or _whole(venue, subaccount))
+    ):
         size_b = close_portion_b(held.size_b, close.portion_ppm, market.step_b)
         minimum_b = _lots_worth(market, risk_price(venue, market), close.minimum_q)
         size_b = min_(max_(size_b, minimum_b), abs_(held.size_b))
@@ -108,6 +112,15 @@ def liquidation_size_b(venue: Venue, subaccount: Subaccount, market_id: str, pri
         if notional > room_q:
             size_b = min_(size_b, mul_div_down(abs_(held.size_b), room_q, notional))
     return mul_div_down(size_b, 1, market.step_b) * market.step_b if size_b != abs_(held.size_b) else size_b
+
+
+def _whole(venue: Venue, subaccount: Subaccount) -> bool:
+    """Whether equity is so low that a position is closed whole instead of by the portion."""
+    floor_ppm = venue.policy.liquidation.portion_floor_ppm
+    if not floor_ppm:
+        return False
+    risk = subaccount_risk(venue, subaccount)
+    return risk.equity_q * PPM < risk.maintenance_q * floor_ppm
 
 
 def _lots_worth(market: Market, price: int, amount_q: int) -> int:
@@ -125,7 +138,9 @@ def _size_to_target(venue: Venue, subaccount: Subaccount, market_id: str, price:
     def stands(count: int) -> bool:
         closed_b = min_(count * market.step_b, abs_(held.size_b))
         got_q = value_q(sign * closed_b, price, market.scale.num, market.scale.den, policy.rounding.value)
-        rest = leg_risk(market, held.size_b - sign * closed_b, risk_price(venue, market), policy.rounding)
+        left_q = held.cost_q - released_cost_q(held.cost_q, held.size_b, closed_b)
+        at, left_b = risk_price(venue, market), held.size_b - sign * closed_b
+        rest = leg_risk(market, left_b, at, policy.rounding, cost_q=left_q)
         fee_q = mul_div_down(abs_(got_q), policy.liquidation.fee_ppm, PPM)
         equity_q = total.equity_q - own.equity_q + got_q + rest.equity_q - fee_q
         asked_q = total.maintenance_q - own.maintenance_q + rest.maintenance_q
@@ -194,8 +209,17 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     draft.emit(
         ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms)
     )
+    if not subaccount.positions and close.remainder != "subaccount":
+        _seize(draft, c.subaccount, "fees" if close.remainder == "fees" else f"fund/{market.pool}")
     draft.sweep(c.subaccount)
     _must_carry(venue, draft.subaccount(counterparty), before)
+
+
+def _seize(draft: Draft, name: str, account: str) -> None:
+    """What is left after the last position was closed goes to the venue."""
+    for asset, amount in sorted(draft.subaccount(name).balances.items()):
+        if amount > 0:
+            draft.move(f"sub/{name}", account, amount, "remainder", asset)
 
 
 def _must_carry(venue: Venue, taker: Subaccount, before: Risk) -> None:

@@ -50,7 +50,78 @@ class OpenInterestScaled(Struct, frozen=True, tag=True):
     upper_q: int
 
 
-Requirement = Tiered | OpenInterestScaled
+class Step(Struct, frozen=True, array_like=True):
+    """From `lower` on (quote atoms of notional or base atoms of size): rates that count for the whole position."""
+
+    lower: int
+    initial_num: int
+    maintenance_num: int
+
+
+class Stepped(Struct, frozen=True, tag=True):
+    """Rates that jump with a position's notional or size (StarkEx, ApeX, dYdX v3): not marginal, not continuous."""
+
+    steps: tuple[Step, ...]
+    den: int
+    by: Literal["notional", "size"] = "notional"
+
+
+class SkewScaled(Struct, frozen=True, tag=True):
+    """Synthetix: rates that grow linearly with size against the depth of the market; see `rules.skew_rate_num`."""
+
+    scale_b: int
+    initial_num: int
+    initial_slope_num: int
+    maintenance_num: int
+    maintenance_slope_num: int
+    den: int
+    initial_cap_num: int = 0
+    maintenance_cap_num: int = 0
+    """A cap of zero is none."""
+
+
+class Sided(Struct, frozen=True, tag=True):
+    """Vertex, Mango: rates of longs and of shorts, 1 less the asset weight and the liability weight less 1."""
+
+    long_initial_num: int
+    long_maintenance_num: int
+    short_initial_num: int
+    short_maintenance_num: int
+    den: int
+
+
+class RootScaled(Struct, frozen=True, tag=True):
+    """Drift: rates with a premium that grows with the square root of size; see `rules.root_rate_num`."""
+
+    initial_num: int
+    maintenance_num: int
+    factor_num: int
+    den: int
+    unit_b: int
+    """One base unit in atoms."""
+
+
+class CostShare(Struct, frozen=True, tag=True):
+    """GMX: a share of what the position cost, whatever it is worth now."""
+
+    initial_num: int
+    maintenance_num: int
+    den: int
+
+
+Requirement = Tiered | OpenInterestScaled | Stepped | SkewScaled | Sided | RootScaled | CostShare
+
+
+class CloseCost(Struct, frozen=True):
+    """Estimated cost of closing that maintenance margin asks for too; see `rules.close_cost_q`."""
+
+    num: int
+    den: int
+    lower_q: int = 0
+    upper_q: int = 0
+    of: Literal["notional", "cost"] = "notional"
+    in_initial: bool = True
+    """Whether initial margin asks for it as well."""
 
 
 class Rounding(Struct, frozen=True):
@@ -69,6 +140,8 @@ class Liquidation(Struct, frozen=True):
     portion_ppm: int = 1_000_000
     portion_above_q: int = 0
     """Positions of at most this notional are closed whole; larger ones by `portion_ppm` first."""
+    portion_floor_ppm: int = 0
+    """With equity below this share of maintenance margin a position is closed whole."""
     portion_once: bool = False
     """The portion is a first slice: during the cooldown that it starts, everything is closed whole."""
     minimum_q: int = 0
@@ -85,6 +158,8 @@ class Liquidation(Struct, frozen=True):
     block_deleveragings: int = 0
     block_subaccount_q: int = 0
     block_insurance_q: int = 0
+    remainder: Literal["subaccount", "fund", "fees"] = "subaccount"
+    """Who keeps what is left in a subaccount whose last position was closed by a liquidation."""
     backstop_num: int = 0
     backstop_den: int = 1
     """A subaccount whose equity is below this share of maintenance margin goes to the backstop."""
@@ -106,6 +181,8 @@ class Policy(Struct, frozen=True):
     risk_price: Literal["mark", "index"] = "mark"
     trigger_at_equality: bool = False
     withdrawal_floor_ppm: int = 0
+    initial_profit_cap_q: int | None = None
+    """Most unrealized profit per position that counts towards initial margin; `None` counts all of it."""
     exclusive_pools: bool = False
     """A subaccount may only hold positions whose markets share one collateral pool."""
     taker_fee_ppm: int = 0
@@ -134,6 +211,7 @@ class Market(Struct):
     step_b: int = 1
     minimum_margin_q: int = 0
     """Added to initial and maintenance margin of every open position."""
+    close_cost: CloseCost | None = None
     mark: int = 0
     index: int = 0
     previous_mark: int = 0
@@ -153,6 +231,10 @@ class Asset(Struct):
     price: int = 0
     conversion_discount_ppm: int = 0
     """Taken off the index price when the venue sells this collateral to cover a debt."""
+    weights: Sided | None = None
+    """Where equity counts the asset whole and both margins ask a share of its worth; without them it cannot be owed."""
+    market: str = ""
+    """The market whose price it follows in questions about other prices; empty for none."""
 
 
 class Position(Struct, frozen=True):

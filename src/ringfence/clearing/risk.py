@@ -7,11 +7,15 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ..rules import requirement as rule
 from ..rules.close import bankruptcy_quote_q
-from ..rules.value import collateral_value_q, funding_payment_q, notional_q, value_q
-from ..rules.words import PPM, WAD, max_
-from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Tier, Tiered, Venue
+from ..rules.requirement import fraction_q, uncounted_profit_q
+from ..rules.value import collateral_value_q, funding_payment_q, notional_q, released_cost_q, value_q
+from ..rules.words import FLOOR, WAD, abs_, max_, mul_div_down
+from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Venue
+from .shapes import Leg, close_cost_q, initial_q, maintenance_q, tier_of
+
+Prices = Mapping[str, int]
+"""Price quanta by market that stand in for the venue's own."""
 
 
 class Risk(Struct, frozen=True):
@@ -82,52 +86,6 @@ def may_act(before: Risk, after: Risk) -> bool:
     return after.equity_q * before.maintenance_q >= before.equity_q * after.maintenance_q
 
 
-def tier_of(table: Tiered, notional: int) -> Tier:
-    """The tier that a notional falls into; a boundary belongs to the upper tier."""
-    found = table.tiers[0]
-    for tier in table.tiers:
-        if notional < tier.lower_q:
-            break
-        found = tier
-    return found
-
-
-def maintenance_q(market: Market, notional: int, rounding: int) -> int:
-    """Maintenance margin of a leg of `notional` quote atoms, without the market's additive minimum."""
-    shape = market.requirement
-    if isinstance(shape, Tiered):
-        tier = tier_of(shape, notional)
-        return rule.tiered_q(notional, tier.maintenance_num, tier.deduction, shape.den, rounding)
-    return rule.maintenance_of_initial_q(
-        notional, shape.initial_ppm, shape.maintenance_fraction_ppm, rounding
-    )
-
-
-def initial_q(market: Market, notional: int, leverage: Leverage | None, rounds: Rounding) -> int:
-    """Initial margin of a leg, with the leverage chosen for it, without the market's additive minimum."""
-    shape = market.requirement
-    if isinstance(shape, Tiered):
-        num, den = tier_of(shape, notional).initial_num, shape.den
-    else:
-        num, den = open_interest_fraction_ppm(market, rounds), PPM
-    required_q = rule.fraction_q(notional, num, den, rounds.requirement)
-    if leverage is None:
-        return required_q
-    return rule.with_leverage_q(required_q, notional, leverage.num, leverage.den, rounds.requirement)
-
-
-def open_interest_fraction_ppm(market: Market, rounds: Rounding) -> int:
-    """Initial margin fraction of an open-interest scaled market at its present open interest."""
-    shape = market.requirement
-    assert not isinstance(shape, Tiered)
-    if shape.upper_q == 0:
-        return shape.initial_ppm
-    open_q = notional_q(
-        market.open_interest_b, market.mark, market.scale.num, market.scale.den, rounds.notional
-    )
-    return rule.open_interest_fraction_ppm(shape.initial_ppm, open_q, shape.lower_q, shape.upper_q)
-
-
 def unsettled_funding_q(market: Market, position: Position, rounds: Rounding) -> int:
     """Funding that a position would receive if it were settled now."""
     delta = market.funding_index - position.funding_index
@@ -146,23 +104,42 @@ def leg_risk(
     rounds: Rounding,
     leverage: Leverage | None = None,
     worst_b: int | None = None,
+    cost_q: int | None = None,
 ) -> Risk:
     """Risk of `size_b` lots at `price`, without cash: worth, initial and maintenance margin, notional.
 
-    `worst_b` is the largest position that resting orders can lead to; only initial margin looks at it.
+    `worst_b` is the largest position that resting orders can lead to; only initial margin looks at it. `cost_q` is what
+    the lots cost, signed; their worth where it is not given.
     """
     scale = market.scale
-    notional = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
-    open_b = size_b if worst_b is None else worst_b
-    open_q = (
-        notional if open_b == size_b else notional_q(open_b, price, scale.num, scale.den, rounds.notional)
+    worth = worth_q(market, size_b, price, rounds)
+    held = Leg(
+        size_b,
+        notional_q(size_b, price, scale.num, scale.den, rounds.notional),
+        worth if cost_q is None else cost_q,
     )
-    minimum_q = market.minimum_margin_q
-    required_q = initial_q(market, open_q, leverage, rounds) + (minimum_q if open_b else 0)
-    maintained_q = maintenance_q(market, notional, rounds.requirement) + minimum_q if size_b else 0
-    return Risk(
-        worth_q(market, size_b, price, rounds), max_(required_q, maintained_q), maintained_q, notional
-    )
+    opened = held
+    if worst_b is not None and worst_b != size_b:
+        more_q = worth_q(market, worst_b - size_b, price, rounds)
+        whole_q = notional_q(worst_b, price, scale.num, scale.den, rounds.notional)
+        opened = Leg(worst_b, whole_q, held.cost_q + more_q)
+    maintained_q = _maintained_q(market, held, rounds.requirement) if size_b else 0
+    required_q = _required_q(market, opened, leverage, rounds) if opened.size_b else 0
+    return Risk(worth, max_(required_q, maintained_q), maintained_q, held.notional_q)
+
+
+def _maintained_q(market: Market, leg: Leg, rounding: int) -> int:
+    """Maintenance margin of a leg with the market's additive amounts."""
+    cost = market.close_cost
+    closing_q = close_cost_q(cost, leg, rounding) if cost is not None else 0
+    return maintenance_q(market, leg, rounding) + market.minimum_margin_q + closing_q
+
+
+def _required_q(market: Market, leg: Leg, leverage: Leverage | None, rounds: Rounding) -> int:
+    """Initial margin of a leg with the market's additive amounts."""
+    cost = market.close_cost
+    closing_q = close_cost_q(cost, leg, rounds.requirement) if cost is not None and cost.in_initial else 0
+    return initial_q(market, leg, leverage, rounds) + market.minimum_margin_q + closing_q
 
 
 def risk_price(venue: Venue, market: Market) -> int:
@@ -181,20 +158,44 @@ def worst_size_b(subaccount: Subaccount, market: str) -> int:
     return buys if buys > -sells else sells
 
 
-def collateral_q(asset: Asset, amount: int) -> int:
+def asset_price(venue: Venue, asset: Asset, prices: Prices | None) -> int:
+    """Price of a collateral asset; where it follows a market and `prices` moves that market, it moves in proportion."""
+    if prices is None or asset.market not in prices:
+        return asset.price
+    now = risk_price(venue, venue.markets[asset.market])
+    return mul_div_down(asset.price, prices[asset.market], now) if now else asset.price
+
+
+def collateral_q(asset: Asset, amount: int, price: int | None = None) -> int:
     """Value of `amount` atoms of a collateral asset after its haircut."""
-    raw_q = value_q(amount, asset.price, asset.scale.num, asset.scale.den, 0)
+    at = asset.price if price is None else price
+    raw_q = value_q(amount, at, asset.scale.num, asset.scale.den, FLOOR)
     tier = tier_of(asset.haircut, max_(raw_q, 0))
     return collateral_value_q(raw_q, tier.maintenance_num, tier.deduction, asset.haircut.den)
 
 
+def collateral_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Risk:
+    """Quote balance and all other collateral: what it is worth, and what weights ask of it."""
+    equity, initial, maintenance = subaccount.balances.get(QUOTE, 0), 0, 0
+    for name, amount in subaccount.balances.items():
+        if name == QUOTE:
+            continue
+        asset = venue.assets[name]
+        worth = collateral_q(asset, amount, asset_price(venue, asset, prices))
+        equity += worth
+        weights, rounding = asset.weights, venue.policy.rounding.requirement
+        if weights is not None:
+            long = amount >= 0
+            initial_num = weights.long_initial_num if long else weights.short_initial_num
+            maintenance_num = weights.long_maintenance_num if long else weights.short_maintenance_num
+            initial += fraction_q(abs_(worth), initial_num, weights.den, rounding)
+            maintenance += fraction_q(abs_(worth), maintenance_num, weights.den, rounding)
+    return Risk(equity, max_(initial, maintenance), maintenance)
+
+
 def cash_q(venue: Venue, subaccount: Subaccount) -> int:
     """Quote balance plus the haircut value of all other collateral."""
-    total = subaccount.balances.get(QUOTE, 0)
-    for asset, amount in subaccount.balances.items():
-        if asset != QUOTE:
-            total += collateral_q(venue.assets[asset], amount)
-    return total
+    return collateral_risk(venue, subaccount).equity_q
 
 
 def market_risk(venue: Venue, subaccount: Subaccount, market_id: str, price: int | None = None) -> Risk:
@@ -204,10 +205,15 @@ def market_risk(venue: Venue, subaccount: Subaccount, market_id: str, price: int
     worst_b = worst_size_b(subaccount, market_id) if subaccount.orders else None
     at = risk_price(venue, market) if price is None else price
     leverage = subaccount.leverages.get(market_id)
-    leg = leg_risk(market, position.size_b if position else 0, at, rounds, leverage, worst_b)
-    if position is None or position.funding_index == market.funding_index:
-        return leg
-    return leg + Risk(unsettled_funding_q(market, position, rounds))
+    if position is None:
+        return leg_risk(market, 0, at, rounds, leverage, worst_b)
+    leg = leg_risk(market, position.size_b, at, rounds, leverage, worst_b, position.cost_q)
+    if position.funding_index != market.funding_index:
+        leg += Risk(unsettled_funding_q(market, position, rounds))
+    if venue.policy.initial_profit_cap_q is not None:
+        profit_q = leg.equity_q - position.cost_q
+        leg += Risk(initial_q=uncounted_profit_q(profit_q, venue.policy.initial_profit_cap_q))
+    return leg
 
 
 def exposed_markets(subaccount: Subaccount) -> list[str]:
@@ -217,9 +223,10 @@ def exposed_markets(subaccount: Subaccount) -> list[str]:
     return sorted({*subaccount.positions, *(order.market for order in subaccount.orders.values())})
 
 
-def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Mapping[str, int] | None = None) -> Risk:
+def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Risk:
     """Risk of everything a subaccount holds; `prices` (quanta by market) stands in for the venue's own."""
-    equity, initial, maintenance, notional = cash_q(venue, subaccount), 0, 0, 0
+    held = collateral_risk(venue, subaccount, prices)
+    equity, initial, maintenance, notional = held.equity_q, held.initial_q, held.maintenance_q, 0
     for market_id in exposed_markets(subaccount):
         leg = market_risk(venue, subaccount, market_id, prices.get(market_id) if prices else None)
         equity += leg.equity_q
@@ -239,9 +246,14 @@ def equity_q(venue: Venue, subaccount: Subaccount) -> int:
     return total
 
 
-def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Mapping[str, int] | None = None) -> bool:
+def owes(subaccount: Subaccount) -> bool:
+    """Whether a subaccount owes something: quote or another asset."""
+    return any(amount < 0 for amount in subaccount.balances.values())
+
+
+def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> bool:
     """The trigger itself."""
-    if subaccount.system or not subaccount.positions:
+    if subaccount.system or not (subaccount.positions or owes(subaccount)):
         return False
     return subaccount_risk(venue, subaccount, prices).liquidatable(
         at_equality=venue.policy.trigger_at_equality
@@ -252,7 +264,9 @@ def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: i
     """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity."""
     market, held = venue.markets[market_id], subaccount.positions[market_id]
     price, rounds = risk_price(venue, market), venue.policy.rounding
-    risk = subaccount_risk(venue, subaccount)
-    whole, rest = (leg_risk(market, lots, price, rounds) for lots in (held.size_b, held.size_b - size_b))
+    risk, left_b = subaccount_risk(venue, subaccount), held.size_b - size_b
+    left_q = held.cost_q - released_cost_q(held.cost_q, held.size_b, abs_(size_b))
+    whole = leg_risk(market, held.size_b, price, rounds, cost_q=held.cost_q)
+    rest = leg_risk(market, left_b, price, rounds, cost_q=left_q)
     freed_q = whole.maintenance_q - rest.maintenance_q
     return bankruptcy_quote_q(whole.equity_q - rest.equity_q, risk.equity_q, freed_q, risk.maintenance_q)

@@ -2,10 +2,10 @@
 
 Liquidation price, uniform move to liquidation, largest trade, largest withdrawal, removable margin, what-if. Everything
 here asks `risk` or `decide` at a candidate and narrows the candidates; nothing knows the shape of a margin rule except
-`breakpoints`, which says where a rule may bend or jump, so that between two of them there is at most one root.
+`shapes.bends`, which says where a rule may bend or jump, so that between two of them there is at most one root.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from fractions import Fraction
 
@@ -16,20 +16,18 @@ from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
-from .model import (
-    QUOTE,
-    Asset,
-    Market,
-    OpenInterestScaled,
-    Position,
-    Requirement,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
+from .model import QUOTE, Asset, Market, Position, Scale, Subaccount, Venue
+from .risk import (
+    Risk,
+    collateral_risk,
+    exposed_markets,
+    is_liquidatable,
+    leg_risk,
+    market_risk,
+    risk_price,
+    subaccount_risk,
 )
-from .risk import Risk, is_liquidatable, leg_risk, market_risk, risk_price, subaccount_risk
+from .shapes import bends, on_grid, tiers_on_grid
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -63,18 +61,6 @@ def frontier(bad: Callable[[int], bool], start: int, stops: Iterable[int]) -> in
     return None
 
 
-def breakpoints(market: Market, size_b: int, most: int = PRICE_MAX) -> list[int]:
-    """Prices below `most` at which the margin rule of a position may bend or jump: both sides of each tier boundary."""
-    shape = market.requirement
-    if not isinstance(shape, Tiered) or size_b == 0:
-        return []
-    found: set[int] = set()
-    for tier in shape.tiers[1:]:
-        at = mul_div_up(tier.lower_q, market.scale.den, abs_(size_b) * market.scale.num)
-        found.update(price for price in (at - 1, at) if 0 < price < most)
-    return sorted(found)
-
-
 def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> int | None:
     """Price (quanta) of one market at which the subaccount becomes liquidatable, all else held; nearest to the mark.
 
@@ -85,26 +71,57 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
         return None
     market = venue.markets[market_id]
     mark = risk_price(venue, market)
-    bends = _bends(venue, market, subaccount.positions[market_id].size_b, PRICE_MAX)
-    return _nearest_root(_trigger(venue, subaccount, market_id), mark, bends)
+    stops = _stops(venue, subaccount, market, PRICE_MAX)
+    return _nearest_root(_trigger(venue, subaccount, market_id), mark, stops)
 
 
-def _bends(venue: Venue, market: Market, size_b: int, most: int) -> list[int]:
-    """Breakpoints of the rule, and where rounding lets the requirement vanish: without one nothing is liquidatable."""
+def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> list[int]:
+    """Prices between which the trigger changes at most once.
+
+    Where the rule bends, where a haircut of collateral that follows the market bends, and where rounding lets the
+    requirement vanish: without one nothing is liquidatable.
+    """
     mark, rounds = risk_price(venue, market), venue.policy.rounding
+    size_b = subaccount.positions[market.id].size_b
     first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q > 0, mark, [1])
     vanishes = (first, first - 1) if first is not None and first > 1 else ()
-    return sorted({*breakpoints(market, size_b, most), *vanishes})
+    followed = _haircut_bends(venue, subaccount, market.id)
+    return sorted({*bends(market, size_b, most), *(at for at in followed if 0 < at < most), *vanishes})
+
+
+def _haircut_bends(venue: Venue, subaccount: Subaccount, market_id: str) -> Iterator[int]:
+    """Prices of a market at which collateral that follows it falls into another haircut tier."""
+    for asset in _following(venue, subaccount, market_id):
+        raw_num = subaccount.balances[asset.id] * asset.price * asset.scale.num
+        for tier in asset.haircut.tiers[1:]:
+            now = risk_price(venue, venue.markets[market_id])
+            at = mul_div_up(tier.lower_q * asset.scale.den, now, raw_num) if raw_num > 0 else 0
+            # The asset's own price is rounded to its quanta, so the change may come a little later.
+            step = mul_div_up(now, 1, asset.price) if asset.price else 0
+            yield from (at - step - 1, at - 1, at, at + step + 1)
+
+
+def _following(venue: Venue, subaccount: Subaccount, market_id: str) -> list[Asset]:
+    held = (venue.assets[name] for name in subaccount.balances if name != QUOTE)
+    return [asset for asset in held if asset.market == market_id]
 
 
 def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
     """`is_liquidatable` as a function of one market's price, with everything else summed once."""
     total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
-    rest = Risk(total.equity_q - own.equity_q, 0, total.maintenance_q - own.maintenance_q, 0)
+    held = collateral_risk(venue, subaccount)
+    rest = Risk(
+        total.equity_q - own.equity_q - held.equity_q,
+        0,
+        total.maintenance_q - own.maintenance_q - held.maintenance_q,
+    )
     at_equality = venue.policy.trigger_at_equality
+    follows = bool(_following(venue, subaccount, market_id))
 
     def bad(price: int) -> bool:
-        return (rest + market_risk(venue, subaccount, market_id, price)).liquidatable(at_equality=at_equality)
+        cash = collateral_risk(venue, subaccount, {market_id: price}) if follows else held
+        moved = market_risk(venue, subaccount, market_id, price)
+        return (rest + cash + moved).liquidatable(at_equality=at_equality)
 
     return bad
 
@@ -143,7 +160,7 @@ def displayed_price(
             subaccount_risk(fine, twin).surplus_q,
         )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
-    market, held = fine.markets[market_id], twin.positions[market_id]
+    market = fine.markets[market_id]
     mark, bad = risk_price(fine, market), _trigger(fine, twin, market_id)
     if at_mark:
         total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
@@ -153,7 +170,7 @@ def displayed_price(
             return total.equity_q + moved_q < total.maintenance_q
 
     most = PRICE_MAX * factor
-    found = _nearest_root(bad, mark, [] if at_mark else _bends(fine, market, held.size_b, most), most)
+    found = _nearest_root(bad, mark, [] if at_mark else _stops(fine, twin, market, most), most)
     return None if found is None else Fraction(found, factor)
 
 
@@ -166,8 +183,10 @@ def refine(
     """
     fine, twin = copy(venue), copy(subaccount)
     price, quote = power_of_ten(price_digits), power_of_ten(quote_digits)
-    fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in _exposed(subaccount)}
-    fine.assets = {name: _refined_asset(asset, quote) for name, asset in venue.assets.items()}
+    followed = {asset.market for asset in venue.assets.values() if asset.market in venue.markets}
+    names = {*exposed_markets(subaccount), *followed}
+    fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in names}
+    fine.assets = {name: _refined_asset(asset, price, quote) for name, asset in venue.assets.items()}
     twin.balances = dict(subaccount.balances)
     twin.balances[QUOTE] = subaccount.quote_q * quote
     twin.positions = {
@@ -177,16 +196,10 @@ def refine(
     return fine, twin
 
 
-def _exposed(subaccount: Subaccount) -> set[str]:
-    return {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
-
-
 def _refined_market(market: Market, price: int, quote: int) -> Market:
     return replace(
-        market,
+        on_grid(market, quote=quote),
         scale=Scale(market.scale.num * quote, market.scale.den * price),
-        requirement=_refined_requirement(market.requirement, quote),
-        minimum_margin_q=market.minimum_margin_q * quote,
         mark=market.mark * price,
         index=market.index * price,
         previous_mark=market.previous_mark * price,
@@ -194,22 +207,9 @@ def _refined_market(market: Market, price: int, quote: int) -> Market:
     )
 
 
-def _refined_requirement(shape: Requirement, quote: int) -> Requirement:
-    if isinstance(shape, OpenInterestScaled):
-        return replace(shape, lower_q=shape.lower_q * quote, upper_q=shape.upper_q * quote)
-    return _refined_tiers(shape, quote)
-
-
-def _refined_tiers(table: Tiered, quote: int) -> Tiered:
-    tiers = (
-        Tier(t.lower_q * quote, t.initial_num, t.maintenance_num, t.deduction * quote) for t in table.tiers
-    )
-    return Tiered(tuple(tiers), table.den)
-
-
-def _refined_asset(asset: Asset, quote: int) -> Asset:
-    scale = Scale(asset.scale.num * quote, asset.scale.den)
-    return replace(asset, scale=scale, haircut=_refined_tiers(asset.haircut, quote))
+def _refined_asset(asset: Asset, price: int, quote: int) -> Asset:
+    scale = Scale(asset.scale.num * quote, asset.scale.den * price)
+    return replace(asset, scale=scale, price=asset.price * price, haircut=tiers_on_grid(asset.haircut, quote))
 
 
 def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * PPM) -> int | None:

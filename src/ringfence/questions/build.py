@@ -28,8 +28,8 @@ from ..clearing.model import (
     Venue,
 )
 from ..clearing.risk import market_risk
+from ..clearing.shapes import lowest_initial
 from ..errors import InputError
-from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, round_atoms
 from ..venues.model import Mode, Rulebook
 from ..venues.symbols import readings
@@ -325,10 +325,7 @@ def _refuse_repeats(held: Sequence[Held]) -> None:
 
 def _max_leverage(market: Market) -> Fraction:
     """Highest leverage of a small position."""
-    shape = market.requirement
-    if isinstance(shape, Tiered):
-        return Fraction(shape.den, shape.tiers[0].initial_num)
-    return Fraction(PPM, shape.initial_ppm)
+    return 1 / lowest_initial(market.requirement)
 
 
 def _stated_table(position: BookPosition) -> Tiered:

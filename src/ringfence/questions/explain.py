@@ -13,14 +13,14 @@ from functools import cache, cached_property
 from types import FrameType, FunctionType
 from typing import TypeVar
 
-from ..clearing import risk
+from ..clearing import risk, shapes
 from ..rules import close, requirement, value
 
 T = TypeVar("T")
 
 Value = str | bool | None
 
-WATCHED = {module.__name__: module for module in (risk, requirement, value, close)}
+WATCHED = {module.__name__: module for module in (risk, shapes, requirement, value, close)}
 """Modules whose functions are recorded: the scalar rules, and the reading of them that makes a `Risk`."""
 
 

@@ -6,6 +6,7 @@ Values are read through `clearing.risk` and `clearing.solve`; an explanation put
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import islice
 
 from ..books.record import Place
 from ..clearing import command as cmd
@@ -239,7 +240,7 @@ class PositionFigures:
         return (
             self.size(),
             Explanation("markPrice", self.price(self.market.mark), source=mark),
-            *(call.explained(self.show) for name in names for call in leg.calls if call.name == name),
+            *(call.explained(self.show) for name in names for call in islice(leg.find(name), 1)),
         )
 
     def size(self) -> Explanation:
@@ -294,7 +295,9 @@ class PositionFigures:
     def maintenance_margin(self) -> Figure:
         """What keeping the position asks."""
         formula = "margin of the rule + the market's minimum"
-        rules = ("notional_q", "maintenance_q")
+        rules: tuple[str, ...] = ("notional_q", "maintenance_q")
+        if self.market.close_cost is not None:
+            formula, rules = f"{formula} + estimated cost of closing", (*rules, "close_cost_q")
         return self._of_leg("maintenanceMargin", self.leg.maintenance_q, formula, rules, self.rule_source())
 
     def rule_source(self) -> str:

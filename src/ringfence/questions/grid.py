@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from ..books.record import EXACT, Place
 from ..clearing.decide import LIMIT
 from ..clearing.model import Asset, Market
+from ..clearing.shapes import on_grid
 from ..errors import InputError
 from ..units import to_atoms
 from ..venues.model import scale_of
@@ -27,7 +28,7 @@ def market_on_grid(market: Market, base_decimals: int, price_decimals: int) -> M
     """The market with at least these decimals of size and price; one atom of a finer grid is worth less."""
     base, price = max(base_decimals, market.base_decimals), max(price_decimals, market.price_decimals)
     return replace(
-        market,
+        on_grid(market, base=10 ** (base - market.base_decimals)),
         scale=scale_of(base, price),
         base_decimals=base,
         price_decimals=price,

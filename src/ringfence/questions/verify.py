@@ -134,12 +134,11 @@ def files(paths: Iterable[str | PathLike[str]]) -> list[Path]:
 
 def judge(case: Case) -> Result:
     """Ask our rules what a case asks, and compare."""
-    module = _module(case.venue)
-    if module is None:
+    rules = kinds(case.venue)
+    if not rules:
         return _result(case, "unsupported", f"no rulebook for {case.venue}")
-    rules: dict[str, Rule] = module.KINDS
     if case.kind not in rules:
-        reasons: dict[str, str] = getattr(module, "UNSUPPORTED", {})
+        reasons: dict[str, str] = getattr(_module(case.venue), "UNSUPPORTED", {})
         return _result(
             case, "unsupported", reasons.get(case.kind, f"no rule for {case.kind} of {case.venue}")
         )
@@ -150,6 +149,12 @@ def judge(case: Case) -> Result:
     except UnsupportedError as missing:
         return _result(case, "unsupported", str(missing))
     return _compared(case, ours)
+
+
+def kinds(venue: str) -> dict[str, Rule]:
+    """The kinds of cases of a venue that are modelled, each with the function that answers it."""
+    module = _module(venue)
+    return {} if module is None else module.KINDS
 
 
 @cache

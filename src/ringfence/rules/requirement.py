@@ -4,7 +4,7 @@ Every function is one leg's scalar rule. `notional_q` is the leg's absolute wort
 `num / den` because real venues have rates that parts per million cannot hold (Hyperliquid: 1 / (2 x max leverage)).
 """
 
-from .words import PPM, Int, UInt, max_, mul_div, mul_div_down
+from .words import PPM, WAD, Int, UInt, isqrt, max_, min_, mul_div, mul_div_down
 
 
 def fraction_q(notional_q: UInt, rate_num: UInt, rate_den: UInt, rounding: UInt) -> UInt:
@@ -61,3 +61,45 @@ def withdrawal_q(initial_q: UInt, notional_q: UInt, floor_ppm: UInt, rounding: U
     Source: Hyperliquid docs, margining: `max(initial margin, 10 % of notional)`.
     """
     return max_(initial_q, mul_div(notional_q, floor_ppm, PPM, rounding))
+
+
+def skew_rate_num(
+    size_b: UInt, scale_b: UInt, rate_num: UInt, slope_num: UInt, cap_num: UInt, rounding: UInt
+) -> UInt:
+    """Margin rate that grows with the size of a position against the depth of its market, at most `cap_num`.
+
+    `rate + size / scale * slope`; a cap of zero is none. Source: Synthetix v3
+    `PerpsMarketConfiguration.sol:115-155` and, with a rate of zero, the liquidation premium of v2
+    (`PerpsV2MarketBase.sol:419-440`).
+    """
+    grown_num = rate_num + mul_div(size_b, slope_num, scale_b, rounding)
+    return min_(grown_num, cap_num) if cap_num > 0 else grown_num
+
+
+def root_rate_num(size_b: UInt, unit_b: UInt, rate_num: UInt, factor_num: UInt) -> UInt:
+    """Margin rate with a premium for size: `max(rate, 0.8 rate + factor * sqrt(size in base units))`, rounded down.
+
+    `unit_b` is one base unit in atoms. Source: Drift v2 `programs/drift/src/math/margin.rs:47-80`.
+    """
+    root = isqrt(mul_div_down(size_b, WAD, unit_b))
+    premium_num = mul_div_down(factor_num, root, 1_000_000_000)
+    return max_(rate_num, rate_num - mul_div_down(rate_num, 1, 5) + premium_num)
+
+
+def close_cost_q(
+    base_q: UInt, rate_num: UInt, rate_den: UInt, lower_q: UInt, upper_q: UInt, rounding: UInt
+) -> UInt:
+    """Estimated cost of closing a position: a share of `base_q` within bounds; an upper bound of zero is none.
+
+    Source: Synthetix v2 `PerpsV2MarketBase.sol:369-397` (keeper fee between its bounds), GMX closing fees.
+    """
+    cost_q = max_(mul_div(base_q, rate_num, rate_den, rounding), lower_q)
+    return min_(cost_q, upper_q) if upper_q > 0 else cost_q
+
+
+def uncounted_profit_q(profit_q: Int, cap_q: UInt) -> UInt:
+    """Unrealized profit that initial margin does not let count: what exceeds the cap.
+
+    Source: GMX v2 `PositionUtils.sol:454-520` (none counts), Drift v2 (at most 100 USD per market).
+    """
+    return max_(0, profit_q - cap_q)

@@ -55,3 +55,15 @@ def power_of_ten(digits: UInt) -> UInt:
     for _ in range(digits):
         scale *= 10
     return scale
+
+
+def isqrt(a: UInt) -> UInt:
+    """Square root rounded down, by Newton's method from above (extended word)."""
+    if a == 0:
+        return 0
+    root = 1 << (a.bit_length() + 1 >> 1)
+    while True:
+        better = (root + mul_div_down(a, 1, root)) >> 1
+        if better >= root:
+            return root
+        root = better

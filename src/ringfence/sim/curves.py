@@ -12,7 +12,7 @@ import numpy as np
 
 from ringfence.clearing.model import Market, Rounding
 from ringfence.clearing.risk import leg_risk
-from ringfence.clearing.solve import breakpoints
+from ringfence.clearing.shapes import bends
 from ringfence.sim.paths import Path
 from ringfence.sim.prices import FloatArray
 
@@ -38,7 +38,7 @@ class Curves:
         """Worth less maintenance margin of `size_b` lots, without cash, in quote atoms, from step `start` on."""
         low, high = self._extent[market]
         rule = self.markets[market]
-        knots = sorted({low, high, *(bend for bend in breakpoints(rule, size_b) if low < bend < high)})
+        knots = sorted({low, high, *(bend for bend in bends(rule, size_b, high) if bend > low)})
         values = [float(leg_risk(rule, size_b, knot, self.rounds).surplus_q) for knot in knots]
         prices = self._column[market][start:]
         if len(knots) == 2:  # noqa: PLR2004 - no bend between the extremes: one straight line, many times as fast

@@ -11,10 +11,7 @@ from . import fields
 from .document import Document, first_day, gaps
 from .fields import Field, check_names
 from .model import Rulebook
-from .tables import OPEN_INTEREST
-
-TIERS = "tiers"
-"""Unit of a margin table's rows and of a haircut's."""
+from .tables import TIERS, shape_of
 
 _POLICY = fields.MARGIN_POLICY | fields.PROCEDURE
 _SECTIONS = {
@@ -107,10 +104,8 @@ def _check_unit(rulebook: Rulebook, path: str, unit: str) -> None:
 
 
 def _check_margin(rulebook: Rulebook, path: str) -> None:
-    if rulebook.names(path) == (TIERS,):
-        _check_unit(rulebook, f"{path}.{TIERS}", TIERS)
-    else:
-        _check_table(rulebook, path, OPEN_INTEREST)
+    shape = shape_of(rulebook.names(path), f"{rulebook.document.file}: {path}")
+    _check_table(rulebook, path, shape.fields)
     if not any(value.unknown for _, value in rulebook.values(path)):
         rulebook.margin_table(path.partition(".")[2])
 

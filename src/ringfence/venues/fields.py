@@ -119,6 +119,19 @@ def quotient(numerator: str, denominator: str) -> Field:
     return Field("share", read)
 
 
+def rate_field(name: str, *, most: int | None = 1, required: bool = False) -> Field:
+    """A margin rate, exactly as written."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        exact = to_fraction(raw, where)
+        if exact < 0 or (most is not None and exact > most):
+            bounds = "from 0 on" if most is None else f"from 0 to {most}"
+            raise InputError(f"{where}: expected a rate {bounds}, got {raw}")
+        return {name: exact}
+
+    return Field("share", read, required)
+
+
 def usd(name: str, *, required: bool = False) -> Field:
     """An amount in USD."""
 
@@ -178,6 +191,7 @@ LIQUIDATION = {
     "size": choice("size", "full", "portion", "target", required=True),
     "portion": share("portion_ppm"),
     "portion_above": usd("portion_above_q"),
+    "portion_floor": share("portion_floor_ppm"),
     "portion_once": flag("portion_once"),
     "minimum": usd("minimum_q"),
     "target": share("target_ppm", least=1, most=None),
@@ -191,6 +205,7 @@ LIQUIDATION = {
     "block_deleveragings": count("block_deleveragings", "per block"),
     "block_subaccount": usd("block_subaccount_q"),
     "block_insurance": usd("block_insurance_q"),
+    "remainder": choice("remainder", "subaccount", "fund", "fees"),
     "backstop": quotient("backstop_num", "backstop_den"),
 }
 DELEVERAGING = {
@@ -203,6 +218,7 @@ MARGIN_POLICY = {
     "risk_price": choice("risk_price", "mark", "index", required=True),
     "trigger_at_equality": flag("trigger_at_equality", required=True),
     "withdrawal_floor": share("withdrawal_floor_ppm"),
+    "initial_profit_cap": usd("initial_profit_cap_q"),
     "exclusive_pools": flag("exclusive_pools"),
 }
 PROCEDURE = {
@@ -219,12 +235,22 @@ MARKET = {
     "price_decimals": count("price_decimals", "decimals", least=-18, most=36, required=True),
     "step": text("step", unit="base"),
     "minimum_margin": usd("minimum_margin_q"),
+    "fee_margin": rate_field("fee_margin"),
+    "fee_margin_min": usd("fee_margin_min"),
+    "fee_margin_max": usd("fee_margin_max"),
+    "fee_margin_of": choice("fee_margin_of", "notional", "cost"),
+    "fee_margin_initial": flag("fee_margin_initial"),
     "modes": names("modes"),
 }
 ASSET = {
     "decimals": count("decimals", "decimals", most=36, required=True),
     "price_decimals": count("price_decimals", "decimals", most=36, required=True),
     "conversion_discount": share("conversion_discount_ppm"),
+    "market": text("market"),
+    "long_initial": rate_field("long_initial"),
+    "long_maintenance": rate_field("long_maintenance"),
+    "short_initial": rate_field("short_initial", most=None),
+    "short_maintenance": rate_field("short_maintenance", most=None),
 }
 MODE = {
     "meaning": text("meaning", unit="text", required=True),

@@ -21,17 +21,16 @@ from ..clearing.model import (
     Requirement,
     Rounding,
     Scale,
-    Tiered,
     Venue,
 )
+from ..clearing.shapes import lowest_initial
 from ..errors import InputError, UnknownValueError
-from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms
 from . import fields
 from .document import Document, Source, Value, first_day
 from .fields import Field
 from .symbols import ANY, find_market
-from .tables import OPEN_INTEREST, read_haircut, read_open_interest, read_tiers
+from .tables import FINEST, SIDED, read_close_cost, read_haircut, read_margin, read_weights
 
 FRESH_DAYS = 365
 """A rulebook that nobody compared with its sources for longer than this warns."""
@@ -168,7 +167,7 @@ class Rulebook:
         return Market(
             id=name,
             scale=scale_of(base_decimals, price_decimals),
-            requirement=self.margin_table(read["margin"]),
+            requirement=self.margin_table(read["margin"], base_decimals),
             pool=read["pool"],
             base_decimals=base_decimals,
             price_decimals=price_decimals,
@@ -176,26 +175,23 @@ class Rulebook:
             if "step" in read
             else 1,
             minimum_margin_q=read.get("minimum_margin_q", 0),
+            close_cost=read_close_cost(read),
         )
 
     def requirement(self, symbol: str) -> Requirement:
         """Margin rule of a market."""
-        return self.margin_table(self.ask(f"markets.{self._row(self.symbol(symbol))}.margin"))
+        path = f"markets.{self._row(self.symbol(symbol))}"
+        return self.margin_table(self.ask(f"{path}.margin"), self.ask(f"{path}.base_decimals"))
 
-    def margin_table(self, name: str) -> Requirement:
-        """The margin rule that the rulebook calls `name`."""
+    def margin_table(self, name: str, base_decimals: int = FINEST) -> Requirement:
+        """The margin rule that the rulebook calls `name`, for a market whose sizes have these decimals."""
         path = f"margin.{name}"
-        where = f"{self.document.file}: {path}"
-        if f"{path}.tiers" in self.document.values:
-            return read_tiers(self.ask(f"{path}.tiers"), f"{where}.tiers")
-        return read_open_interest(self._read(path, OPEN_INTEREST), where)
+        written = {field: self.ask(f"{path}.{field}") for field in self.names(path)}
+        return read_margin(written, base_decimals, f"{self.document.file}: {path}")
 
     def max_leverage(self, symbol: str) -> Fraction:
-        """Highest leverage of a small position: one over the initial margin rate of the first tier."""
-        shape = self.requirement(symbol)
-        if isinstance(shape, Tiered):
-            return Fraction(shape.den, shape.tiers[0].initial_num)
-        return Fraction(PPM, shape.initial_ppm)
+        """Highest leverage of a small position: one over its initial margin rate."""
+        return 1 / lowest_initial(self.requirement(symbol))
 
     def market_modes(self, symbol: str) -> tuple[str, ...]:
         """The margin modes that a market allows: its own list, or all of the venue's."""
@@ -216,8 +212,13 @@ class Rulebook:
         path = f"assets.{name}"
         read = self._read(path, fields.ASSET)
         haircut = read_haircut(self.ask(f"{path}.haircut"), f"{self.document.file}: {path}.haircut")
+        weights = read_weights(read, f"{self.document.file}: {path}")
         return Asset(
-            id=name, scale=scale_of(read["decimals"], read["price_decimals"]), haircut=haircut, **read
+            id=name,
+            scale=scale_of(read["decimals"], read["price_decimals"]),
+            haircut=haircut,
+            weights=weights,
+            **{field: value for field, value in read.items() if field not in SIDED},
         )
 
     # -- reading ----------------------------------------------------------------------------------------------------

@@ -1,25 +1,44 @@
 """Margin tables and haircuts: rows of tiers as people write them, turned into the engine's exact integers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from ..clearing.decide import valid_requirement
-from ..clearing.model import OpenInterestScaled, Tier, Tiered
+from ..clearing import shapes
+from ..clearing.model import (
+    CloseCost,
+    CostShare,
+    OpenInterestScaled,
+    Requirement,
+    RootScaled,
+    Sided,
+    SkewScaled,
+    Step,
+    Stepped,
+    Tier,
+    Tiered,
+)
 from ..errors import InputError
 from ..rules.requirement import tier_deduction
-from .fields import rate, share, usd, usd_atoms
+from ..rules.words import WAD
+from ..units import parse_decimal, to_atoms
+from .fields import Field, choice, rate, rate_field, share, usd, usd_atoms
 
-T = TypeVar("T", Tiered, OpenInterestScaled)
+T = TypeVar("T", bound=Requirement)
 
-OPEN_INTEREST = {
-    "initial": share("initial_ppm", required=True),
-    "maintenance_fraction": share("maintenance_fraction_ppm", required=True),
-    "open_interest_lower": usd("lower_q", required=True),
-    "open_interest_upper": usd("upper_q", required=True),
-}
-"""dYdX v4's liquidity tier; an upper bound of zero switches the scaling off."""
+TIERS = "tiers"
+"""Unit of a margin table's rows, and of a haircut's."""
+STEPS = "steps"
+FINEST = 36
+"""Decimals of a size by which a table is checked that no market uses yet."""
+
+
+class Shape(NamedTuple):
+    """One shape of a margin table: its fields, and how the engine's requirement is made of them."""
+
+    fields: Mapping[str, Field]
+    build: "Callable[[dict[str, Any], int, str], Requirement]"
 
 
 def tiered(rows: Sequence[tuple[int, Fraction, Fraction]]) -> Tiered:
@@ -47,13 +66,27 @@ def leverage_table(rows: Iterable[tuple[int, int]]) -> Tiered:
     return tiered([(lower_q, Fraction(1, leverage), Fraction(1, 2 * leverage)) for lower_q, leverage in rows])
 
 
-def read_tiers(rows: Any, where: str) -> Tiered:  # noqa: ANN401
-    """The value of `margin.NAME.tiers`: a list of `{ lower, initial, maintenance }`."""
-    tiers = []
-    for here, row in _rows(rows, ("lower", "initial", "maintenance"), where):
-        initial, maintenance = (rate(row[name], f"{here}.{name}") for name in ("initial", "maintenance"))
-        tiers.append((usd_atoms(row["lower"], f"{here}.lower"), initial, maintenance))
-    return _valid(tiered(tiers), where)
+def read_margin(written: Mapping[str, Any], base_decimals: int, where: str) -> Requirement:
+    """The requirement of a margin table from its fields as written; sizes become atoms of a market's base."""
+    shape = shape_of(written, where)
+    read: dict[str, Any] = {}
+    for name, raw in written.items():
+        read |= shape.fields[name].read(raw, f"{where}.{name}")
+    rows = next((f".{name}" for name in (TIERS, STEPS) if name in written), "")
+    return _valid(shape.build(read, base_decimals, where), f"{where}{rows}")
+
+
+def shape_of(names: Iterable[str], where: str) -> Shape:
+    """The shape that a margin table has: the one whose own field it states."""
+    found = set(names)
+    for marker, shape in SHAPES.items():
+        if marker in found:
+            return shape
+    if {"initial", "maintenance"} <= found:
+        return FLAT
+    raise InputError(
+        f"{where}: expected a margin table with one of {', '.join(SHAPES)}, or initial and maintenance"
+    )
 
 
 def read_haircut(rows: Any, where: str) -> Tiered:  # noqa: ANN401
@@ -65,9 +98,195 @@ def read_haircut(rows: Any, where: str) -> Tiered:  # noqa: ANN401
     return _valid(tiered(tiers), where)
 
 
-def read_open_interest(written: dict[str, Any], where: str) -> OpenInterestScaled:
-    """A liquidity tier from its read fields."""
-    return _valid(OpenInterestScaled(**written), where)
+def read_weights(read: Mapping[str, Fraction], where: str) -> Sided | None:
+    """Weights of a collateral asset from its four rates; `None` where it states none of them."""
+    given = {name: read[name] for name in SIDED if name in read}
+    if not given:
+        return None
+    for name in SIDED:
+        if name not in given:
+            raise InputError(f"{where}: {name} is missing")
+    return _valid(_sided(dict(given), 0, where), where)
+
+
+def read_close_cost(read: Mapping[str, Any]) -> CloseCost | None:
+    """The estimated cost of closing from a market's `fee_margin` fields; `None` where it states none."""
+    if "fee_margin" not in read and "fee_margin_min" not in read:
+        return None
+    exact = read.get("fee_margin", Fraction(0))
+    return CloseCost(
+        exact.numerator,
+        exact.denominator,
+        read.get("fee_margin_min", 0),
+        read.get("fee_margin_max", 0),
+        read.get("fee_margin_of", "notional"),
+        read.get("fee_margin_initial", True),
+    )
+
+
+# -- the shapes --------------------------------------------------------------------------------------------------------
+
+
+def _tier_rows(name: str) -> Field:
+    def read(rows: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        return {name: [*_rows(rows, ("lower", "initial", "maintenance"), where)]}
+
+    return Field(TIERS, read, required=True)
+
+
+def _base_units(name: str) -> Field:
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        amount = parse_decimal(raw, where)
+        if amount <= 0:
+            raise InputError(f"{where}: expected a size above 0, got {raw}")
+        return {name: amount}
+
+    return Field("base", read, required=True)
+
+
+def _build_tiers(read: dict[str, Any], _base_decimals: int, _where: str) -> Requirement:
+    rows = [(usd_atoms(row["lower"], f"{here}.lower"), *_both(row, here)) for here, row in read[TIERS]]
+    return tiered(rows)
+
+
+def _build_steps(read: dict[str, Any], base_decimals: int, _where: str) -> Requirement:
+    by_size = read["by"] == "size"
+    rows = [
+        (
+            to_atoms(parse_decimal(row["lower"], here), base_decimals, here)
+            if by_size
+            else usd_atoms(row["lower"], f"{here}.lower"),
+            *_both(row, here),
+        )
+        for here, row in read[STEPS]
+    ]
+    den = lcm(*(exact.denominator for row in rows for exact in row[1:]))
+    steps = tuple(Step(lower, int(initial * den), int(least * den)) for lower, initial, least in rows)
+    return Stepped(steps, den, read["by"])
+
+
+def _both(row: dict[str, Any], here: str) -> tuple[Fraction, Fraction]:
+    return rate(row["initial"], f"{here}.initial"), rate(row["maintenance"], f"{here}.maintenance")
+
+
+def _build_open_interest(read: dict[str, Any], _base_decimals: int, _where: str) -> Requirement:
+    return OpenInterestScaled(**read)
+
+
+def _build_skew(read: dict[str, Any], base_decimals: int, where: str) -> Requirement:
+    """The venue counts in 18 decimals and cuts off the rest, so the denominator is fixed."""
+    scale_b = to_atoms(read.pop("skew_scale"), base_decimals, where)
+    names = {
+        "initial": "initial_num",
+        "initial_slope": "initial_slope_num",
+        "maintenance": "maintenance_num",
+        "maintenance_slope": "maintenance_slope_num",
+        "initial_cap": "initial_cap_num",
+        "maintenance_cap": "maintenance_cap_num",
+    }
+    return SkewScaled(
+        scale_b, den=WAD, **{names[name]: _over(exact, WAD, where) for name, exact in read.items()}
+    )
+
+
+def _build_sided(read: dict[str, Any], base_decimals: int, where: str) -> Requirement:
+    return _sided(read, base_decimals, where)
+
+
+def _sided(read: dict[str, Any], _base_decimals: int, where: str) -> Sided:
+    den = lcm(*(exact.denominator for exact in read.values()))
+    return Sided(**{f"{name}_num": _over(exact, den, where) for name, exact in read.items()}, den=den)
+
+
+def _build_root(read: dict[str, Any], base_decimals: int, where: str) -> Requirement:
+    den = lcm(*(exact.denominator for exact in read.values()))
+    initial, maintenance, factor = (
+        _over(read[name], den, where) for name in ("initial", "maintenance", "size_factor")
+    )
+    return RootScaled(
+        initial, maintenance, factor, den, to_atoms(parse_decimal("1", where), base_decimals, where)
+    )
+
+
+def _build_cost(read: dict[str, Any], _base_decimals: int, where: str) -> Requirement:
+    den = lcm(*(exact.denominator for exact in read.values()))
+    return CostShare(
+        _over(read["cost_initial"], den, where), _over(read["cost_maintenance"], den, where), den
+    )
+
+
+def _build_flat(read: dict[str, Any], _base_decimals: int, _where: str) -> Requirement:
+    return tiered([(0, read["initial"], read["maintenance"])])
+
+
+def _over(exact: Fraction, den: int, where: str) -> int:
+    num = exact * den
+    if num.denominator != 1:
+        raise InputError(f"{where}: {exact} has more digits than the table's denominator of {den} holds")
+    return int(num)
+
+
+SIDED = {
+    "long_initial": rate_field("long_initial", required=True),
+    "long_maintenance": rate_field("long_maintenance", required=True),
+    "short_initial": rate_field("short_initial", most=None, required=True),
+    "short_maintenance": rate_field("short_maintenance", most=None, required=True),
+}
+"""Rates by side: 1 less the asset weight for longs, the liability weight less 1 for shorts."""
+
+SHAPES: dict[str, Shape] = {
+    TIERS: Shape({TIERS: _tier_rows(TIERS)}, _build_tiers),
+    STEPS: Shape(
+        {STEPS: _tier_rows(STEPS), "by": choice("by", "notional", "size", required=True)}, _build_steps
+    ),
+    "maintenance_fraction": Shape(
+        {
+            "initial": share("initial_ppm", required=True),
+            "maintenance_fraction": share("maintenance_fraction_ppm", required=True),
+            "open_interest_lower": usd("lower_q", required=True),
+            "open_interest_upper": usd("upper_q", required=True),
+        },
+        _build_open_interest,
+    ),
+    "skew_scale": Shape(
+        {
+            "skew_scale": _base_units("skew_scale"),
+            "initial": rate_field("initial", required=True),
+            "initial_slope": rate_field("initial_slope", most=None, required=True),
+            "maintenance": rate_field("maintenance", required=True),
+            "maintenance_slope": rate_field("maintenance_slope", most=None, required=True),
+            "initial_cap": rate_field("initial_cap"),
+            "maintenance_cap": rate_field("maintenance_cap"),
+        },
+        _build_skew,
+    ),
+    "long_initial": Shape(SIDED, _build_sided),
+    "size_factor": Shape(
+        {
+            "initial": rate_field("initial", required=True),
+            "maintenance": rate_field("maintenance", required=True),
+            "size_factor": rate_field("size_factor", most=None, required=True),
+        },
+        _build_root,
+    ),
+    "cost_initial": Shape(
+        {
+            "cost_initial": rate_field("cost_initial", required=True),
+            "cost_maintenance": rate_field("cost_maintenance", required=True),
+        },
+        _build_cost,
+    ),
+}
+"""The shapes by the field that only they have."""
+
+FLAT = Shape(
+    {
+        "initial": rate_field("initial", required=True),
+        "maintenance": rate_field("maintenance", required=True),
+    },
+    _build_flat,
+)
+"""One rate for each margin, whatever the size."""
 
 
 def _rows(rows: Any, names: tuple[str, ...], where: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
@@ -80,8 +299,12 @@ def _rows(rows: Any, names: tuple[str, ...], where: str) -> Iterator[tuple[str, 
 
 
 def _valid(table: T, where: str) -> T:
-    if not valid_requirement(table):
+    if shapes.valid(table):
+        return table
+    if isinstance(table, Tiered | Stepped):
         raise InputError(
             f"{where}: expected tiers that start at 0 and rise, with rates that rise and initial at least maintenance"
         )
-    return table
+    raise InputError(
+        f"{where}: expected rates from 0 on, initial margin at least maintenance, and bounds in order"
+    )

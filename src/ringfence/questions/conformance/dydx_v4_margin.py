@@ -35,10 +35,10 @@ from ...clearing.risk import (
     bankruptcy_q,
     is_liquidatable,
     leg_risk,
-    open_interest_fraction_ppm,
     riskier,
     subaccount_risk,
 )
+from ...clearing.shapes import open_interest_fraction_ppm
 from ...errors import InputError
 from ...rules.funding import maintenance_ppm, rate_cap_ppm
 from ...rules.value import funding_payment_q

@@ -12,7 +12,8 @@ from fractions import Fraction
 from functools import cache
 
 from ...clearing.model import Policy, Tiered
-from ...clearing.risk import subaccount_risk, tier_of
+from ...clearing.risk import subaccount_risk
+from ...clearing.shapes import tier_of
 from ...clearing.solve import max_withdrawal
 from ...rules.requirement import withdrawal_q
 from ...venues.rulebook import load
