@@ -7,7 +7,7 @@ rounded once, at the place where the rulebook rounds.
 
 from fractions import Fraction
 from itertools import chain, combinations, pairwise
-from math import ceil, floor, trunc
+from math import ceil, floor, isqrt, trunc
 from typing import NamedTuple
 
 ROUNDINGS = (floor, ceil, trunc)
@@ -75,26 +75,89 @@ def bankruptcy(value_closed, equity, maintenance_closed, maintenance):
     return ceil(value_closed - equity * share)
 
 
-def maintenance_margin(market, amount, rounding):
+def step_rates(shape, size, amount):
+    """Rates of the step that a position reaches, counted in its notional or in its lots."""
+    reached = amount if shape.by == "notional" else abs(size)
+    step = max((step for step in shape.steps if reached >= step.lower), key=lambda step: step.lower)
+    return Fraction(step.initial_num, shape.den), Fraction(step.maintenance_num, shape.den)
+
+
+def skew_rates(shape, size, rounding):
+    """Both rates grow with the position's share of the market's depth; the venue rounds what is added."""
+    rates = []
+    for rate, slope, cap in (
+        (shape.initial_num, shape.initial_slope_num, shape.initial_cap_num),
+        (shape.maintenance_num, shape.maintenance_slope_num, shape.maintenance_cap_num),
+    ):
+        grown = rate + ROUNDINGS[rounding](Fraction(abs(size), shape.scale_b) * slope)
+        rates.append(Fraction(min(grown, cap) if cap else grown, shape.den))
+    return rates
+
+
+def root_rates(shape, size):
+    """A fifth less than the rate, plus a premium for the square root of the size in base units."""
+    root = isqrt(floor(Fraction(abs(size), shape.unit_b) * 10**18))
+    premium = floor(Fraction(shape.factor_num * root, 10**9))
+    rates = (shape.initial_num, shape.maintenance_num)
+    return [Fraction(max(rate, rate - rate // 5 + premium), shape.den) for rate in rates]
+
+
+def rates_of(shape, size, amount, rounding):
+    """Initial and maintenance rate of a position under the shapes that have one rate for all of it."""
+    if hasattr(shape, "steps"):
+        return step_rates(shape, size, amount)
+    if hasattr(shape, "scale_b"):
+        return skew_rates(shape, size, rounding)
+    if hasattr(shape, "unit_b"):
+        return root_rates(shape, size)
+    if hasattr(shape, "long_initial_num"):
+        side = "long" if size >= 0 else "short"
+        rates = (getattr(shape, f"{side}_initial_num"), getattr(shape, f"{side}_maintenance_num"))
+    else:
+        rates = (shape.initial_num, shape.maintenance_num)
+    return [Fraction(rate, shape.den) for rate in rates]
+
+
+def is_of_cost(shape):
+    return type(shape).__name__ == "CostShare"
+
+
+def maintenance_margin(market, size, amount, cost, rounding):
     shape = market.requirement
     if hasattr(shape, "tiers"):
         lowers, rates = tier_columns(shape, "maintenance_num")
         return ROUNDINGS[rounding](marginal(amount, lowers, rates))
-    base = ROUNDINGS[rounding](amount * Fraction(shape.initial_ppm, MILLION))
-    return ROUNDINGS[rounding](base * Fraction(shape.maintenance_fraction_ppm, MILLION))
+    if hasattr(shape, "initial_ppm"):
+        base = ROUNDINGS[rounding](amount * Fraction(shape.initial_ppm, MILLION))
+        return ROUNDINGS[rounding](base * Fraction(shape.maintenance_fraction_ppm, MILLION))
+    _, rate = rates_of(shape, size, amount, rounding)
+    return ROUNDINGS[rounding]((abs(cost) if is_of_cost(shape) else amount) * rate)
 
 
-def initial_margin(market, amount, leverage, rounds):
-    shape = market.requirement
+def initial_margin(market, size, amount, cost, leverage, rounds):
+    shape, base = market.requirement, amount
     if hasattr(shape, "tiers"):
         required = whole_at_tier(amount, *tier_columns(shape, "initial_num"))
-    else:
+    elif hasattr(shape, "initial_ppm"):
         scale = (market.scale.num, market.scale.den)
         open_amount = notional(market.open_interest_b, market.mark, scale, rounds.notional)
         millionths = open_interest_fraction(shape.initial_ppm, open_amount, shape.lower_q, shape.upper_q)
         required = amount * Fraction(millionths, MILLION)
-    chosen = amount / Fraction(leverage.num, leverage.den) if leverage else Fraction(0)
+    else:
+        base = abs(cost) if is_of_cost(shape) else amount
+        required = base * rates_of(shape, size, amount, rounds.requirement)[0]
+    chosen = base / Fraction(leverage.num, leverage.den) if leverage else Fraction(0)
     return max(ROUNDINGS[rounds.requirement](required), ROUNDINGS[rounds.requirement](chosen))
+
+
+def closing_cost(market, amount, cost, rounding):
+    """What closing is expected to cost, within its bounds."""
+    rule = market.close_cost
+    if rule is None:
+        return 0
+    share = ROUNDINGS[rounding]((abs(cost) if rule.of == "cost" else amount) * Fraction(rule.num, rule.den))
+    share = max(share, rule.lower_q)
+    return min(share, rule.upper_q) if rule.upper_q else share
 
 
 def tier_columns(table, column):
@@ -121,28 +184,60 @@ def leg(venue, subaccount, name):
         equity += funding(held, position.funding_index, market.funding_index, rounds.funding)
     amount = notional(held, price, scale, rounds.notional)
     asked = [required(venue, subaccount, name, size) for size in reachable(held, orders)]
-    maintenance = (
-        maintenance_margin(market, amount, rounds.requirement) + market.minimum_margin_q if held else 0
-    )
-    return Risk(equity, max(*asked, maintenance, 0) if held or orders else 0, maintenance, amount)
+    maintenance = 0
+    if held:
+        maintenance = maintenance_margin(market, held, amount, position.cost_q, rounds.requirement)
+        maintenance += market.minimum_margin_q
+        maintenance += closing_cost(market, amount, position.cost_q, rounds.requirement)
+    initial = max(*asked, maintenance, 0) if held or orders else 0
+    cap = venue.policy.initial_profit_cap_q
+    if position and cap is not None:
+        initial += max(0, equity - position.cost_q - cap)
+    return Risk(equity, initial, maintenance, amount)
 
 
 def required(venue, subaccount, name, size):
+    """Initial margin of a position that orders can lead to, bought at the present price as far as it grows."""
     market, rounds = venue.markets[name], venue.policy.rounding
     price = market.index if venue.policy.risk_price == "index" else market.mark
-    amount = notional(size, price, (market.scale.num, market.scale.den), rounds.notional)
-    margin = initial_margin(market, amount, subaccount.leverages.get(name), rounds)
-    return margin + market.minimum_margin_q if size else 0
+    scale = (market.scale.num, market.scale.den)
+    position = subaccount.positions.get(name)
+    held = position.size_b if position else 0
+    if size == 0 or (held * size > 0 and abs(size) < abs(held)):
+        return 0
+    cost = value(size, price, scale, rounds.value)
+    if held * size > 0:
+        cost += position.cost_q - value(held, price, scale, rounds.value)
+    amount = notional(size, price, scale, rounds.notional)
+    margin = initial_margin(market, size, amount, cost, subaccount.leverages.get(name), rounds)
+    if market.close_cost and market.close_cost.in_initial:
+        margin += closing_cost(market, amount, cost, rounds.requirement)
+    return margin + market.minimum_margin_q
+
+
+def worth_of_asset(venue, name, amount):
+    asset = venue.assets[name]
+    raw = value(amount, asset.price, (asset.scale.num, asset.scale.den), 0)
+    return haircut_value(raw, *tier_columns(asset.haircut, "maintenance_num"))
 
 
 def cash(venue, subaccount, quote="USDC"):
-    total = subaccount.balances.get(quote, 0)
+    others = (name for name in subaccount.balances if name != quote)
+    worths = (worth_of_asset(venue, name, subaccount.balances[name]) for name in others)
+    return subaccount.balances.get(quote, 0) + sum(worths)
+
+
+def weighed(venue, subaccount, quote="USDC"):
+    """What the weights of collateral ask for, as initial and as maintenance margin."""
+    asked = [0, 0]
     for name, amount in subaccount.balances.items():
-        if name != quote:
-            asset = venue.assets[name]
-            raw = value(amount, asset.price, (asset.scale.num, asset.scale.den), 0)
-            total += haircut_value(raw, *tier_columns(asset.haircut, "maintenance_num"))
-    return total
+        weights = None if name == quote else venue.assets[name].weights
+        if weights is not None:
+            worth = abs(worth_of_asset(venue, name, amount))
+            rates = rates_of(weights, 1 if amount >= 0 else -1, worth, 0)
+            rounding = ROUNDINGS[venue.policy.rounding.requirement]
+            asked = [total + rounding(worth * rate) for total, rate in zip(asked, rates, strict=True)]
+    return max(asked), asked[1]
 
 
 def risk(venue, subaccount):
@@ -150,7 +245,8 @@ def risk(venue, subaccount):
     markets = {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
     legs = [leg(venue, subaccount, name) for name in sorted(markets)]
     sums = [sum(column) for column in zip(*legs, strict=True)] or [0, 0, 0, 0]
-    return Risk(cash(venue, subaccount) + sums[0], *sums[1:])
+    initial, maintenance = weighed(venue, subaccount)
+    return Risk(cash(venue, subaccount) + sums[0], sums[1] + initial, sums[2] + maintenance, sums[3])
 
 
 def largest_remainder(amount, weights):

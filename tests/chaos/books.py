@@ -94,11 +94,10 @@ class Books:
         """Maintenance margin of a position of `size`."""
         market, rounds = self.market(name), self.state.policy.rounding
         amount = naive.notional(size, self.price(name), (market.scale.num, market.scale.den), rounds.notional)
-        return (
-            naive.maintenance_margin(market, amount, rounds.requirement) + market.minimum_margin_q
-            if size
-            else 0
-        )
+        if not size:
+            return 0
+        margin = naive.maintenance_margin(market, size, amount, 0, rounds.requirement)
+        return margin + market.minimum_margin_q
 
     def notional(self, name, size):
         scale = self.market(name).scale

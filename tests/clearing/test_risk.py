@@ -1,6 +1,8 @@
 """`Risk` against the naive implementation, its order, and the rule for who may act."""
 
+from fractions import Fraction
 from itertools import product
+from math import trunc
 from random import Random
 
 import pytest
@@ -12,15 +14,22 @@ from clearing.world import ONE, haircut
 from ringfence.clearing.model import (
     QUOTE,
     Asset,
+    CloseCost,
     CollateralPool,
+    CostShare,
     Leverage,
     Market,
     OpenInterestScaled,
     Order,
     Policy,
     Position,
+    RootScaled,
     Rounding,
     Scale,
+    Sided,
+    SkewScaled,
+    Step,
+    Stepped,
     Subaccount,
     Tier,
     Tiered,
@@ -30,9 +39,9 @@ from ringfence.clearing.risk import (
     Risk,
     bankruptcy_q,
     may_act,
+    reach_b,
     riskier,
     subaccount_risk,
-    worst_size_b,
 )
 from ringfence.clearing.shapes import tier_of
 from ringfence.clearing.shapes import valid as valid_requirement
@@ -78,21 +87,59 @@ class Dice:
         lower, upper = sorted((self.natural(60), self.natural(60)))
         return OpenInterestScaled(self.random.randint(0, 10**6), self.random.randint(0, 10**6), lower, upper)
 
+    def rates(self, den):
+        """Initial and maintenance rate."""
+        return sorted((self.random.randint(0, den), self.random.randint(0, den)), reverse=True)
+
+    def stepped(self):
+        table, by = self.tiered(), self.random.choice(("notional", "size"))
+        steps = (Step(tier.lower_q, tier.initial_num, tier.maintenance_num) for tier in table.tiers)
+        return Stepped(tuple(steps), table.den, by)
+
+    def skewed(self):
+        den = 10**18
+        slopes = sorted((self.natural(64), self.natural(64)), reverse=True)
+        caps = (self.random.choice((0, self.random.randint(1, den))) for _ in range(2))
+        (initial, maintenance), (steep, flat) = self.rates(den), slopes
+        return SkewScaled(self.positive(50), initial, steep, maintenance, flat, den, *caps)
+
+    def sided(self):
+        return Sided(*self.rates(1000), *self.rates(5000), 1000)
+
+    def rooted(self):
+        return RootScaled(*self.rates(10_000), self.natural(14), 10_000, self.positive(40))
+
+    def of_cost(self):
+        return CostShare(*self.rates(10_000), 10_000)
+
+    def close_cost(self):
+        lower, upper = sorted((self.natural(40), self.natural(40)))
+        of, in_initial = self.random.choice(("notional", "cost")), self.random.random() < 0.5
+        return CloseCost(self.natural(10), 10_000, lower, self.random.choice((0, upper)), of, in_initial)
+
     def market(self, name):
         prices = {"mark": self.positive(40), "index": self.positive(40), "funding_index": self.signed(70)}
-        shape = self.random.choice((self.tiered, self.scaled))()
+        shapes = (self.tiered, self.scaled, self.stepped, self.skewed, self.sided, self.rooted, self.of_cost)
+        shape = self.random.choice(shapes)()
         minimum_q = self.random.choice((0, self.natural(30)))
         held = {"minimum_margin_q": minimum_q, "open_interest_b": self.natural(40)}
+        held["close_cost"] = self.random.choice((None, self.close_cost()))
         return Market(name, self.scale(), shape, "P", **prices, **held)
 
     def venue(self):
         """A venue with a subaccount that holds, rests and owes all sorts of things."""
         rounds = Rounding(*(self.random.randrange(3) for _ in range(4)))
-        policy = Policy(rounding=rounds, risk_price=self.random.choice(("mark", "index")))
-        asset = Asset("BTC", self.scale(), self.tiered(), price=self.natural(40))
+        cap_q = self.random.choice((None, 0, self.natural(40)))
+        price = self.random.choice(("mark", "index"))
+        policy = Policy(rounding=rounds, risk_price=price, initial_profit_cap_q=cap_q)
+        weights = self.random.choice((None, self.sided()))
+        asset = Asset("BTC", self.scale(), self.tiered(), price=self.natural(40), weights=weights)
         markets = {name: self.market(name) for name in MARKETS}
         held = Subaccount("trader", "trader")
-        lots = {name: Position(self.signed(40) or 1, 0, self.signed(70)) for name in self.some(MARKETS)}
+        lots = {
+            name: Position(self.signed(40) or 1, self.signed(60), self.signed(70))
+            for name in self.some(MARKETS)
+        }
         orders = [
             Order(self.random.choice(MARKETS), self.signed(40) or 1) for _ in range(self.random.randrange(4))
         ]
@@ -130,10 +177,11 @@ def test_the_bankruptcy_quote_agrees_with_naive(venue, data):
     name = data.draw(st.sampled_from(sorted(held.positions)))
     size = held.positions[name].size_b
     closed = data.draw(st.integers(1, abs(size))) * (1 if size > 0 else -1)
-    before, whole = naive.risk(venue, held), leg_of(venue, held, name)
-    held.positions[name] = Position(size - closed, 0, held.positions[name].funding_index)
+    before, whole, position = naive.risk(venue, held), leg_of(venue, held, name), held.positions[name]
+    left = position.cost_q - trunc(Fraction(position.cost_q * closed, size))
+    held.positions[name] = Position(size - closed, left, position.funding_index)
     rest = leg_of(venue, held, name)
-    held.positions[name] = Position(size, 0, held.positions[name].funding_index)
+    held.positions[name] = position
     value = whole[0] - rest[0]
     expected = naive.bankruptcy(value, before.equity, whole[1] - rest[1], before.maintenance)
     assert bankruptcy_q(venue, held, name, closed) == expected
@@ -147,18 +195,21 @@ def leg_of(venue, held, name):
     if size == 0:
         return 0, 0
     amount = naive.notional(size, price, scale, rounds.notional)
-    margin = naive.maintenance_margin(market, amount, rounds.requirement) + market.minimum_margin_q
+    cost = held.positions[name].cost_q
+    margin = naive.maintenance_margin(market, size, amount, cost, rounds.requirement)
+    margin += market.minimum_margin_q + naive.closing_cost(market, amount, cost, rounds.requirement)
     return naive.value(size, price, scale, rounds.value), margin
 
 
 @pytest.mark.fuzz
 @given(venues())
-def test_the_worst_position_is_the_largest_that_orders_can_lead_to(venue):
+def test_orders_reach_what_filling_all_of_a_side_leads_to(venue):
     held = venue.subaccounts["trader"]
     for name in MARKETS:
         size = held.positions[name].size_b if name in held.positions else 0
         orders = [order.size_b for order in held.orders.values() if order.market == name]
-        assert abs(worst_size_b(held, name)) == max(abs(reached) for reached in naive.reachable(size, orders))
+        reachable = naive.reachable(size, orders)
+        assert reach_b(held, name) == (max(reachable), min(reachable))
 
 
 @pytest.mark.fuzz

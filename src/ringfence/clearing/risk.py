@@ -12,7 +12,7 @@ from ..rules.requirement import fraction_q, uncounted_profit_q
 from ..rules.value import collateral_value_q, funding_payment_q, notional_q, released_cost_q, value_q
 from ..rules.words import FLOOR, WAD, abs_, max_, mul_div_down
 from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Venue
-from .shapes import Leg, close_cost_q, initial_q, maintenance_q, tier_of
+from .shapes import Leg, asked_q, close_cost_q, initial_q, maintenance_q, tier_of
 
 Prices = Mapping[str, int]
 """Price quanta by market that stand in for the venue's own."""
@@ -103,43 +103,49 @@ def leg_risk(
     price: int,
     rounds: Rounding,
     leverage: Leverage | None = None,
-    worst_b: int | None = None,
+    reach_b: tuple[int, int] | None = None,
     cost_q: int | None = None,
 ) -> Risk:
     """Risk of `size_b` lots at `price`, without cash: worth, initial and maintenance margin, notional.
 
-    `worst_b` is the largest position that resting orders can lead to; only initial margin looks at it. `cost_q` is what
-    the lots cost, signed; their worth where it is not given.
+    `reach_b` are the positions that filling all buys or all sells would lead to; only initial margin looks at them.
+    `cost_q` is what the lots cost, signed; their worth where it is not given.
     """
-    scale = market.scale
     worth = worth_q(market, size_b, price, rounds)
-    held = Leg(
-        size_b,
-        notional_q(size_b, price, scale.num, scale.den, rounds.notional),
-        worth if cost_q is None else cost_q,
-    )
-    opened = held
-    if worst_b is not None and worst_b != size_b:
-        more_q = worth_q(market, worst_b - size_b, price, rounds)
-        whole_q = notional_q(worst_b, price, scale.num, scale.den, rounds.notional)
-        opened = Leg(worst_b, whole_q, held.cost_q + more_q)
+    held = _leg(market, size_b, price, rounds, worth if cost_q is None else cost_q)
     maintained_q = _maintained_q(market, held, rounds.requirement) if size_b else 0
-    required_q = _required_q(market, opened, leverage, rounds) if opened.size_b else 0
+    required_q = _required_q(market, held, leverage, rounds) if size_b else 0
+    for reached_b in reach_b or ():
+        if _grows(size_b, reached_b):
+            added_q = worth_q(market, reached_b, price, rounds) - (worth if size_b * reached_b > 0 else 0)
+            spent_q = added_q + (held.cost_q if size_b * reached_b > 0 else 0)
+            opened = _leg(market, reached_b, price, rounds, spent_q)
+            required_q = max_(required_q, _required_q(market, opened, leverage, rounds))
     return Risk(worth, max_(required_q, maintained_q), maintained_q, held.notional_q)
 
 
+def _leg(market: Market, size_b: int, price: int, rounds: Rounding, cost_q: int) -> Leg:
+    scale = market.scale
+    return Leg(size_b, notional_q(size_b, price, scale.num, scale.den, rounds.notional), cost_q)
+
+
+def _grows(size_b: int, reached_b: int) -> bool:
+    """Whether a reached position is larger or on the other side; one that only shrinks asks no more."""
+    return reached_b != 0 and (size_b * reached_b <= 0 or abs_(reached_b) > abs_(size_b))
+
+
 def _maintained_q(market: Market, leg: Leg, rounding: int) -> int:
-    """Maintenance margin of a leg with the market's additive amounts."""
+    """Maintenance margin of a leg with the market's fixed amount and the cost of closing."""
     cost = market.close_cost
     closing_q = close_cost_q(cost, leg, rounding) if cost is not None else 0
-    return maintenance_q(market, leg, rounding) + market.minimum_margin_q + closing_q
+    return asked_q(market, maintenance_q(market, leg, rounding), closing_q)
 
 
 def _required_q(market: Market, leg: Leg, leverage: Leverage | None, rounds: Rounding) -> int:
-    """Initial margin of a leg with the market's additive amounts."""
+    """Initial margin of a leg with the market's fixed amount and the cost of closing."""
     cost = market.close_cost
     closing_q = close_cost_q(cost, leg, rounds.requirement) if cost is not None and cost.in_initial else 0
-    return initial_q(market, leg, leverage, rounds) + market.minimum_margin_q + closing_q
+    return asked_q(market, initial_q(market, leg, leverage, rounds), closing_q)
 
 
 def risk_price(venue: Venue, market: Market) -> int:
@@ -147,15 +153,14 @@ def risk_price(venue: Venue, market: Market) -> int:
     return market.index if venue.policy.risk_price == "index" else market.mark
 
 
-def worst_size_b(subaccount: Subaccount, market: str) -> int:
-    """The larger of the two positions that filling all buys or all sells would lead to, signed."""
+def reach_b(subaccount: Subaccount, market: str) -> tuple[int, int]:
+    """The two positions that filling all buys or all sells would lead to, signed."""
     position = subaccount.positions.get(market)
-    held = position.size_b if position else 0
-    buys = sells = held
+    buys = sells = position.size_b if position else 0
     for order in subaccount.orders.values():
         if order.market == market:
             buys, sells = (buys + order.size_b, sells) if order.size_b > 0 else (buys, sells + order.size_b)
-    return buys if buys > -sells else sells
+    return buys, sells
 
 
 def asset_price(venue: Venue, asset: Asset, prices: Prices | None) -> int:
@@ -202,12 +207,12 @@ def market_risk(venue: Venue, subaccount: Subaccount, market_id: str, price: int
     """One market's share of a subaccount's risk: its position, resting orders and unsettled funding."""
     market, rounds = venue.markets[market_id], venue.policy.rounding
     position = subaccount.positions.get(market_id)
-    worst_b = worst_size_b(subaccount, market_id) if subaccount.orders else None
+    reached = reach_b(subaccount, market_id) if subaccount.orders else None
     at = risk_price(venue, market) if price is None else price
     leverage = subaccount.leverages.get(market_id)
     if position is None:
-        return leg_risk(market, 0, at, rounds, leverage, worst_b)
-    leg = leg_risk(market, position.size_b, at, rounds, leverage, worst_b, position.cost_q)
+        return leg_risk(market, 0, at, rounds, leverage, reached)
+    leg = leg_risk(market, position.size_b, at, rounds, leverage, reached, position.cost_q)
     if position.funding_index != market.funding_index:
         leg += Risk(unsettled_funding_q(market, position, rounds))
     if venue.policy.initial_profit_cap_q is not None:

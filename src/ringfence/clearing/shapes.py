@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ..rules import requirement as rule
 from ..rules.value import notional_q
-from ..rules.words import PPM, abs_, mul_div_up
+from ..rules.words import PPM, abs_, max_, mul_div_up
 from .model import (
     CloseCost,
     CostShare,
@@ -138,6 +138,26 @@ def close_cost_q(cost: CloseCost, leg: Leg, rounding: int) -> int:
     """Estimated cost of closing a position."""
     base_q = abs_(leg.cost_q) if cost.of == "cost" else leg.notional_q
     return rule.close_cost_q(base_q, cost.num, cost.den, cost.lower_q, cost.upper_q, rounding)
+
+
+def asked_q(market: Market, required_q: int, closing_q: int) -> int:
+    """A requirement with the market's fixed amount and the estimated cost of closing."""
+    minimum_q = market.minimum_margin_q
+    if market.minimum_margin_as == "added":
+        return required_q + minimum_q + closing_q
+    if market.minimum_margin_as == "floor":
+        return max_(required_q, minimum_q) + closing_q
+    return max_(required_q, minimum_q + closing_q)
+
+
+def floor_binds(market: Market, leg: Leg, rounding: int) -> bool:
+    """Whether maintenance margin is the market's floor and not the share that its requirement asks."""
+    if market.minimum_margin_as == "added":
+        return False
+    cost, floor_q = market.close_cost, market.minimum_margin_q
+    if market.minimum_margin_as == "floor_with_fees" and cost is not None:
+        floor_q += close_cost_q(cost, leg, rounding)
+    return floor_q > maintenance_q(market, leg, rounding)
 
 
 def lowest_initial(shape: Requirement) -> Fraction:
