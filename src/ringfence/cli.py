@@ -38,7 +38,11 @@ LAZY = {
     "compare": (
         "ringfence.compare.command:compare",
         "The same traders through a crash under every margin mode.",
-    )
+    ),
+    "claims": (
+        "ringfence.compare.claims_command:claims",
+        "Statements about isolated and cross margin, measured.",
+    ),
 }
 """Commands that live elsewhere: where, and what the help says of them before they are loaded."""
 
