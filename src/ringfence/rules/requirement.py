@@ -39,6 +39,16 @@ def open_interest_fraction_ppm(
     return initial_ppm + mul_div_down(PPM - initial_ppm, open_notional_q - lower_q, upper_q - lower_q)
 
 
+def open_interest_rate_num(
+    rate_num: UInt, rate_den: UInt, open_notional_q: UInt, open_num: UInt, open_den: UInt
+) -> UInt:
+    """Initial margin rate that is at least `open_num / open_den` per quote atom of open interest; rounds down.
+
+    Source: GMX v2 `MarketUtils.sol:2392-2430` (`minCollateralFactorForOpenInterestMultiplier`).
+    """
+    return max_(rate_num, mul_div_down(open_notional_q * open_num, rate_den, open_den))
+
+
 def maintenance_of_initial_q(
     notional_q: UInt, initial_ppm: UInt, maintenance_fraction_ppm: UInt, rounding: UInt
 ) -> UInt:
