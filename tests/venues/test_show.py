@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.venues import fields, show
+from ringfence.venues import fields, portfolio, show
 from ringfence.venues.rulebook import list_rulebooks, load
 from ringfence.venues.tables import FLAT, SHAPES
 
@@ -76,11 +76,13 @@ def test_the_reference_lists_every_field_with_its_unit():
     tables = (
         fields.MARGIN_POLICY,
         fields.PROCEDURE,
+        fields.OF_ALL_MARKETS,
         fields.ROUNDING,
         fields.LIQUIDATION,
         fields.DELEVERAGING,
     )
     tables += (fields.MARKET, fields.ASSET, fields.MODE, fields.DISPLAY)
     tables += (FLAT.fields, *(shape.fields for shape in SHAPES.values()))
+    tables += (portfolio.OWN, *portfolio.SECTIONS.values())
     known = {(name, field.unit) for table in tables for name, field in table.items()}
     assert known | {("haircut", "tiers")} == documented

@@ -6,14 +6,16 @@ So a mistake is found on loading, and named with its file and path.
 from collections.abc import Mapping
 
 from ..clearing.decide import valid_policy
+from ..clearing.portfolio import valid as valid_set_rule
 from ..errors import InputError, UnknownValueError
-from . import fields
+from . import fields, portfolio
 from .document import Document, first_day, gaps
 from .fields import Field, check_names
-from .model import Rulebook
+from .model import NO_MARKETS, Rulebook
+from .standard import STANDARD
 from .tables import TIERS, shape_of
 
-_POLICY = fields.MARGIN_POLICY | fields.PROCEDURE
+_POLICY = fields.MARGIN_POLICY | fields.PROCEDURE | fields.OF_ALL_MARKETS
 _SECTIONS = {
     "rounding": fields.ROUNDING,
     "liquidation": fields.LIQUIDATION,
@@ -28,8 +30,12 @@ def checked_rulebook(document: Document) -> Rulebook:
         for gap in gaps(value, document.sources):
             raise InputError(f"{document.file}: {value.path}: {gap}")
     rulebook = Rulebook(document)
+    _check_set_rules(rulebook)
+    _check_portfolio(rulebook)
+    if rulebook.names("standard"):
+        _check_table(rulebook, "standard", STANDARD)
     _check_policy(rulebook)
-    for group in ("modes", "markets"):
+    for group in ("modes",) if NO_MARKETS in document.values else ("modes", "markets"):
         if not rulebook.names(group):
             raise InputError(f"{document.file}: {group}: expected at least one")
     for mode in rulebook.names("modes"):
@@ -58,21 +64,60 @@ def _check_head(document: Document) -> None:
 
 
 def _check_policy(rulebook: Rulebook) -> None:
-    own = [name for name in rulebook.names("policy") if name not in _SECTIONS]
+    own = [name for name in rulebook.names("policy") if name not in _SECTIONS and name != "auction"]
     _check_table(rulebook, "policy", _POLICY, own)
     for section, wanted in _SECTIONS.items():
         _check_table(rulebook, f"policy.{section}", wanted)
+    if rulebook.names("policy.auction"):
+        _check_table(rulebook, "policy.auction", fields.AUCTION)
     try:
         policy = rulebook.policy()
     except UnknownValueError:
         return
     where = f"{rulebook.document.file}: policy"
+    if policy.liquidation.auction is None and "policy.liquidation.size" not in rulebook.document.values:
+        raise InputError(f"{where}.liquidation: size is missing, and there is no auction")
     _needs(rulebook, where, "insurance" in policy.waterfall, "insurance")
     closes_lots = "deleverage" in policy.waterfall and policy.deleveraging.policy != "pro_rata"
     for name in ("deleveraging.policy", "deleveraging.price"):
         _needs(rulebook, where, closes_lots, name)
+    if policy.set_rule is not None and not valid_set_rule(policy.set_rule):
+        raise InputError(f"{rulebook.document.file}: standard: a rate falls where it must rise")
     if not valid_policy(policy):
         raise InputError(f"{where}: the maker's rebate exceeds the taker's fee, or a portion is zero")
+
+
+def _check_set_rules(rulebook: Rulebook) -> None:
+    stated = [name for name in ("portfolio", "standard") if rulebook.names(name)]
+    stated += ["policy.spread_credit"] if "policy.spread_credit" in rulebook.document.values else []
+    if len(stated) > 1:
+        raise InputError(f"{rulebook.document.file}: expected one rule over a set, got {' and '.join(stated)}")
+
+
+def _check_portfolio(rulebook: Rulebook) -> None:
+    if not rulebook.names("portfolio"):
+        return
+    own = [name for name in rulebook.names("portfolio") if name not in portfolio.SECTIONS]
+    _check_table(rulebook, "portfolio", portfolio.OWN, own)
+    for section, wanted in portfolio.SECTIONS.items():
+        if section != "skew" or rulebook.names("portfolio.skew"):
+            _check_table(rulebook, f"portfolio.{section}", wanted)
+    try:
+        rule = rulebook.scenarios()
+    except UnknownValueError:
+        return
+    where = f"{rulebook.document.file}: portfolio"
+    if rule is None or not valid_set_rule(rule):
+        raise InputError(
+            f"{where}: initial margin must ask at least what maintenance margin does, in every part"
+        )
+    if not rulebook.names("portfolio.skew") and any(row.vol in ("linear", "abs") for row in rule.scenarios):
+        raise InputError(f"{where}.skew: missing, and a scenario shifts the smile")
+    for asset in rule.assets:
+        if asset not in rulebook.names("assets"):
+            raise InputError(f"{where}.assets: there is no asset {asset!r}")
+        if f"assets.{asset}.market" not in rulebook.document.values:
+            raise InputError(f"{where}.assets: {asset} follows no market")
 
 
 def _needs(rulebook: Rulebook, where: str, condition: bool, name: str) -> None:

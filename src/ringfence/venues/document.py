@@ -19,7 +19,7 @@ Confidence = Literal["confirmed", "executed", "unconfirmed", "assumed"]
 """confirmed: read in the venue's code, documents or answers; executed: its unmodified code was run; unconfirmed: said
 somewhere or inferred; assumed: chosen here, no fact about any venue."""
 
-GROUPS = ("modes", "display", "policy", "margin", "markets", "assets", "facts")
+GROUPS = ("modes", "display", "policy", "portfolio", "standard", "margin", "markets", "assets", "facts")
 """The tables of a rulebook that hold values."""
 
 
@@ -50,7 +50,10 @@ class Value(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a rulebook says about itself. `checked` is the last day on which somebody compared it with its sources."""
+    """What a rulebook says about itself. `checked` is the last day on which somebody compared it with its sources.
+
+    `extends` names a rulebook of the library whose values hold where this one states none.
+    """
 
     schema: Literal[1]
     venue: str
@@ -59,6 +62,7 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True):
     since: str
     checked: str
     until: str | None = None
+    extends: str | None = None
 
 
 class Document(Struct, frozen=True):

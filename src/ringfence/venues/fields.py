@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from ..clearing.set_rules import SpreadCredit
 from ..errors import InputError
 from ..rules.words import CEIL, FLOOR, PPM, TRUNC
 from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms, to_fraction
@@ -132,6 +133,16 @@ def rate_field(name: str, *, most: int | None = 1, required: bool = False) -> Fi
     return Field("share", read, required)
 
 
+def spread_credit() -> Field:
+    """The share of one leg's rate that a hedged pair of collateral and perp is still asked for."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        kept = rate(raw, where)
+        return {"set_rule": SpreadCredit(kept.numerator, kept.denominator)}
+
+    return Field("share", read)
+
+
 def usd(name: str, *, required: bool = False) -> Field:
     """An amount in USD."""
 
@@ -152,13 +163,13 @@ def count(name: str, unit: str, *, least: int = 0, most: int = 10**9, required: 
     return Field(unit, read, required)
 
 
-def seconds(name: str) -> Field:
+def seconds(name: str, *, required: bool = False) -> Field:
     """A duration in seconds; the engine counts milliseconds."""
 
     def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
         return {name: to_atoms(_not_negative(raw, where), 3, where)}
 
-    return Field("s", read)
+    return Field("s", read, required)
 
 
 def usd_atoms(raw: Any, where: str) -> int:  # noqa: ANN401
@@ -188,29 +199,42 @@ ROUNDING = {
     "funding": direction("funding"),
 }
 LIQUIDATION = {
-    "size": choice("size", "full", "portion", "target", required=True),
+    "size": choice("size", "full", "portion", "target"),
     "portion": share("portion_ppm"),
     "portion_above": usd("portion_above_q"),
     "portion_floor": share("portion_floor_ppm"),
     "portion_once": flag("portion_once"),
     "minimum": usd("minimum_q"),
     "target": share("target_ppm", least=1, most=None),
+    "target_of": choice("target_of", "maintenance", "initial"),
+    "buffer": share("buffer_ppm"),
     "cooldown": seconds("cooldown_ms"),
     "limit": choice("limit", "none", "fillable"),
     "adjustment": share("adjustment_ppm", most=None),
     "spread": share("spread_ppm", most=None),
     "fee": share("fee_ppm"),
+    "fee_of": choice("fee_of", "notional", "cost", "maintenance"),
     "fee_to_fund": share("fee_to_fund_ppm"),
     "block_liquidations": count("block_liquidations", "per block"),
     "block_deleveragings": count("block_deleveragings", "per block"),
     "block_subaccount": usd("block_subaccount_q"),
     "block_insurance": usd("block_insurance_q"),
     "remainder": choice("remainder", "subaccount", "fund", "fees"),
+    "remainder_least": usd("remainder_least_q"),
     "backstop": quotient("backstop_num", "backstop_den"),
+}
+AUCTION = {
+    "start": share("start_ppm", required=True),
+    "cutoff": share("cutoff_ppm", required=True),
+    "fast": seconds("fast_ms", required=True),
+    "slow": seconds("slow_ms", required=True),
+    "insolvent": seconds("insolvent_ms", required=True),
+    "buffer": share("buffer_ppm"),
+    "fee": share("fee_ppm"),
 }
 DELEVERAGING = {
     "policy": choice("policy", "ranked", "pro_rata", "cyclic"),
-    "score": choice("score", "profit_leverage", "index", "index_literal"),
+    "score": choice("score", "profit_leverage", "index", "index_literal", "profit_margin"),
     "price": choice("price", "bankruptcy", "mark", "previous_mark"),
     "scan_max": count("scan_max", "subaccounts"),
 }
@@ -220,14 +244,22 @@ MARGIN_POLICY = {
     "withdrawal_floor": share("withdrawal_floor_ppm"),
     "initial_profit_cap": usd("initial_profit_cap_q"),
     "exclusive_pools": flag("exclusive_pools"),
+    "account_gating": choice("account_gating", "none", "maintenance"),
+    "spread_credit": spread_credit(),
 }
 PROCEDURE = {
+    "overdraft": usd("overdraft_q"),
     "taker_fee": share("taker_fee_ppm"),
     "maker_fee": share("maker_fee_ppm", least=-1),
     "insurance": choice("insurance", "continuous", "all_or_nothing"),
-    "waterfall": steps("waterfall", "insurance", "deleverage", "socialize", required=True),
+    "waterfall": steps("waterfall", "insurance", "counterparty", "deleverage", "socialize", required=True),
+    "socialize_by": choice("socialize_by", "equity", "open_interest"),
     "withdrawal_gate": count("withdrawal_gate_blocks", "blocks"),
+    "outage_gate": seconds("outage_ms"),
+    "under_margin": choice("under_margin", "ratio", "strict_reduce"),
 }
+OF_ALL_MARKETS = {"leverage_checked": choice("leverage_checked", "always", "opening")}
+"""Fields of the policy that the engine keeps with each market."""
 MARKET = {
     "margin": text("margin", required=True),
     "pool": text("pool", required=True),
@@ -235,11 +267,15 @@ MARKET = {
     "price_decimals": count("price_decimals", "decimals", least=-18, most=36, required=True),
     "step": text("step", unit="base"),
     "minimum_margin": usd("minimum_margin_q"),
+    "minimum_margin_as": choice("minimum_margin_as", "added", "floor", "floor_with_fees"),
     "fee_margin": rate_field("fee_margin"),
     "fee_margin_min": usd("fee_margin_min"),
     "fee_margin_max": usd("fee_margin_max"),
     "fee_margin_of": choice("fee_margin_of", "notional", "cost"),
     "fee_margin_initial": flag("fee_margin_initial"),
+    "profit_cap": share("profit_cap", most=None),
+    "profit_trigger": share("profit_trigger", most=None),
+    "profit_floor": share("profit_floor"),
     "modes": names("modes"),
 }
 ASSET = {

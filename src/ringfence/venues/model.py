@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ..clearing.model import (
     Asset,
+    Auction,
     CollateralPool,
     Deleveraging,
     Liquidation,
@@ -23,17 +24,31 @@ from ..clearing.model import (
     Scale,
     Venue,
 )
+from ..clearing.set_rules import ScenarioMargin
 from ..clearing.shapes import lowest_initial
 from ..errors import InputError, UnknownValueError
 from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms
-from . import fields
+from . import fields, portfolio
 from .document import Document, Source, Value, first_day
 from .fields import Field
+from .standard import STANDARD, standard_margin
 from .symbols import ANY, find_market
-from .tables import FINEST, SIDED, read_close_cost, read_haircut, read_margin, read_weights
+from .tables import (
+    FINEST,
+    SIDED,
+    is_lent,
+    read_close_cost,
+    read_haircut,
+    read_margin,
+    read_solvency,
+    read_weights,
+)
 
 FRESH_DAYS = 365
 """A rulebook that nobody compared with its sources for longer than this warns."""
+
+NO_MARKETS = "facts.perpetuals"
+"""Where a venue has no markets at all, the fact that says why."""
 
 
 class Mode(Struct, frozen=True):
@@ -107,9 +122,10 @@ class Rulebook:
         """Everything about the venue that is not a market; raises `UnknownValueError` at the first unknown field."""
         return Policy(
             rounding=Rounding(**self._read("policy.rounding", fields.ROUNDING)),
-            liquidation=Liquidation(**self._read("policy.liquidation", fields.LIQUIDATION)),
+            liquidation=self._liquidation(),
             deleveraging=Deleveraging(**self._read("policy.deleveraging", fields.DELEVERAGING)),
             **self._read("policy", fields.MARGIN_POLICY | fields.PROCEDURE),
+            **self._set_rule(),
         )
 
     def margin_policy(self) -> Policy:
@@ -120,7 +136,31 @@ class Rulebook:
         return Policy(
             rounding=Rounding(**self._read("policy.rounding", fields.ROUNDING)),
             **self._read("policy", fields.MARGIN_POLICY),
+            **self._set_rule(),
         )
+
+    def scenarios(self) -> ScenarioMargin | None:
+        """The rule over a set of positions, where the rulebook has the table `portfolio`."""
+        if not self.names("portfolio"):
+            return None
+        return portfolio.scenario_margin(self._read("portfolio", portfolio.OWN))
+
+    def _set_rule(self) -> dict[str, Any]:
+        """The rule of the table `portfolio` or `standard`."""
+        if self.names("standard"):
+            return {"set_rule": standard_margin(self._read("standard", STANDARD))}
+        rule = self.scenarios()
+        return {"set_rule": rule} if rule is not None else {}
+
+    def _liquidation(self) -> Liquidation:
+        read = self._read("policy.liquidation", fields.LIQUIDATION)
+        if self.names("policy.auction"):
+            read["auction"] = Auction(**self._read("policy.auction", fields.AUCTION))
+        return Liquidation(**read)
+
+    def portfolio_shocks(self) -> dict[str, dict[str, Any]]:
+        """Shifts of volatility and discounts of the table `portfolio`, by section: what `pricing` needs of it."""
+        return {name: self._read(f"portfolio.{name}", wanted) for name, wanted in portfolio.SECTIONS.items()}
 
     def modes(self) -> dict[str, Mode]:
         """The margin modes that the venue offers, and what its words for them mean."""
@@ -149,8 +189,11 @@ class Rulebook:
     def symbol(self, text: str) -> str:
         """Canonical base name of a symbol: `BTC` for `BTC-USD`, `BTC/USDC:USDC`, `BTCUSDT`.
 
-        Raises `InputError` with near names for a market that the rulebook does not list.
+        Raises `InputError` with near names for a market that the rulebook does not list; where it has none at all,
+        with the reason.
         """
+        if not self.names("markets"):
+            raise InputError(f"{self.name} has no market {text!r}: {self.ask(NO_MARKETS)}")
         return find_market(text, self.names("markets"), self.name)
 
     def market(self, symbol: str) -> Market:
@@ -175,8 +218,17 @@ class Rulebook:
             if "step" in read
             else 1,
             minimum_margin_q=read.get("minimum_margin_q", 0),
+            minimum_margin_as=read.get("minimum_margin_as", "added"),
             close_cost=read_close_cost(read),
+            solvency=read_solvency(read, f"{self.document.file}: {path}"),
+            margin_locked=self._locks_margin(row),
+            **self._read("policy", fields.OF_ALL_MARKETS),
         )
+
+    def _locks_margin(self, row: str) -> bool:
+        """Whether margin cannot leave in any mode in which a market may be held."""
+        paths = [f"modes.{mode}.removable" for mode in self.row_modes(row)]
+        return all(not self._is_unknown(path) and not self.ask(path) for path in paths)
 
     def requirement(self, symbol: str) -> Requirement:
         """Margin rule of a market."""
@@ -218,6 +270,7 @@ class Rulebook:
             scale=scale_of(read["decimals"], read["price_decimals"]),
             haircut=haircut,
             weights=weights,
+            lent=is_lent(read),
             **{field: value for field, value in read.items() if field not in SIDED},
         )
 

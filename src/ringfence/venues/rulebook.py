@@ -11,10 +11,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import InputError
 from .check import checked_rulebook
-from .document import Source, Value, read_document
+from .document import Document, Source, Value, read_document
 from .model import Display, Mode, Rulebook, build_venue
 
 __all__ = [
@@ -109,9 +110,26 @@ def _from_file(path: Path) -> Rulebook:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
     try:
-        return checked_rulebook(read_document(text, str(path)))
+        return checked_rulebook(_extended(read_document(text, str(path))))
     except RecursionError:
         raise InputError(f"{path}: nested too deeply") from None
+
+
+def _extended(document: Document) -> Document:
+    """A document together with the values and sources of the rulebook that it extends; its own count."""
+    named = document.head.extends
+    if named is None:
+        return document
+    where = f"{document.file}: extends"
+    if named.endswith(".toml") or named.partition("@")[0] not in _library():
+        raise InputError(f"{where}: no rulebook of the library is named {named!r}")
+    if named.partition("@")[0] == document.head.venue:
+        raise InputError(f"{where}: {named!r} is the same venue; a version states all of its values")
+    base = load(named).document
+    if base.head.extends is not None:
+        raise InputError(f"{where}: {named!r} extends another rulebook itself")
+    sources, values = {**base.sources, **document.sources}, {**base.values, **document.values}
+    return replace(document, sources=sources, values=values)
 
 
 @cache
@@ -139,7 +157,8 @@ def _stem(file: Traversable) -> str:
 @cache
 def _built_in(venue: str, version: str) -> Rulebook:
     name = f"{venue}/{version}.toml"
-    rulebook = checked_rulebook(read_document((files(_PACKAGE) / name).read_text(encoding="utf-8"), name))
+    text = (files(_PACKAGE) / name).read_text(encoding="utf-8")
+    rulebook = checked_rulebook(_extended(read_document(text, name)))
     if (rulebook.head.venue, rulebook.head.version) != (venue, version):
         raise InputError(f"{name}: says that it is {rulebook.name}")
     return rulebook

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ..clearing import shapes
 from ..clearing.model import (
@@ -19,10 +19,11 @@ from ..clearing.model import (
     Tier,
     Tiered,
 )
+from ..clearing.sides import Solvency
 from ..errors import InputError
 from ..rules.requirement import tier_deduction
 from ..rules.words import WAD
-from ..units import parse_decimal, to_atoms
+from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms
 from .fields import Field, choice, rate, rate_field, share, usd, usd_atoms
 
 T = TypeVar("T", bound=Requirement)
@@ -30,6 +31,7 @@ T = TypeVar("T", bound=Requirement)
 TIERS = "tiers"
 """Unit of a margin table's rows, and of a haircut's."""
 STEPS = "steps"
+STEPS_MAX = 10_000
 FINEST = 36
 """Decimals of a size by which a table is checked that no market uses yet."""
 
@@ -55,6 +57,16 @@ def tiered(rows: Sequence[tuple[int, Fraction, Fraction]]) -> Tiered:
         tiers.append(Tier(lower_q, initial_num, maintenance_num, deduction))
         below = maintenance_num
     return Tiered(tuple(tiers), den)
+
+
+def stepped(rows: Sequence[tuple[int, Fraction, Fraction]], by: Literal["notional", "size"]) -> Stepped:
+    """Margin table of rows (lower bound in quote atoms of notional or base atoms of size, initial rate, maintenance).
+
+    The rates of a row count for the whole position, so margin jumps where a row begins.
+    """
+    den = lcm(*(exact.denominator for row in rows for exact in row[1:]))
+    steps = (Step(lower, int(initial * den), int(least * den)) for lower, initial, least in rows)
+    return Stepped(tuple(steps), den, by)
 
 
 def leverage_table(rows: Iterable[tuple[int, int]]) -> Tiered:
@@ -99,14 +111,24 @@ def read_haircut(rows: Any, where: str) -> Tiered:  # noqa: ANN401
 
 
 def read_weights(read: Mapping[str, Fraction], where: str) -> Sided | None:
-    """Weights of a collateral asset from its four rates; `None` where it states none of them."""
+    """Weights of a collateral asset from its rates; `None` where it states none of them.
+
+    Without those of the short side the asset cannot be owed, so they are never asked.
+    """
     given = {name: read[name] for name in SIDED if name in read}
     if not given:
         return None
+    if not is_lent(read):
+        given |= {"short_initial": Fraction(0), "short_maintenance": Fraction(0)}
     for name in SIDED:
         if name not in given:
             raise InputError(f"{where}: {name} is missing")
     return _valid(_sided(dict(given), 0, where), where)
+
+
+def is_lent(read: Mapping[str, Any]) -> bool:
+    """Whether an asset states what is asked of who owes it."""
+    return "short_initial" in read or "short_maintenance" in read
 
 
 def read_close_cost(read: Mapping[str, Any]) -> CloseCost | None:
@@ -122,6 +144,20 @@ def read_close_cost(read: Mapping[str, Any]) -> CloseCost | None:
         read.get("fee_margin_of", "notional"),
         read.get("fee_margin_initial", True),
     )
+
+
+def read_solvency(read: Mapping[str, Any], where: str) -> Solvency | None:
+    """What the liquidity behind a market may owe a side, from its three shares; `None` where it states none of them."""
+    names = ("profit_cap", "profit_trigger", "profit_floor")
+    given = [read[name] for name in names if name in read]
+    if not given:
+        return None
+    if len(given) < len(names):
+        raise InputError(f"{where}: expected {', '.join(names)} together")
+    cap_ppm, trigger_ppm, floor_ppm = given
+    if floor_ppm > trigger_ppm:
+        raise InputError(f"{where}: profit_floor is above profit_trigger")
+    return Solvency(cap_ppm, trigger_ppm, floor_ppm)
 
 
 # -- the shapes --------------------------------------------------------------------------------------------------------
@@ -160,9 +196,22 @@ def _build_steps(read: dict[str, Any], base_decimals: int, _where: str) -> Requi
         )
         for here, row in read[STEPS]
     ]
-    den = lcm(*(exact.denominator for row in rows for exact in row[1:]))
-    steps = tuple(Step(lower, int(initial * den), int(least * den)) for lower, initial, least in rows)
-    return Stepped(steps, den, read["by"])
+    return stepped(rows, read["by"])
+
+
+def _build_schedule(read: dict[str, Any], base_decimals: int, where: str) -> Requirement:
+    """One step for each increment above the baseline, up to the largest position; no rate above 100 %."""
+    baseline, width, most = (
+        to_atoms(read[name], base_decimals, where) for name in ("baseline", "increment", "largest")
+    )
+    lowers = [0, *range(baseline + width, most + 1, width)]
+    if len(lowers) > STEPS_MAX:
+        raise InputError(f"{where}: more than {STEPS_MAX} increments up to the largest position")
+    rates = (min(read["initial"] + at * read["initial_increment"], Fraction(1)) for at in range(len(lowers)))
+    least = read["maintenance"]
+    return stepped(
+        [(lower, max(initial, least), least) for lower, initial in zip(lowers, rates, strict=True)], "size"
+    )
 
 
 def _both(row: dict[str, Any], here: str) -> tuple[Fraction, Fraction]:
@@ -209,10 +258,10 @@ def _build_root(read: dict[str, Any], base_decimals: int, where: str) -> Require
 
 
 def _build_cost(read: dict[str, Any], _base_decimals: int, where: str) -> Requirement:
+    per_usd = read.pop("open_interest_initial", Fraction(0)) / 10**QUOTE_DECIMALS
     den = lcm(*(exact.denominator for exact in read.values()))
-    return CostShare(
-        _over(read["cost_initial"], den, where), _over(read["cost_maintenance"], den, where), den
-    )
+    initial, maintenance = (_over(read[name], den, where) for name in ("cost_initial", "cost_maintenance"))
+    return CostShare(initial, maintenance, den, per_usd.numerator, per_usd.denominator)
 
 
 def _build_flat(read: dict[str, Any], _base_decimals: int, _where: str) -> Requirement:
@@ -261,6 +310,17 @@ SHAPES: dict[str, Shape] = {
         _build_skew,
     ),
     "long_initial": Shape(SIDED, _build_sided),
+    "increment": Shape(
+        {
+            "initial": rate_field("initial", required=True),
+            "initial_increment": rate_field("initial_increment", required=True),
+            "maintenance": rate_field("maintenance", required=True),
+            "baseline": _base_units("baseline"),
+            "increment": _base_units("increment"),
+            "largest": _base_units("largest"),
+        },
+        _build_schedule,
+    ),
     "size_factor": Shape(
         {
             "initial": rate_field("initial", required=True),
@@ -273,6 +333,7 @@ SHAPES: dict[str, Shape] = {
         {
             "cost_initial": rate_field("cost_initial", required=True),
             "cost_maintenance": rate_field("cost_maintenance", required=True),
+            "open_interest_initial": rate_field("open_interest_initial"),
         },
         _build_cost,
     ),
