@@ -10,18 +10,16 @@ from ringfence.questions.verify import judge, kinds
 CASES = [
     case for file in sorted((Path(__file__).parent / "cases").glob("*.json")) for case in read_cases(file)
 ]
-UNSUPPORTED = {"portfolio_margin_borrow"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_case(case):
     result = judge(case)
-    expected = "unsupported" if case.kind in UNSUPPORTED else "passed"
-    assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == (expected, [])
+    assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == ("passed", [])
 
 
 def test_every_kind_has_a_case():
-    for venue in ("dydx_v4", "hyperliquid"):
+    for venue in ("apex", "dydx_v3", "dydx_v3_starkex", "dydx_v4", "hyperliquid"):
         rules = kinds(venue)
         assert rules.keys() <= {case.kind for case in CASES if case.venue == venue}
 

@@ -6,8 +6,7 @@ from conftest import SHARED
 from ringfence.questions.conformance.vectors import Tolerance, compare, read_cases
 from ringfence.questions.verify import judge, kinds, run
 
-VENUES = ("dydx_v4", "hyperliquid")
-UNSUPPORTED = {"portfolio_margin_borrow", "unified_ratio"}
+VENUES = ("apex", "dydx_v3", "dydx_v3_starkex", "dydx_v4", "hyperliquid")
 
 
 def cases(venue):
@@ -24,11 +23,7 @@ def name(case):
 def test_case(shared, case):
     assert case is not None, f"no vectors in {shared}"
     result = judge(case)
-    if case.kind in UNSUPPORTED:
-        assert result.status == "unsupported"
-        assert "not modelled" in result.reason
-    else:
-        assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == ("passed", [])
+    assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == ("passed", [])
 
 
 def test_cross_checks_of_published_cases_agree(shared):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ...clearing import command as cmd
 from ...clearing import event as ev
+from ...clearing.adl import transfer_price
 from ...clearing.decide import decide
 from ...clearing.draft import Draft
 from ...clearing.model import (
@@ -142,15 +143,18 @@ def margin_allows(venue: Venue, before: Subaccount, after: Subaccount) -> str:
 def can_deleverage(case: Case) -> Ours:
     """At which price a position may be deleveraged now, if at any.
 
-    The engine's command answers for the bankruptcy price. In a market that is wound down, what is still solvent closes
-    at the oracle price.
+    The one oracle price of a market stands in the engine's mark.
     """
     venue = venue_of(case)
-    market = case.body["positions"].only()["market"].text()
+    market = known(case.body["positions"].only()["market"].text(), venue.markets)
+    venue.markets[market].settling = case.body["rule"]["final_settlement"].flag()
     verdict = decide(venue, cmd.Deleverage(MAIN, market))
-    solvent = isinstance(verdict, Rejected) and verdict.reason is Reason.NOT_INSOLVENT
-    wound_down = case.body["rule"]["final_settlement"].flag()
-    return {"at_bankruptcy_price": not solvent, "at_oracle_price": solvent and wound_down}
+    allowed = not (isinstance(verdict, Rejected) and verdict.reason is Reason.NOT_INSOLVENT)
+    price = transfer_price(venue, MAIN, market)
+    return {
+        "at_bankruptcy_price": allowed and price == "bankruptcy",
+        "at_oracle_price": allowed and price == "mark",
+    }
 
 
 def deleverage(case: Case) -> Ours:

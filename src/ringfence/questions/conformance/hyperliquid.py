@@ -15,17 +15,16 @@ from ...clearing.model import Policy, Tiered
 from ...clearing.risk import subaccount_risk
 from ...clearing.shapes import tier_of
 from ...clearing.solve import max_withdrawal
+from ...errors import InputError
+from ...rules import loan
 from ...rules.requirement import withdrawal_q
+from ...units import QUOTE_DECIMALS, to_fraction
 from ...venues.rulebook import load
-from .exact import ACCOUNT, ExactAccount, Leg, Rate, build
+from .exact import ACCOUNT, DIGITS, ExactAccount, Leg, Rate, build
 from .vectors import Case, Field, Range, UnsupportedError, Value
 
 Ours = dict[str, Value]
 
-UNSUPPORTED = {
-    "portfolio_margin_borrow": "portfolio margin is not modelled: borrowing against HYPE and BTC",
-    "unified_ratio": "the unified account is not modelled: one collateral behind several DEXs",
-}
 VALUED = (("at entry", "entry"), ("account value", "mark"), ("mark", "mark"), ("rawusd", None))
 """Words of a collateral's meaning, and the price at which it counts positions (`None`: it is cash alone)."""
 LEVERAGE_IN_NAME = re.compile(r"\b(\d+)x\b")
@@ -70,6 +69,17 @@ def _worth(position: Field, price: str) -> Fraction:
     return position["size"].fraction() * position[price].fraction()
 
 
+@cache
+def portfolio_facts() -> tuple[Fraction, Fraction, Fraction]:
+    """Of portfolio margin: what is asked of every account, in USD, the ratio that calls it, and the cap on loans."""
+    rulebook = load("hyperliquid-portfolio")
+    offset, called, cap = (
+        to_fraction(rulebook.ask(f"facts.{name}"), name)
+        for name in ("borrow_offset", "called_above", "borrow_cap")
+    )
+    return offset, called, cap
+
+
 def account(case: Case, table: tuple[Rate, ...] | None = None) -> ExactAccount:
     """The subaccount that a case asks about: the cross one, or the isolated position where there is nothing else."""
     rule, positions = case.body["rule"], [*case.body["positions"]]
@@ -85,7 +95,11 @@ def account(case: Case, table: tuple[Rate, ...] | None = None) -> ExactAccount:
     if others is not None and others.fraction():
         legs.append(constant(others.positive()))
         total -= others.positive()
-    return build(total, legs, rulebook_policy(), case.place)
+    asked = build(total, legs, rulebook_policy(), case.place)
+    for held in judged:
+        if _is_strict(held):
+            asked.venue.markets[held["market"].text()].margin_locked = True
+    return asked
 
 
 def alone(case: Case, held: Leg) -> ExactAccount:
@@ -94,11 +108,16 @@ def alone(case: Case, held: Leg) -> ExactAccount:
 
 
 def _is_isolated(position: Field) -> bool:
+    return "isolated" in _mode(position)
+
+
+def _is_strict(position: Field) -> bool:
+    return "strict" in _mode(position)
+
+
+def _mode(position: Field) -> str:
     mode = position.get("mode")
-    words = "cross" if mode is None else mode.text()
-    if "strict" in words:
-        raise UnsupportedError("strict isolated margin is not modelled: margin that cannot be taken out")
-    return words == "isolated"
+    return "cross" if mode is None else mode.text()
 
 
 def leg(position: Field, table: tuple[Rate, ...]) -> Leg:
@@ -110,9 +129,9 @@ def leg(position: Field, table: tuple[Rate, ...]) -> Leg:
     )
 
 
-def constant(maintenance: Fraction) -> Leg:
+def constant(maintenance: Fraction, name: str = OTHERS) -> Leg:
     """Other positions at constant prices, as one that asks their maintenance margin; its worth is taken off cash."""
-    return Leg(OTHERS, maintenance, Fraction(1), (Rate(Fraction(0), Fraction(1), Fraction(1)),))
+    return Leg(name, maintenance, Fraction(1), (Rate(Fraction(0), Fraction(1), Fraction(1)),))
 
 
 def margin(case: Case) -> Ours:
@@ -211,6 +230,74 @@ def tier_margin(case: Case) -> Ours:
     return {"mm": mm, "mm_decimal": mm, **tier(asked)}
 
 
+def unified_ratio(case: Case) -> Ours:
+    """Maintenance margin of the cross positions of all dexes over the balance that backs them.
+
+    One balance per asset stands behind the dexes that settle in it; what isolated positions use is not there. The ratio
+    is that of the asset that is worst off, and there is none without a balance.
+    """
+    dexes = [*case.body["action"]["dexes"]]
+    held = {each["asset"].text(): each["amount"].fraction() for each in case.body["collateral"]}
+    if not held:
+        raise InputError(f"{case.place}: collateral: expected at least one balance")
+    behind: dict[str, list[Field]] = {asset: [] for asset in held}
+    for dex in dexes:
+        behind[_settlement(dex, held)].append(dex)
+    found = {asset: _unified(case, held[asset], backed) for asset, backed in behind.items()}
+    ratios = [ratio for _, ratio in found.values()]
+    known = [ratio for ratio in ratios if ratio is not None]
+    available: dict[str, Value] = {asset: balance for asset, (balance, _) in found.items()}
+    return {
+        "available": available if len(available) > 1 else next(iter(available.values())),
+        "ratio": max(known) if len(known) == len(ratios) else None,
+    }
+
+
+def _settlement(dex: Field, held: dict[str, Fraction]) -> str:
+    """The asset that a dex settles in: the account's only one where the case does not say."""
+    stated = dex.get("collateral") or dex.get("asset")
+    if stated is None and len(held) > 1:
+        raise UnsupportedError("the case does not say which asset each dex settles in")
+    asset = next(iter(held)) if stated is None else stated.text()
+    if asset not in held:
+        raise InputError(f"{dex.where}: no balance in {asset}")
+    return asset
+
+
+def _unified(case: Case, total: Fraction, dexes: list[Field]) -> tuple[Range, Range | None]:
+    """Balance behind the cross positions, and their maintenance margin over it."""
+    asked = [dex["cross_mm"].fraction() for dex in dexes]
+    legs = [constant(mm, f"dex {at}") for at, mm in enumerate(asked) if mm]
+    cash = total - sum(asked) - sum(dex["isolated_used"].fraction() for dex in dexes)
+    found = build(cash, legs, rulebook_policy(), case.place).amounts()
+    if not legs:
+        return found.equity, Range(Fraction(0), Fraction(0))
+    if found.equity.low <= 0:
+        return found.equity, None
+    mm = found.maintenance
+    return found.equity, Range(mm.low / found.equity.high, mm.high / found.equity.low)
+
+
+def portfolio_borrow(case: Case) -> Ours:
+    """What collateral lets an account borrow, and what it is worth when the account is judged."""
+    offset, called, cap = portfolio_facts()
+    unit = 10 ** (QUOTE_DECIMALS + DIGITS)
+    lent = valued = Fraction(0)
+    for held in case.body["collateral"]:
+        worth = held["amount"].fraction() * held["price"].positive() * unit
+        stated = case.body["rule"]["ltv"]
+        ltv = (stated[held["asset"].text()] if isinstance(stated.raw, dict) else stated).fraction()
+        terms = (int(worth), ltv.numerator, ltv.denominator)
+        lent += loan.borrowable_q(*terms)
+        valued += loan.support_q(*terms, int(cap * unit))
+    near, asked = 2 * len([*case.body["collateral"]]), loan.required_q(int(offset * unit), 0, 0)
+    return {
+        "borrowable_usdc": Range(lent / unit, (lent + near) / unit),
+        "liquidation_value": Range(valued / unit, (valued + near) / unit),
+        "liquidatable": loan.is_called(asked, int(valued), called.numerator, called.denominator),
+    }
+
+
 def margin_used(case: Case) -> Ours:
     """Initial margin and unrealized PnL of one position.
 
@@ -237,6 +324,8 @@ KINDS: dict[str, Callable[[Case], Ours]] = {
     "liq_price_isolated": liquidation_price,
     "liq_price_preview": liquidation_preview,
     "maintenance_margin": margin,
+    "portfolio_margin_borrow": portfolio_borrow,
     "position_margin_used": margin_used,
     "tier_mm_derived": tier_margin,
+    "unified_ratio": unified_ratio,
 }
