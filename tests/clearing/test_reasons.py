@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from clearing.world import ONE, PPM, TEN_FIVE, World, liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Market, OpenInterestScaled, Policy
+from ringfence.clearing.model import QUOTE, Auction, Leverage, LiveAuction, Market, OpenInterestScaled, Policy
+from ringfence.clearing.sides import Solvency
 from ringfence.clearing.verdict import SENTENCES, Reason
 
 TOO_MUCH = 2**96
@@ -86,6 +87,14 @@ def mixed_pools(name):
     return prepare
 
 
+def sick_sibling(world):
+    """`trader.ill` was long 10 SOL from 100 with 100 and the mark is 90: equity 0."""
+    world.open("trader.ill", 100)
+    world.trade("SOL", 10, "trader.ill", "maker")
+    world.price(SOL=90)
+    world.venue.policy = replace(world.venue.policy, account_gating="maintenance")
+
+
 def sick_market():
     """`victim` is long 100 ETH from 100 with 1,000 and the mark is 94: equity 400, maintenance margin 470."""
     world = World(liquidation(backstop_num=1), step_b=5)
@@ -132,6 +141,34 @@ def bad_debt_market():
     return world
 
 
+def outgrow_leverage(name):
+    """20x was chosen when it was allowed; it binds again when the position grows."""
+
+    def prepare(world):
+        world.venue.markets["ETH"].leverage_checked = "opening"
+        world.venue.subaccounts[name].leverages["ETH"] = Leverage(20, 1)
+
+    return prepare
+
+
+def owing_market():
+    """The pool of ETH holds 20,000 and owes longs 7,000 of the half that stands for them; the trigger is 60 %."""
+    world = World(Policy(waterfall=("counterparty",)), solvency=Solvency(900_000, 600_000, 500_000))
+    world.ok(cmd.Deposit("market/ETH", QUOTE, 20_000))
+    world.open("winner", 10_000)
+    world.trade("ETH", 100, "winner", "market/ETH")
+    world.price(ETH=170)
+    return world
+
+
+def without_limits(world):
+    world.venue.markets["ETH"].solvency = None
+
+
+def without_pool(world):
+    world.venue.subaccounts["elsewhere"] = world.venue.subaccounts.pop("market/ETH")
+
+
 def use_up_deleveragings(world):
     world.venue.policy = liquidation(world.venue.policy, block_deleveragings=1)
     world.venue.block_deleveragings = 1
@@ -145,6 +182,42 @@ def forget_debt(world):
 def leave_market(world):
     world.trade("SOL", -5, "other", "maker")
     world.trade("ETH", 100, "maker", "market/ETH")
+
+
+def sick_auction_market():
+    """The sick market where subaccounts are sold by auction: 95 % of worth at first, nothing after 100 seconds."""
+    world = sick_market()
+    terms = Auction(950_000, 950_000, 0, 100_000, 100_000)
+    world.venue.policy = replace(world.venue.policy, waterfall=("insurance",))
+    world.venue.policy = liquidation(world.venue.policy, auction=terms, backstop_num=0)
+    return world
+
+
+def auctioned_market():
+    world = sick_auction_market()
+    world.ok(cmd.StartAuction("victim"))
+    return world
+
+
+def wait_out(world):
+    world.price(blocks=100)
+
+
+def unwanted_market():
+    world = auctioned_market()
+    wait_out(world)
+    return world
+
+
+def recovered_market():
+    world = auctioned_market()
+    world.price(ETH=97)
+    return world
+
+
+def unpayable(world):
+    world.price(ETH=80)
+    world.ok(cmd.ConvertAuction("victim"))
 
 
 AMOUNT = [
@@ -161,9 +234,26 @@ BROKE = Violation(Reason.INITIAL_MARGIN, {}, move(ETH=90), frozenset({"price of 
 GATED = Violation(
     Reason.WITHDRAWALS_GATED, {}, lambda world: setattr(world.venue.pools["main"], "gated_until_block", 99)
 )
+SETTLING = Violation(
+    Reason.MARKET_SETTLING,
+    {},
+    lambda world: setattr(world.venue.markets["ETH"], "settling", True),
+    frozenset({"market"}),
+)
+LOCKED = Violation(
+    Reason.MARGIN_LOCKED, {}, lambda world: setattr(world.venue.markets["ETH"], "margin_locked", True)
+)
 HEALTHY = Violation(Reason.NOT_LIQUIDATABLE, {}, move(ETH=100), frozenset({"price of ETH"}))
 SOLVENT = Violation(Reason.NOT_INSOLVENT, {}, move(ETH=94), frozenset({"price of ETH"}))
 SYSTEM = Violation(Reason.SYSTEM_SUBACCOUNT, {"subaccount": "market/SOL"})
+FROZEN = Violation(
+    Reason.UNDER_AUCTION,
+    {},
+    lambda world: setattr(world.venue.subaccounts["trader"], "auction", LiveAuction(0, False)),
+    frozenset({"size_b", "market", "subaccount", "source", "taker"}),
+)
+NO_AUCTIONS = Violation(Reason.NOT_OFFERED, {}, change_liquidation(auction=None), frozenset({"policy"}))
+NOT_AUCTIONED = Violation(Reason.NOT_UNDER_AUCTION, {"subaccount": "maker"})
 NO_POSITION = Violation(Reason.POSITION_UNKNOWN, {"market": "SOL"})
 
 
@@ -187,13 +277,22 @@ CASES = [
     Case(
         open_market,
         cmd.Withdraw("trader", QUOTE, 5),
-        [*AMOUNT, NO_ASSET, NOBODY, Violation(Reason.BALANCE_TOO_SMALL, {"asset": "BTC"}), GATED, BROKE],
+        [
+            *AMOUNT,
+            NO_ASSET,
+            NOBODY,
+            LOCKED,
+            FROZEN,
+            Violation(Reason.BALANCE_TOO_SMALL, {"asset": "BTC"}),
+            GATED,
+            BROKE,
+        ],
     ),
     Case(
         open_market,
         cmd.TransferMargin("trader", "trader.eth", QUOTE, 5),
         [
-            *(*AMOUNT, NO_ASSET, GATED, BROKE),
+            *(*AMOUNT, NO_ASSET, LOCKED, FROZEN, GATED, BROKE),
             Violation(Reason.SUBACCOUNT_UNKNOWN, {"source": "nobody"}),
             Violation(Reason.SUBACCOUNT_UNKNOWN, {"target": "nobody"}),
             Violation(Reason.SUBACCOUNTS_MUST_DIFFER, {"source": "trader", "target": "trader"}),
@@ -206,11 +305,18 @@ CASES = [
         open_market,
         cmd.Reserve("trader", "new", "ETH", 10),
         [
-            *(NO_MARKET, NO_PRICE, OFF_STEP, NOBODY, BROKE),
+            *(NO_MARKET, NO_PRICE, OFF_STEP, NOBODY, FROZEN, BROKE),
             Violation(Reason.AMOUNT_NOT_POSITIVE, {"size_b": 0}),
             Violation(Reason.AMOUNT_TOO_LARGE, {"size_b": -TOO_MUCH}),
             Violation(Reason.ORDER_EXISTS, {"order": "bid"}),
+            SETTLING,
+            Violation(
+                Reason.LEVERAGE_TOO_HIGH, {}, outgrow_leverage("trader"), frozenset({"subaccount", "market"})
+            ),
             Violation(Reason.POOLS_MIXED, {}, mixed_pools("trader"), frozenset({"size_b", "price of ETH"})),
+            Violation(
+                Reason.ACCOUNT_MARGIN, {}, sick_sibling, frozenset({"subaccount", "market", "price of ETH"})
+            ),
         ],
     ),
     Case(
@@ -222,7 +328,7 @@ CASES = [
         open_market,
         cmd.Trade("ETH", 10, 100, "trader", "maker"),
         [
-            *(NO_MARKET, NO_PRICE, OFF_STEP, BROKE),
+            *(NO_MARKET, NO_PRICE, OFF_STEP, FROZEN, BROKE),
             Violation(Reason.AMOUNT_NOT_POSITIVE, {"size_b": 0}),
             Violation(Reason.AMOUNT_TOO_LARGE, {"size_b": TOO_MUCH}),
             Violation(Reason.AMOUNT_TOO_LARGE, {"price": TOO_MUCH}),
@@ -233,6 +339,10 @@ CASES = [
             Violation(Reason.SUBACCOUNTS_MUST_DIFFER, {"taker": "maker", "maker": "maker"}),
             Violation(Reason.ORDER_UNKNOWN, {"taker_order": "none"}),
             Violation(Reason.ORDER_UNKNOWN, {"maker_order": "none"}),
+            SETTLING,
+            Violation(
+                Reason.LEVERAGE_TOO_HIGH, {}, outgrow_leverage("trader"), frozenset({"taker", "market"})
+            ),
             *(
                 Violation(Reason.ORDER_MISMATCH, fields, touches=frozenset({"taker", "maker"}))
                 for fields in (
@@ -246,6 +356,7 @@ CASES = [
             ),
             Violation(Reason.PARENT_MARGIN, {"taker": "poor.eth"}),
             Violation(Reason.INITIAL_MARGIN_COUNTERPARTY, {"maker": "poor"}),
+            Violation(Reason.ACCOUNT_MARGIN, {}, sick_sibling, frozenset({"taker", "maker", "price of ETH"})),
         ],
     ),
     Case(
@@ -280,7 +391,7 @@ CASES = [
         sick_market,
         cmd.Liquidate("victim", "ETH", 10, 94, "liquidator"),
         [
-            *(NO_MARKET, OFF_STEP, NOBODY, SYSTEM, NO_POSITION, HEALTHY),
+            *(NO_MARKET, OFF_STEP, NOBODY, SYSTEM, NO_POSITION, SETTLING, HEALTHY),
             Violation(Reason.AMOUNT_NOT_POSITIVE, {"size_b": -5}),
             Violation(Reason.AMOUNT_NOT_POSITIVE, {"price": -1}),
             Violation(Reason.AMOUNT_TOO_LARGE, {"size_b": TOO_MUCH}),
@@ -363,6 +474,17 @@ CASES = [
         ],
     ),
     Case(
+        owing_market,
+        cmd.RelievePool("ETH", is_long=True),
+        [
+            NO_MARKET,
+            Violation(Reason.NOT_OFFERED, {}, without_limits),
+            Violation(Reason.SUBACCOUNT_UNKNOWN, {}, without_pool),
+            SETTLING,
+            Violation(Reason.NOTHING_OWED, {"is_long": False}),
+        ],
+    ),
+    Case(
         insolvent_market,
         cmd.Deleverage("victim", "ETH"),
         [
@@ -373,6 +495,66 @@ CASES = [
             ),
         ],
     ),
+    Case(
+        sick_auction_market,
+        cmd.StartAuction("victim"),
+        [
+            *(NOBODY, SYSTEM, HEALTHY, NO_AUCTIONS),
+            Violation(
+                Reason.UNDER_AUCTION,
+                {},
+                lambda world: world.ok(cmd.StartAuction("victim")),
+                frozenset({"price of ETH", "policy", "subaccount"}),
+            ),
+        ],
+    ),
+    Case(
+        auctioned_market,
+        cmd.Bid("victim", "liquidator", PPM**3 // 10),
+        [
+            *(NOBODY, SYSTEM, HEALTHY, NO_AUCTIONS, NOT_AUCTIONED),
+            Violation(Reason.AMOUNT_NOT_POSITIVE, {"share_wad": 0}),
+            Violation(Reason.AMOUNT_TOO_LARGE, {"share_wad": TOO_MUCH}),
+            Violation(Reason.SUBACCOUNT_UNKNOWN, {"bidder": "nobody"}),
+            Violation(Reason.SUBACCOUNTS_MUST_DIFFER, {"subaccount": "victim", "bidder": "victim"}),
+            Violation(Reason.POOLS_MIXED, {}, change_policy(exclusive_pools=True), frozenset({"bidder"})),
+            Violation(
+                Reason.UNDER_AUCTION,
+                {},
+                lambda world: setattr(
+                    world.venue.subaccounts["liquidator"], "auction", LiveAuction(0, False)
+                ),
+                frozenset({"bidder"}),
+            ),
+            Violation(Reason.AUCTION_OVER, {}, wait_out, frozenset({"price of ETH"})),
+            Violation(Reason.BACKSTOP_CAPACITY, {"bidder": "poor"}),
+            Violation(Reason.INSURANCE_TOO_SMALL, {}, unpayable, frozenset({"price of ETH", "policy"})),
+        ],
+    ),
+    Case(
+        unwanted_market,
+        cmd.ConvertAuction("victim"),
+        [
+            *(NOBODY, SYSTEM, HEALTHY, NO_AUCTIONS, NOT_AUCTIONED),
+            Violation(
+                Reason.AUCTION_RUNNING,
+                {},
+                lambda world: setattr(
+                    world.venue.subaccounts["victim"], "auction", LiveAuction(world.venue.time_ms, False)
+                ),
+                frozenset({"subaccount", "price of ETH"}),
+            ),
+        ],
+    ),
+    Case(
+        recovered_market,
+        cmd.EndAuction("victim"),
+        [
+            *(NOBODY, SYSTEM, NO_AUCTIONS, NOT_AUCTIONED),
+            Violation(Reason.AUCTION_RUNNING, {}, move(ETH=94), frozenset({"price of ETH"})),
+        ],
+    ),
+    Case(open_market, cmd.SettleMarket("ETH"), [NO_MARKET, NO_PRICE, SETTLING]),
     Case(
         open_market,
         cmd.ChangeRequirement("ETH", TEN_FIVE),

@@ -11,14 +11,20 @@ Sources: Hyperliquid docs (auto-deleveraging), dYdX v4 `x/clob/keeper/deleveragi
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..rules.value import value_q
 from ..rules.words import abs_, max_, min_, mul_div_down
 from .model import Deleveraging, Venue
-from .risk import bankruptcy_q, equity_q, risk_price, worth_q
+from .risk import bankruptcy_q, equity_q, risk_price, subaccount_risk, worth_q
 
+TransferPrice = Literal["bankruptcy", "mark", "previous_mark"]
+
+QUOTE_UNIT = 1_000_000
+"""One USD in quote atoms."""
 SCORE_UNIT = 1 << 64
 """Scores are compared in whole parts of this unit."""
 
@@ -31,6 +37,8 @@ class Claim(Struct, frozen=True):
     cost_q: int
     worth_q: int
     equity_q: int
+    maintenance_q: int = 0
+    """Maintenance margin of the whole subaccount, where the policy's score looks at it."""
 
     @property
     def profit_q(self) -> int:
@@ -66,7 +74,10 @@ def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
         if held is None or subaccount.system or (held.size_b > 0) == (losing_b > 0):
             continue
         worth = worth_q(market, held.size_b, price, rounds)
-        yield Claim(name, abs_(held.size_b), held.cost_q, worth, equity_q(venue, subaccount))
+        equity, maintenance = equity_q(venue, subaccount), 0
+        if venue.policy.deleveraging.score == "profit_margin":
+            maintenance = subaccount_risk(venue, subaccount).maintenance_q
+        yield Claim(name, abs_(held.size_b), held.cost_q, worth, equity, maintenance)
 
 
 def score_profit_leverage(claim: Claim) -> int:
@@ -89,6 +100,15 @@ def score_literal(claim: Claim) -> int:
     return _score(claim.worth_q * claim.worth_q, abs_(claim.cost_q), claim.equity_q)
 
 
+def score_profit_margin(claim: Claim, least_q: int = QUOTE_UNIT) -> int:
+    """Return on what the subaccount holds without the profit, at least `least_q`, times its margin ratio.
+
+    `profit / max(1 USD, balance) x maintenance margin / (balance + profit)`. Source: Aevo, docs.aevo.xyz (ADL).
+    """
+    balance_q = max_(claim.equity_q - claim.profit_q, least_q)
+    return _score(claim.profit_q * claim.maintenance_q, balance_q, claim.equity_q)
+
+
 def _score(numerator: int, cost_q: int, equity_q: int) -> int:
     """`numerator / (cost * equity)` in units of 2^-64, rounded down; what ties there is ordered by id."""
     return mul_div_down(numerator, SCORE_UNIT, max_(1, cost_q) * max_(1, equity_q))
@@ -98,6 +118,7 @@ SCORES: dict[str, Callable[[Claim], int]] = {
     "profit_leverage": score_profit_leverage,
     "index": score_index,
     "index_literal": score_literal,
+    "profit_margin": score_profit_margin,
 }
 
 
@@ -158,12 +179,28 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def transfer_quote_q(venue: Venue, loser: str, market_id: str, lots_b: int) -> int:
-    """Quote that the loser receives for signed lots at the policy's transfer price."""
-    rule, market = venue.policy.deleveraging.price, venue.markets[market_id]
-    if rule == "bankruptcy":
+def deleveraging_of(venue: Venue, market_id: str) -> Deleveraging:
+    """How counterparties are chosen in a market: by the policy, and every one in turn in final settlement."""
+    policy = venue.policy.deleveraging
+    return replace(policy, policy="cyclic") if venue.markets[market_id].settling else policy
+
+
+def transfer_price(venue: Venue, loser: str, market_id: str) -> TransferPrice:
+    """Price at which a position is closed: the policy's, and in final settlement the mark as long as equity is left.
+
+    Source: dYdX v4 `x/clob/keeper/deleveraging.go:430-452`.
+    """
+    if not venue.markets[market_id].settling:
+        return venue.policy.deleveraging.price
+    return "mark" if equity_q(venue, venue.subaccounts[loser]) >= 0 else "bankruptcy"
+
+
+def transfer_quote_q(venue: Venue, loser: str, market_id: str, lots_b: int, price_rule: TransferPrice) -> int:
+    """Quote that the loser receives for signed lots at the transfer price."""
+    market = venue.markets[market_id]
+    if price_rule == "bankruptcy":
         return bankruptcy_q(venue, venue.subaccounts[loser], market_id, lots_b)
-    price = market.mark if rule == "mark" else market.previous_mark
+    price = market.mark if price_rule == "mark" else market.previous_mark
     return value_q(lots_b, price, market.scale.num, market.scale.den, venue.policy.rounding.value)
 
 
@@ -174,11 +211,12 @@ def overlaps(venue: Venue, claim: Claim, market_id: str, lots_b: int, paid_q: in
 
 def has_counterparty(venue: Venue, loser: str, market_id: str) -> bool:
     """Could deleveraging close anything against this position?"""
-    policy, held_b = venue.policy.deleveraging, venue.subaccounts[loser].positions[market_id].size_b
+    policy, held_b = deleveraging_of(venue, market_id), venue.subaccounts[loser].positions[market_id].size_b
+    price = transfer_price(venue, loser, market_id)
     for claim in eligible(policy, _claims(venue, loser, market_id)):
         closed_b = min_(claim.lots_b, abs_(held_b))
         lots_b = closed_b if held_b > 0 else -closed_b
-        paid_q = transfer_quote_q(venue, loser, market_id, lots_b)
+        paid_q = transfer_quote_q(venue, loser, market_id, lots_b, price)
         if policy.policy == "pro_rata" or overlaps(venue, claim, market_id, lots_b, paid_q):
             return True
     return False

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import event as ev
-from .model import Leverage, Order, Position, Subaccount, Venue
+from .model import Leverage, LiveAuction, Market, Order, Position, Subaccount, Venue
 
 SUBACCOUNT = "sub/"
 
@@ -45,11 +45,22 @@ def _position(venue: Venue, event: ev.PositionChanged) -> None:
         market.open_interest_b -= max(held.size_b, 0)
         size_b, cost_q = held.size_b + size_b, held.cost_q + cost_q
     market.open_interest_b += max(size_b, 0)
+    if market.solvency is not None and not subaccount.system:
+        _count_side(market, held, -1)
+        _count_side(market, Position(size_b, cost_q, 0), 1)
     if size_b:
         index = held.funding_index if held else market.funding_index
         subaccount.positions[event.market] = Position(size_b, cost_q, index)
     else:
         del subaccount.positions[event.market]
+
+
+def _count_side(market: Market, held: Position | None, sign: int) -> None:
+    """Add a trader's position to its side of the market, or take it off."""
+    if held is not None and held.size_b > 0:
+        market.longs = market.longs.changed(sign * held.size_b, sign * held.cost_q)
+    elif held is not None and held.size_b < 0:
+        market.shorts = market.shorts.changed(sign * held.size_b, sign * held.cost_q)
 
 
 def _funding_settled(venue: Venue, event: ev.FundingSettled) -> None:
@@ -92,6 +103,22 @@ def _prices(venue: Venue, event: ev.PricesSet) -> None:
         venue.markets[market_id].index = index
     for asset_id, price in prices.assets.items():
         venue.assets[asset_id].price = price
+    for market_id, confidence in prices.confidences.items():
+        venue.markets[market_id].confidence_ppm = confidence
+    for market_id, confidence in prices.index_confidences.items():
+        venue.markets[market_id].index_confidence_ppm = confidence
+    for asset_id, confidence in prices.asset_confidences.items():
+        venue.assets[asset_id].confidence_ppm = confidence
+    venue.quote_wad = prices.quote_wad or venue.quote_wad
+
+
+def _grids(venue: Venue, event: ev.GridsSet) -> None:
+    told = event.grids
+    for market_id, grid in told.grids.items():
+        venue.markets[market_id].grid = grid
+    underlying = venue.markets[told.underlying]
+    terms = {term.expiry_ms: term for term in (*underlying.terms, *told.terms)}
+    underlying.terms = tuple(terms[at] for at in sorted(terms) if at > venue.time_ms)
 
 
 def _liquidated(venue: Venue, event: ev.Liquidated) -> None:
@@ -104,12 +131,35 @@ def _liquidated(venue: Venue, event: ev.Liquidated) -> None:
     venue.block_liquidations += 1
 
 
+def _auction_started(venue: Venue, event: ev.AuctionStarted) -> None:
+    venue.subaccounts[event.subaccount].auction = LiveAuction(event.started_ms, event.insolvent)
+
+
+def _slice_sold(venue: Venue, event: ev.SliceSold) -> None:
+    subaccount = venue.subaccounts[event.subaccount]
+    live = subaccount.auction
+    if live is not None and not live.insolvent:
+        subaccount.auction = LiveAuction(live.started_ms, live.insolvent, live.reserved_q + event.price_q)
+
+
+def _auction_ended(venue: Venue, event: ev.AuctionEnded) -> None:
+    venue.subaccounts[event.subaccount].auction = None
+
+
 def _deleveraged(venue: Venue, _event: ev.Deleveraged) -> None:
     venue.block_deleveragings += 1
 
 
 def _insolvency(venue: Venue, event: ev.InsolvencySeen) -> None:
     venue.pools[event.pool].gated_until_block = event.gated_until_block
+
+
+def _outage(venue: Venue, event: ev.OutageSeen) -> None:
+    venue.gated_until_block = event.gated_until_block
+
+
+def _settling(venue: Venue, event: ev.MarketSettling) -> None:
+    venue.markets[event.market].settling = True
 
 
 def _requirement(venue: Venue, event: ev.RequirementChanged) -> None:
@@ -135,11 +185,19 @@ _APPLY: dict[type, Callable[[Venue, Any], None]] = {
     ev.OrderReleased: _order_released,
     ev.LeverageSet: _leverage,
     ev.PricesSet: _prices,
+    ev.GridsSet: _grids,
+    ev.Expired: _record,
     ev.Liquidated: _liquidated,
+    ev.AuctionStarted: _auction_started,
+    ev.SliceSold: _slice_sold,
+    ev.AuctionEnded: _auction_ended,
     ev.TakenOver: _record,
     ev.Deleveraged: _deleveraged,
+    ev.PoolRelieved: _record,
     ev.LossSocialized: _record,
     ev.InsolvencySeen: _insolvency,
+    ev.OutageSeen: _outage,
+    ev.MarketSettling: _settling,
     ev.RequirementChanged: _requirement,
     ev.PolicyChanged: _policy,
 }

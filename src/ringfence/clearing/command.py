@@ -5,7 +5,7 @@ A command that depends on time, block or chance carries them: `SetPrices` moves 
 
 from msgspec import Struct, field
 
-from .model import Policy, Requirement
+from .model import Grid, Policy, Requirement, Term
 
 
 class Command(Struct, frozen=True, tag=True):
@@ -93,7 +93,9 @@ class SetLeverage(Command, frozen=True):
 class SetPrices(Command, frozen=True):
     """Move the clock and set mark, index and collateral prices (price quanta).
 
-    Markets not named keep their prices; a market named without an index takes its mark for it.
+    Markets not named keep their prices; a market named without an index takes its mark for it. Confidences (ppm) say
+    how sure the sources of marks, indexes and collateral prices are; `quote_wad` is what the quote asset is worth in
+    the unit that it stands for, 0 for unchanged.
     """
 
     time_ms: int
@@ -101,6 +103,25 @@ class SetPrices(Command, frozen=True):
     marks: dict[str, int] = field(default_factory=dict)
     indexes: dict[str, int] = field(default_factory=dict)
     assets: dict[str, int] = field(default_factory=dict)
+    confidences: dict[str, int] = field(default_factory=dict)
+    index_confidences: dict[str, int] = field(default_factory=dict)
+    asset_confidences: dict[str, int] = field(default_factory=dict)
+    quote_wad: int = 0
+
+
+class SetGrids(Command, frozen=True):
+    """Set what options on `underlying` are worth in the scenarios of the policy, and what their expiries count for."""
+
+    underlying: str
+    grids: dict[str, Grid]
+    terms: tuple[Term, ...] = ()
+
+
+class Expire(Command, frozen=True):
+    """Settle an option in cash, after its expiry: `price` is what the underlying settled at, in its price quanta."""
+
+    market: str
+    price: int
 
 
 class AccrueFunding(Command, frozen=True):
@@ -131,6 +152,35 @@ class TakeOver(Command, frozen=True):
     backstop: str
 
 
+class StartAuction(Command, frozen=True):
+    """Put a liquidatable subaccount up for auction; its orders are cancelled and it pays the fee."""
+
+    subaccount: str
+
+
+class Bid(Command, frozen=True):
+    """Take `share_wad` of every position and balance of a subaccount under auction, at the price of the moment.
+
+    A solvent auction sells no more than lifts the subaccount to its buffer margin; a bid for more gets that much.
+    """
+
+    subaccount: str
+    bidder: str
+    share_wad: int
+
+
+class ConvertAuction(Command, frozen=True):
+    """Pay bidders from now on, when nobody wanted the subaccount for nothing or its worth fell below zero."""
+
+    subaccount: str
+
+
+class EndAuction(Command, frozen=True):
+    """End the auction of a subaccount that has its margin again."""
+
+    subaccount: str
+
+
 class SellCollateral(Command, frozen=True):
     """Convert collateral of a subaccount in debt into quote at the discounted price, as much as the debt needs."""
 
@@ -151,17 +201,33 @@ class DrawInsurance(Command, frozen=True):
 
 
 class Deleverage(Command, frozen=True):
-    """Close winners against a position of a subaccount with negative equity; `draw` starts a cyclic scan."""
+    """Close winners against a position of a subaccount with negative equity; `draw` starts a cyclic scan.
+
+    In a market in final settlement, against any position there.
+    """
 
     subaccount: str
     market: str
     draw: int = 0
 
 
+class RelievePool(Command, frozen=True):
+    """Close winners of one side against the liquidity behind a market that owes that side too much."""
+
+    market: str
+    is_long: bool
+
+
 class Socialize(Command, frozen=True):
     """Spread the bad debt of `pool` over the solvent subaccounts that hold positions in its markets."""
 
     pool: str
+
+
+class SettleMarket(Command, frozen=True):
+    """Put a market into final settlement: its orders are cancelled and only `Deleverage` closes positions in it."""
+
+    market: str
 
 
 class ChangeRequirement(Command, frozen=True):
@@ -189,13 +255,21 @@ AnyCommand = (
     | Trade
     | SetLeverage
     | SetPrices
+    | SetGrids
+    | Expire
     | AccrueFunding
     | Liquidate
     | TakeOver
+    | StartAuction
+    | Bid
+    | ConvertAuction
+    | EndAuction
     | SellCollateral
     | DrawInsurance
     | Deleverage
+    | RelievePool
     | Socialize
+    | SettleMarket
     | ChangeRequirement
     | ChangePolicy
 )

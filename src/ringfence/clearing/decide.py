@@ -4,19 +4,25 @@ One function per command, each in the same order: check in precedence of `verdic
 the draft's events. Liquidation and the loss waterfall stand in modules of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..rules.requirement import withdrawal_q
 from ..rules.value import funding_index_delta, notional_q, value_q
-from ..rules.words import FLOOR, PPM, TRUNC, WAD, abs_, min_, mul_div_up
+from ..rules.words import FLOOR, PPM, TRUNC, WAD, abs_, max_, min_, mul_div_down, mul_div_up
 from . import command as cmd
 from . import event as ev
+from .auction import bid, convert_auction, end_auction, refuse_frozen, start_auction, valid_auction
 from .draft import Draft, Refusal
+from .gating import Action, must_meet, others_must_meet
 from .liquidation import liquidate, sell_collateral, take_over
 from .model import QUOTE, Market, Order, Policy, Subaccount, Venue
+from .options import expire, must_be_alive, set_grids
+from .portfolio import priced
+from .portfolio import valid as valid_set_rule
 from .risk import Risk, may_act, subaccount_risk
 from .shapes import Leg, initial_rate, valid
+from .solvency import relieve_pool
 from .verdict import Accepted, Reason, Rejected, Verdict
 from .waterfall import deleverage, draw_insurance, socialize
 
@@ -97,7 +103,8 @@ def _transfer_margin(draft: Draft, c: cmd.TransferMargin) -> None:
     refuse_if(source.account != target.account, Reason.ACCOUNTS_DIFFER)
     before = subaccount_risk(draft.venue, target)
     _take_out(draft, c.source, f"sub/{c.target}", c.asset, c.amount, "margin_transfer")
-    stands = may_act(before, subaccount_risk(draft.venue, target))
+    after = subaccount_risk(draft.venue, target)
+    stands = may_act(before, after) and draft.reduces(c.target, after)
     refuse_if(not stands, Reason.INITIAL_MARGIN_COUNTERPARTY, c.target)
 
 
@@ -105,9 +112,13 @@ def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why
     """Collateral leaves `name`, which must keep what the venue asks of a withdrawal."""
     venue, subaccount = draft.venue, draft.subaccount(name)
     draft.settle_all_funding(name)
+    for market_id in subaccount.positions:
+        refuse_if(draft.market(market_id).margin_locked, Reason.MARGIN_LOCKED, market_id)
+    refuse_frozen(subaccount)
     held = subaccount.balances.get(asset, 0)
-    borrowable = asset == QUOTE or venue.assets[asset].weights is not None
+    borrowable = asset == QUOTE or (venue.assets[asset].weights is not None and venue.assets[asset].lent)
     refuse_if(not borrowable and held < amount, Reason.BALANCE_TOO_SMALL, f"{name} holds {held} {asset}")
+    refuse_if(venue.block < venue.gated_until_block, Reason.WITHDRAWALS_GATED, "all pools")
     for market_id in subaccount.positions:
         pool = venue.pools[draft.market(market_id).pool]
         refuse_if(venue.block < pool.gated_until_block, Reason.WITHDRAWALS_GATED, pool.id)
@@ -127,8 +138,15 @@ def _reserve(draft: Draft, c: cmd.Reserve) -> None:
     subaccount = _subaccount(draft.venue, c.subaccount)
     refuse_if(c.order in subaccount.orders, Reason.ORDER_EXISTS, c.order)
     draft.keep_to_one_pool(subaccount, market.pool)
+    _refuse_leverage(draft, subaccount, market, c.size_b)
+    draft.refuse_settling(market)
+    refuse_frozen(subaccount)
     before = subaccount_risk(draft.venue, subaccount)
     draft.emit(ev.OrderReserved(c.subaccount, c.order, c.market, c.size_b))
+    if draft.venue.policy.account_gating != "none":
+        must_meet(draft, subaccount, before, "place", Reason.INITIAL_MARGIN)
+        others_must_meet(draft, subaccount)
+        return
     after = subaccount_risk(draft.venue, subaccount)
     grows = after.initial_q > before.initial_q
     refuse_if(grows and after.free_q < 0, Reason.INITIAL_MARGIN, f"{c.subaccount} lacks {-after.free_q}")
@@ -147,8 +165,9 @@ def _sized_market(venue: Venue, name: str, size_b: int, price: int) -> Market:
     refuse_if(abs_(size_b) >= LIMIT or abs_(price) >= LIMIT, Reason.AMOUNT_TOO_LARGE)
     market = _market(venue, name)
     refuse_if(price <= 0, Reason.PRICE_NOT_POSITIVE, f"got {price}")
-    refuse_if(market.mark == 0, Reason.PRICE_NOT_SET, name)
+    refuse_if(market.mark == 0 or not priced(venue.policy, market), Reason.PRICE_NOT_SET, name)
     refuse_if(size_b % market.step_b != 0, Reason.SIZE_NOT_A_MULTIPLE, f"step {market.step_b}")
+    must_be_alive(venue, market)
     return market
 
 
@@ -157,13 +176,7 @@ def _trade(draft: Draft, c: cmd.Trade) -> None:
     taker, maker = _subaccount(draft.venue, c.taker), _subaccount(draft.venue, c.maker)
     refuse_if(c.taker == c.maker, Reason.SUBACCOUNTS_MUST_DIFFER)
     sides = ((taker, c.size_b, c.taker_order), (maker, -c.size_b, c.maker_order))
-    for who, _, order in sides:
-        refuse_if(order is not None and order not in who.orders, Reason.ORDER_UNKNOWN, f"{order}")
-    for who, size_b, order in sides:
-        fits = order is None or _order_fits(who.orders[order], c.market, size_b)
-        refuse_if(not fits, Reason.ORDER_MISMATCH, f"{order}")
-    for who, _, _ in sides:
-        draft.keep_to_one_pool(who, market.pool)
+    _may_fill(draft, market, sides)
     before = {}
     for who, size_b, order in sides:
         draft.settle_all_funding(who.id)
@@ -179,12 +192,63 @@ def _trade(draft: Draft, c: cmd.Trade) -> None:
         draft.move(f"sub/{who.id}", "fees", mul_div_up(abs_(worth_q), fee_ppm, PPM), "trading_fee")
     for who, size_b, _ in sides:
         _fund_opening(draft, who, c.market, size_b, before[who.id])
-    for (who, _, _), reason in zip(
+    for (who, _, order), reason in zip(
         sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True
     ):
-        _must_stand(draft, who, before[who.id], reason)
+        _must_stand(draft, who, before[who.id], "place" if order is None else "fill", reason)
     for who, _, _ in sides:
+        if policy.account_gating != "none" and not who.system:
+            others_must_meet(draft, who)
+    for who, _, _ in sides:
+        _return_margin(draft, who, c.market)
         draft.sweep(who.id)
+
+
+def _may_fill(draft: Draft, market: Market, sides: Sequence[tuple[Subaccount, int, str | None]]) -> None:
+    """What may be wrong with a fill before anything is booked: orders, pools, leverage, the market's end."""
+    for who, _, order in sides:
+        refuse_if(order is not None and order not in who.orders, Reason.ORDER_UNKNOWN, f"{order}")
+    for who, size_b, order in sides:
+        fits = order is None or _order_fits(who.orders[order], market.id, size_b)
+        refuse_if(not fits, Reason.ORDER_MISMATCH, f"{order}")
+    for who, _, _ in sides:
+        draft.keep_to_one_pool(who, market.pool)
+    for who, size_b, _ in sides:
+        _refuse_leverage(draft, who, market, size_b)
+    draft.refuse_settling(market)
+    for who, size_b, _ in sides:
+        refuse_frozen(who, market.id, size_b)
+
+
+def _return_margin(draft: Draft, who: Subaccount, market_id: str) -> None:
+    """Where margin is locked, a position that shrank hands that share of the equity to the parent, as far as it can.
+
+    Source: Hyperliquid docs, margining (strict isolated: margin is removed in proportion as the position is closed).
+    """
+    held, now = draft.base.subaccounts[who.id].positions.get(market_id), who.positions.get(market_id)
+    if not draft.market(market_id).margin_locked or who.parent is None or held is None or now is None:
+        return
+    closed_b = abs_(held.size_b) - abs_(now.size_b)
+    if closed_b <= 0 or (held.size_b > 0) != (now.size_b > 0):
+        return
+    risk = subaccount_risk(draft.venue, who)
+    share_q = mul_div_down(max_(risk.equity_q, 0), closed_b, abs_(held.size_b))
+    draft.move(f"sub/{who.id}", f"sub/{who.parent}", min_(share_q, max_(risk.free_q, 0)), "margin_returned")
+
+
+def _refuse_leverage(draft: Draft, who: Subaccount, market: Market, size_b: int) -> None:
+    """Where leverage is checked on opening: a position that grows must allow the leverage that was chosen for it."""
+    chosen, held = who.leverages.get(market.id), who.positions.get(market.id)
+    if market.leverage_checked == "always" or chosen is None or who.system:
+        return
+    reached_b, held_b = (held.size_b if held else 0) + size_b, held.size_b if held else 0
+    if abs_(reached_b) <= abs_(held_b) and reached_b * held_b >= 0:
+        return
+    scale, rounds = market.scale, draft.venue.policy.rounding
+    worth_q = notional_q(reached_b, market.mark, scale.num, scale.den, rounds.notional)
+    num, den = initial_rate(market.requirement, Leg(reached_b, worth_q, worth_q), rounds.requirement)
+    too_high = chosen.num * num > chosen.den * den
+    refuse_if(too_high, Reason.LEVERAGE_TOO_HIGH, f"{chosen.num}/{chosen.den} in {market.id}")
 
 
 def _order_fits(order: Order, market: str, size_b: int) -> bool:
@@ -192,11 +256,15 @@ def _order_fits(order: Order, market: str, size_b: int) -> bool:
     return order.market == market and same_side and abs_(size_b) <= abs_(order.size_b)
 
 
-def _must_stand(draft: Draft, who: Subaccount, before: Risk, reason: Reason) -> None:
+def _must_stand(draft: Draft, who: Subaccount, before: Risk, action: Action, reason: Reason) -> None:
     if who.system:
         return
+    if draft.venue.policy.account_gating != "none":
+        must_meet(draft, who, before, action, reason)
+        return
     after = subaccount_risk(draft.venue, who)
-    refuse_if(not may_act(before, after), reason, f"{who.id} lacks {-after.free_q}")
+    stands = may_act(before, after) and draft.reduces(who.id, after)
+    refuse_if(not stands, reason, f"{who.id} lacks {-after.free_q}")
 
 
 def _fund_opening(draft: Draft, who: Subaccount, market_id: str, size_b: int, before: Risk) -> None:
@@ -210,6 +278,7 @@ def _fund_opening(draft: Draft, who: Subaccount, market_id: str, size_b: int, be
     taken_q = before.free_q - subaccount_risk(draft.venue, who).free_q
     if taken_q <= 0:
         return
+    refuse_frozen(draft.subaccount(who.parent))
     draft.settle_all_funding(who.parent)
     draft.move(f"sub/{who.parent}", f"sub/{who.id}", taken_q, "margin_posted")
     spare_q = subaccount_risk(draft.venue, draft.subaccount(who.parent)).free_q
@@ -246,29 +315,64 @@ def _held_leg(venue: Venue, market: Market, subaccount: Subaccount) -> Leg:
 def _set_prices(draft: Draft, c: cmd.SetPrices) -> None:
     venue = draft.venue
     prices = (*c.marks.values(), *c.indexes.values(), *c.assets.values())
-    refuse_if(any(price >= LIMIT for price in prices), Reason.AMOUNT_TOO_LARGE)
-    for market_id in (*c.marks, *c.indexes):
+    refuse_if(any(price >= LIMIT for price in (*prices, c.quote_wad)), Reason.AMOUNT_TOO_LARGE)
+    for market_id in (*c.marks, *c.indexes, *c.confidences, *c.index_confidences):
         refuse_if(market_id not in venue.markets, Reason.MARKET_UNKNOWN, market_id)
-    for asset in c.assets:
+    for asset in (*c.assets, *c.asset_confidences):
         refuse_if(asset not in venue.assets, Reason.ASSET_UNKNOWN, asset)
-    refuse_if(any(price <= 0 for price in prices), Reason.PRICE_NOT_POSITIVE)
+    refuse_if(any(price <= 0 for price in prices) or c.quote_wad < 0, Reason.PRICE_NOT_POSITIVE)
     refuse_if(c.time_ms < venue.time_ms or c.block < venue.block, Reason.TIME_RUNS_BACKWARDS)
+    shares = (*c.confidences.values(), *c.index_confidences.values(), *c.asset_confidences.values())
+    refuse_if(any(not 0 <= share <= PPM for share in shares), Reason.PARAMETER_INVALID, "confidence")
+    policy = venue.policy
+    outage = policy.outage_ms > 0 and venue.time_ms > 0 and c.time_ms - venue.time_ms >= policy.outage_ms
     draft.emit(ev.PricesSet(c))
+    if outage:
+        draft.emit(ev.OutageSeen(c.block + policy.withdrawal_gate_blocks))
 
 
 def _accrue_funding(draft: Draft, c: cmd.AccrueFunding) -> None:
     refuse_if(abs_(c.rate_ppm) > PPM, Reason.AMOUNT_TOO_LARGE, f"{c.rate_ppm} ppm")
     market = _market(draft.venue, c.market)
     refuse_if(market.index == 0, Reason.PRICE_NOT_SET, c.market)
+    refuse_if(market.option is not None, Reason.WRONG_INSTRUMENT, c.market)
     scale = market.scale
     delta = funding_index_delta(market.index, c.rate_ppm, PPM, scale.num, scale.den, WAD)
     draft.emit(ev.FundingAccrued(c.market, market.funding_index + delta))
+
+
+def _bid(draft: Draft, c: cmd.Bid) -> None:
+    _amount(c.share_wad)
+    bid(draft, c)
 
 
 def _liquidate(draft: Draft, c: cmd.Liquidate) -> None:
     refuse_if(c.size_b < 0 or c.price < 0, Reason.AMOUNT_NOT_POSITIVE, f"size {c.size_b}, price {c.price}")
     refuse_if(c.size_b >= LIMIT or c.price >= LIMIT, Reason.AMOUNT_TOO_LARGE)
     liquidate(draft, c)
+
+
+def _set_grids(draft: Draft, c: cmd.SetGrids) -> None:
+    too_large = any(price >= LIMIT for grid in c.grids.values() for price in grid.high)
+    refuse_if(too_large, Reason.AMOUNT_TOO_LARGE)
+    set_grids(draft, c)
+
+
+def _expire(draft: Draft, c: cmd.Expire) -> None:
+    refuse_if(c.price >= LIMIT, Reason.AMOUNT_TOO_LARGE)
+    expire(draft, c)
+
+
+def _settle_market(draft: Draft, c: cmd.SettleMarket) -> None:
+    market = _market(draft.venue, c.market)
+    refuse_if(market.mark == 0, Reason.PRICE_NOT_SET, c.market)
+    draft.refuse_settling(market)
+    draft.emit(ev.MarketSettling(c.market))
+    for name in sorted(draft.base.subaccounts):
+        for order, resting in sorted(draft.base.subaccounts[name].orders.items()):
+            if resting.market == c.market:
+                draft.emit(ev.OrderReleased(name, order, resting.size_b))
+                draft.sweep(name)
 
 
 def _change_requirement(draft: Draft, c: cmd.ChangeRequirement) -> None:
@@ -284,6 +388,7 @@ def valid_policy(policy: Policy) -> bool:
     limits = (
         close.portion_above_q,
         close.portion_floor_ppm,
+        close.remainder_least_q,
         close.minimum_q,
         close.cooldown_ms,
         close.adjustment_ppm,
@@ -296,20 +401,33 @@ def valid_policy(policy: Policy) -> bool:
         close.block_insurance_q,
     )
     profit_cap_q = policy.initial_profit_cap_q or 0
-    others = (profit_cap_q, close.backstop_num, policy.deleveraging.scan_max, policy.withdrawal_gate_blocks)
+    others = (
+        profit_cap_q,
+        policy.overdraft_q or 0,
+        close.backstop_num,
+        policy.deleveraging.scan_max,
+        policy.withdrawal_gate_blocks,
+        policy.outage_ms,
+    )
     if min((*limits, *blocks, *others)) < 0:
         return False
     directions = (rounds.value, rounds.notional, rounds.requirement, rounds.funding)
     if not all(FLOOR <= direction <= TRUNC for direction in directions):
         return False
     fees = (close.fee_ppm, close.fee_to_fund_ppm, policy.taker_fee_ppm)
-    shares = (close.portion_ppm, policy.withdrawal_floor_ppm, *fees)
+    shares = (close.portion_ppm, close.buffer_ppm, policy.withdrawal_floor_ppm, *fees)
     in_range = all(0 <= share <= PPM for share in shares) and close.portion_ppm > 0
+    if policy.set_rule is not None and not valid_set_rule(policy.set_rule):
+        return False
     rebate_covered = policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) >= 0 and policy.maker_fee_ppm <= PPM
-    return in_range and rebate_covered and close.backstop_den > 0 and close.target_ppm >= PPM
+    offered = close.backstop_den > 0 and close.target_ppm >= PPM and valid_auction(close.auction)
+    return in_range and rebate_covered and offered
 
 
 def _change_policy(draft: Draft, c: cmd.ChangePolicy) -> None:
+    for market in draft.base.markets.values():
+        unpriced = market.open_interest_b > 0 and not priced(c.policy, market)
+        refuse_if(unpriced, Reason.PRICE_NOT_SET, market.id)
     refuse_if(not valid_policy(c.policy), Reason.PARAMETER_INVALID)
     draft.emit(ev.PolicyChanged(c.policy))
 
@@ -325,13 +443,21 @@ _DECIDE: dict[type, Callable[[Draft, Any], None]] = {
     cmd.Trade: _trade,
     cmd.SetLeverage: _set_leverage,
     cmd.SetPrices: _set_prices,
+    cmd.SetGrids: _set_grids,
+    cmd.Expire: _expire,
     cmd.AccrueFunding: _accrue_funding,
     cmd.Liquidate: _liquidate,
     cmd.TakeOver: take_over,
+    cmd.StartAuction: start_auction,
+    cmd.Bid: _bid,
+    cmd.ConvertAuction: convert_auction,
+    cmd.EndAuction: end_auction,
     cmd.SellCollateral: sell_collateral,
     cmd.DrawInsurance: draw_insurance,
     cmd.Deleverage: deleverage,
+    cmd.RelievePool: relieve_pool,
     cmd.Socialize: socialize,
+    cmd.SettleMarket: _settle_market,
     cmd.ChangeRequirement: _change_requirement,
     cmd.ChangePolicy: _change_policy,
 }

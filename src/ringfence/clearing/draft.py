@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any
 
+from ..rules.transition import is_smaller
 from ..rules.value import released_cost_q
 from ..rules.words import abs_, mul_div_down
 from .apply import apply
 from .event import AnyEvent, FundingSettled, PositionChanged, Transfer
-from .model import QUOTE, Market, Position, Subaccount, Venue
-from .risk import unsettled_funding_q
+from .liquidity import withheld_of_fill_q
+from .model import QUOTE, Market, Position, Subaccount, Venue, market_subaccount
+from .risk import Risk, risk_price, unsettled_funding_q
 from .verdict import Reason
 
 
@@ -93,6 +95,19 @@ class Draft:
         if any(self.market(held).pool != pool for held in subaccount.positions):
             raise Refusal(Reason.POOLS_MIXED, subaccount.id)
 
+    def refuse_settling(self, market: Market) -> None:
+        """Refuse a trade or a liquidation in a market that is in final settlement."""
+        if market.settling:
+            raise Refusal(Reason.MARKET_SETTLING, market.id)
+
+    def reduces(self, name: str, after: Risk) -> bool:
+        """Whether a subaccount short of initial margin only shrank its positions, where the venue asks for that."""
+        if self.venue.policy.under_margin == "ratio" or after.free_q >= 0:
+            return True
+        before, now = self.base.subaccounts[name].positions, self.subaccount(name).positions
+        sizes = ((before[held].size_b if held in before else 0, now[held].size_b) for held in now)
+        return all(is_smaller(before_b, after_b) for before_b, after_b in sizes)
+
     def settle_funding(self, name: str, market_id: str) -> None:
         """Book the funding that a position has run up."""
         position, market = self.subaccount(name).positions.get(market_id), self.market(market_id)
@@ -113,9 +128,22 @@ class Draft:
         """`name` changes by `size_b` lots and receives `received_q` quote; the counterparty does the opposite."""
         for who in (name, counterparty):
             self.settle_funding(who, market_id)
+        withheld = (
+            self._withhold(market_id, name, counterparty, size_b, received_q),
+            self._withhold(market_id, counterparty, name, -size_b, -received_q),
+        )
         self.move(f"sub/{counterparty}", f"sub/{name}", received_q, why)
         self._change(market_id, name, size_b, -received_q)
         self._change(market_id, counterparty, -size_b, received_q)
+        self.move(f"sub/{name}", f"sub/{counterparty}", withheld[0] - withheld[1], "profit_cap")
+
+    def _withhold(self, market_id: str, name: str, payer: str, size_b: int, received_q: int) -> int:
+        """What the liquidity behind a market keeps of the profit that a fill with it realizes for a trader."""
+        market, trader = self.market(market_id), self.subaccount(name)
+        if market.solvency is None or payer != market_subaccount(market_id) or trader.system:
+            return 0
+        held, price = trader.positions.get(market_id), risk_price(self.venue, market)
+        return withheld_of_fill_q(self.venue, market, held, size_b, received_q, price)
 
     def _change(self, market_id: str, name: str, size_b: int, paid_q: int) -> None:
         held = self.subaccount(name).positions.get(market_id)

@@ -5,7 +5,7 @@ The remaining events change no balance: they set prices and parameters, or state
 
 from msgspec import Struct
 
-from .command import SetPrices
+from .command import SetGrids, SetPrices
 from .model import Policy, Requirement
 
 
@@ -91,6 +91,21 @@ class PricesSet(Event, frozen=True):
     prices: SetPrices
 
 
+class GridsSet(Event, frozen=True):
+    """Options have new prices in scenarios."""
+
+    grids: SetGrids
+
+
+class Expired(Event, frozen=True):
+    """An option was settled: each lot bought was paid `payoff` price quanta of the underlying."""
+
+    market: str
+    price: int
+    payoff: int
+    holders: int
+
+
 class Liquidated(Event, frozen=True):
     """Lots were closed by liquidation, at `price`.
 
@@ -106,6 +121,30 @@ class Liquidated(Event, frozen=True):
     fee_q: int
     loss_q: int
     cooldown_until_ms: int
+
+
+class AuctionStarted(Event, frozen=True):
+    """A subaccount is under auction from `started_ms` on; in an `insolvent` one bidders are paid."""
+
+    subaccount: str
+    started_ms: int
+    insolvent: bool
+
+
+class SliceSold(Event, frozen=True):
+    """A bidder took a share of a subaccount worth `worth_q` and paid `price_q` for it (negative: was paid)."""
+
+    subaccount: str
+    bidder: str
+    share_wad: int
+    worth_q: int
+    price_q: int
+
+
+class AuctionEnded(Event, frozen=True):
+    """A subaccount is no longer under auction."""
+
+    subaccount: str
 
 
 class TakenOver(Event, frozen=True):
@@ -126,6 +165,16 @@ class Deleveraged(Event, frozen=True):
     winners: int
 
 
+class PoolRelieved(Event, frozen=True):
+    """Winners of one side closed `size_b` lots against the liquidity behind the market, which paid them `paid_q`."""
+
+    market: str
+    is_long: bool
+    size_b: int
+    paid_q: int
+    winners: int
+
+
 class LossSocialized(Event, frozen=True):
     """Bad debt was spread over others."""
 
@@ -138,6 +187,18 @@ class InsolvencySeen(Event, frozen=True):
 
     pool: str
     gated_until_block: int
+
+
+class OutageSeen(Event, frozen=True):
+    """No block came for too long; all withdrawals close for a while."""
+
+    gated_until_block: int
+
+
+class MarketSettling(Event, frozen=True):
+    """A market is in final settlement."""
+
+    market: str
 
 
 class RequirementChanged(Event, frozen=True):
@@ -164,11 +225,19 @@ AnyEvent = (
     | OrderReleased
     | LeverageSet
     | PricesSet
+    | GridsSet
+    | Expired
     | Liquidated
+    | AuctionStarted
+    | SliceSold
+    | AuctionEnded
     | TakenOver
     | Deleveraged
+    | PoolRelieved
     | LossSocialized
     | InsolvencySeen
+    | OutageSeen
+    | MarketSettling
     | RequirementChanged
     | PolicyChanged
 )

@@ -4,13 +4,14 @@
 the balances and is what tests, snapshots and replays call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..errors import check
 from . import command as cmd
 from .apply import SUBACCOUNT
 from .event import AnyEvent, PositionChanged, Transfer
 from .model import QUOTE, Venue
+from .sides import Side
 
 NAMED_STEPS = frozenset(
     {
@@ -21,8 +22,9 @@ NAMED_STEPS = frozenset(
         "collateral_sale",
         "insurance",
         "funding",
+        "settlement",
     }
-    | {"margin_posted", "margin_returned", "backstop"}
+    | {"margin_posted", "margin_returned", "backstop", "forgone", "remainder", "profit_cap"}
 )
 """Reasons for which money may leave a subaccount that the command did not name."""
 
@@ -51,9 +53,21 @@ def audit(venue: Venue) -> None:
     for market_id, market in venue.markets.items():
         check(lots[market_id] == 0, f"lots of {market_id} do not sum to zero: {lots[market_id]}")
         check(market.open_interest_b == longs[market_id], f"open interest of {market_id} is wrong")
+        if market.solvency is not None:
+            sides = (market.longs, market.shorts)
+            check(sides == tuple(_sides(venue, market_id)), f"sides of {market_id} are wrong: {sides}")
     for pool in venue.pools:
         check(venue.fund_q(pool) >= 0, f"insurance fund of {pool} is negative")
         check(venue.debt_q(pool) >= 0, f"{pool} was paid more than its bad debt")
+
+
+def _sides(venue: Venue, market_id: str) -> Iterator[Side]:
+    """What traders hold on the long and on the short side of a market."""
+    books = [subaccount.positions for subaccount in venue.subaccounts.values() if not subaccount.system]
+    held = [positions[market_id] for positions in books if market_id in positions]
+    for sign in (1, -1):
+        side = [position for position in held if position.size_b * sign > 0]
+        yield Side(sum(position.size_b for position in side), sum(position.cost_q for position in side))
 
 
 def dangling(venue: Venue) -> str | None:
@@ -74,7 +88,7 @@ def dangling(venue: Venue) -> str | None:
 
 def parties(command: cmd.AnyCommand) -> set[str]:
     """Subaccounts that a command names."""
-    names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop")
+    names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop", "bidder")
     return {getattr(command, name) for name in names if getattr(command, name, None)}
 
 

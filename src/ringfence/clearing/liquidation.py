@@ -18,12 +18,23 @@ from . import command as cmd
 from . import event as ev
 from .adl import has_counterparty
 from .draft import Draft, Refusal
-from .model import QUOTE, Asset, Market, Subaccount, Venue, market_subaccount
-from .risk import Risk, bankruptcy_q, cash_q, leg_risk, market_risk, may_act, risk_price, subaccount_risk
+from .model import QUOTE, Asset, Liquidation, Market, Subaccount, Venue, market_subaccount
+from .risk import (
+    Risk,
+    bankruptcy_q,
+    cash_q,
+    closing_risks,
+    freed_maintenance_q,
+    leg_risk,
+    market_risk,
+    may_act,
+    risk_price,
+    subaccount_risk,
+)
 from .verdict import Reason
 
 
-def _victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
+def victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
     """The trader's subaccount that a step acts on; `taker` is the subaccount that takes what it loses."""
     for who in (name, taker):
         if who is not None and who not in draft.venue.subaccounts:
@@ -35,7 +46,8 @@ def _victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
     return draft.subaccount(name)
 
 
-def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
+def must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
+    """Refuse to touch the positions of a subaccount that has its maintenance margin; its risk otherwise."""
     risk = subaccount_risk(venue, subaccount)
     if not subaccount.positions or not risk.liquidatable(at_equality=venue.policy.trigger_at_equality):
         raise Refusal(
@@ -44,18 +56,30 @@ def _must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
     return risk
 
 
+def refuse_auctioned(venue: Venue) -> None:
+    """Refuse what a venue that sells whole subaccounts by auction does not do to one of their positions or assets."""
+    if venue.policy.liquidation.auction is not None:
+        raise Refusal(Reason.NOT_OFFERED, "subaccounts are sold by auction")
+
+
+def exposed(draft: Draft, name: str, market_id: str, taker: str | None = None) -> Subaccount:
+    """A trader's subaccount with a position in the market, its funding booked."""
+    if market_id not in draft.venue.markets:
+        raise Refusal(Reason.MARKET_UNKNOWN, market_id)
+    subaccount = victim(draft, name, taker)
+    if market_id not in subaccount.positions:
+        raise Refusal(Reason.POSITION_UNKNOWN, market_id)
+    draft.settle_all_funding(name)
+    return subaccount
+
+
 def insolvent(draft: Draft, name: str, market_id: str, taker: str | None = None) -> Subaccount:
     """A subaccount that the loss waterfall may act on: a position in the market and negative equity.
 
     Where the fund pays as far as it reaches, equity of exactly zero counts too: that is where it leaves a subaccount
     whose loss it paid.
     """
-    if market_id not in draft.venue.markets:
-        raise Refusal(Reason.MARKET_UNKNOWN, market_id)
-    subaccount = _victim(draft, name, taker)
-    if market_id not in subaccount.positions:
-        raise Refusal(Reason.POSITION_UNKNOWN, market_id)
-    draft.settle_all_funding(name)
+    subaccount = exposed(draft, name, market_id, taker)
     equity_q = subaccount_risk(draft.venue, subaccount).equity_q
     if equity_q > 0 or (equity_q == 0 and draft.venue.policy.insurance == "all_or_nothing"):
         raise Refusal(Reason.NOT_INSOLVENT, name)
@@ -79,9 +103,9 @@ def fillable_fraction(venue: Venue, subaccount: Subaccount, market_id: str) -> t
     """The fillable price as an exact fraction of price quanta."""
     market, held, close = venue.markets[market_id], subaccount.positions[market_id], venue.policy.liquidation
     risk = subaccount_risk(venue, subaccount)
-    own = market_risk(venue, subaccount, market_id)
+    own_q = freed_maintenance_q(venue, subaccount, market_id)
     spread = fillable_spread_num(
-        risk.equity_q, risk.maintenance_q, close.adjustment_ppm, close.spread_ppm, own.maintenance_q
+        risk.equity_q, risk.maintenance_q, close.adjustment_ppm, close.spread_ppm, own_q
     )
     den = risk.maintenance_q * PPM * PPM
     worth_q = value_q(held.size_b, risk_price(venue, market), market.scale.num, market.scale.den, 2)
@@ -131,6 +155,7 @@ def _lots_worth(market: Market, price: int, amount_q: int) -> int:
 def _size_to_target(venue: Venue, subaccount: Subaccount, market_id: str, price: int) -> int:
     """Fewest lots whose closing at `price` lifts equity to the liquidation-end margin; all of them when none does."""
     market, held, policy = venue.markets[market_id], subaccount.positions[market_id], venue.policy
+    close = policy.liquidation
     total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
     steps = mul_div_up(abs_(held.size_b), 1, market.step_b)
     sign = 1 if held.size_b > 0 else -1
@@ -140,17 +165,28 @@ def _size_to_target(venue: Venue, subaccount: Subaccount, market_id: str, price:
         got_q = value_q(sign * closed_b, price, market.scale.num, market.scale.den, policy.rounding.value)
         left_q = held.cost_q - released_cost_q(held.cost_q, held.size_b, closed_b)
         at, left_b = risk_price(venue, market), held.size_b - sign * closed_b
-        rest = leg_risk(market, left_b, at, policy.rounding, cost_q=left_q)
-        fee_q = mul_div_down(abs_(got_q), policy.liquidation.fee_ppm, PPM)
-        equity_q = total.equity_q - own.equity_q + got_q + rest.equity_q - fee_q
-        asked_q = total.maintenance_q - own.maintenance_q + rest.maintenance_q
-        return equity_q * PPM >= asked_q * policy.liquidation.target_ppm
+        whole, rest = own, leg_risk(market, left_b, at, policy.rounding, cost_q=left_q)
+        if policy.set_rule is not None:
+            whole, rest = closing_risks(venue, subaccount, market_id, left_b)
+        base_q = _fee_base_q(venue, subaccount, market_id, sign * closed_b, got_q)
+        fee_q = mul_div_down(base_q, close.fee_ppm, PPM)
+        equity_q = total.equity_q - whole.equity_q + got_q + rest.equity_q - fee_q
+        return equity_q * PPM >= _end_margin_ppm_q(close, total, whole, rest)
 
     low, high = 0, steps
     while high - low > 1:
         middle = mul_div_down(low + high, 1, 2)
         low, high = (low, middle) if stands(middle) else (middle, high)
     return min_(high * market.step_b, abs_(held.size_b))
+
+
+def _end_margin_ppm_q(close: Liquidation, total: Risk, own: Risk, rest: Risk) -> int:
+    """The liquidation-end margin, in millionths of quote atoms, where `rest` has taken the place of `own`."""
+    asked_q = total.maintenance_q - own.maintenance_q + rest.maintenance_q
+    if close.target_of == "initial":
+        asked_q = total.initial_q - own.initial_q + rest.initial_q
+    notional = total.notional_q - own.notional_q + rest.notional_q
+    return asked_q * close.target_ppm + notional * close.buffer_ppm
 
 
 def _check_limits(venue: Venue, subaccount: Subaccount) -> None:
@@ -168,13 +204,15 @@ def liquidate(draft: Draft, c: cmd.Liquidate) -> None:
         raise Refusal(Reason.MARKET_UNKNOWN, c.market)
     if c.size_b % venue.markets[c.market].step_b != 0:
         raise Refusal(Reason.SIZE_NOT_A_MULTIPLE, f"step {venue.markets[c.market].step_b}")
+    refuse_auctioned(venue)
     counterparty = c.counterparty or market_subaccount(c.market)
-    subaccount = _victim(draft, c.subaccount, counterparty)
+    subaccount = victim(draft, c.subaccount, counterparty)
     if c.market not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, c.market)
     draft.keep_to_one_pool(draft.subaccount(counterparty), venue.markets[c.market].pool)
+    draft.refuse_settling(venue.markets[c.market])
     draft.settle_all_funding(c.subaccount)
-    _must_be_liquidatable(venue, subaccount)
+    must_be_liquidatable(venue, subaccount)
     _check_limits(venue, subaccount)
     held = subaccount.positions[c.market]
     price = c.price or venue.markets[c.market].mark
@@ -191,7 +229,8 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     close, scale = venue.policy.liquidation, market.scale
     got_q = value_q(signed_b, price, scale.num, scale.den, venue.policy.rounding.value)
     left_q = got_q - bankruptcy_q(venue, subaccount, c.market, signed_b)
-    fee_q = liquidation_fee_q(abs_(got_q), close.fee_ppm, left_q)
+    base_q = _fee_base_q(venue, subaccount, c.market, signed_b, got_q)
+    fee_q = liquidation_fee_q(base_q, close.fee_ppm, left_q)
     loss_q = max_(0, -left_q)
     _check_fill(venue, subaccount, c.market, price, loss_q)
     if loss_q:
@@ -205,14 +244,49 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     draft.move(f"sub/{c.subaccount}", "fees", fee_q - share_q, "liquidation_fee")
     paid_q = min_(loss_q, venue.fund_q(market.pool)) if "insurance" in venue.policy.waterfall else 0
     draft.move(f"fund/{market.pool}", f"sub/{c.subaccount}", paid_q, "insurance")
-    draft.move(f"debt/{market.pool}", f"sub/{c.subaccount}", loss_q - paid_q, "bad_debt")
+    _leave_unpaid(draft, market, f"sub/{c.subaccount}", loss_q - paid_q)
     draft.emit(
         ev.Liquidated(c.subaccount, c.market, -signed_b, price, abs_(got_q), fee_q, loss_q, cooldown_ms)
     )
-    if not subaccount.positions and close.remainder != "subaccount":
+    if not subaccount.positions and subaccount_risk(venue, subaccount).equity_q < close.remainder_least_q:
+        _hand_over(draft, c.subaccount, market)
+    elif not subaccount.positions and close.remainder != "subaccount":
         _seize(draft, c.subaccount, "fees" if close.remainder == "fees" else f"fund/{market.pool}")
     draft.sweep(c.subaccount)
-    _must_carry(venue, draft.subaccount(counterparty), before)
+    must_carry(draft, counterparty, before)
+
+
+def _fee_base_q(venue: Venue, subaccount: Subaccount, market_id: str, signed_b: int, got_q: int) -> int:
+    """What the fee on closing signed lots of a position for `got_q` is a share of."""
+    held, of = subaccount.positions[market_id], venue.policy.liquidation.fee_of
+    if of == "notional":
+        return abs_(got_q)
+    released_q = released_cost_q(held.cost_q, held.size_b, abs_(signed_b))
+    if of == "cost":
+        return abs_(released_q)
+    whole, rest = closing_risks(venue, subaccount, market_id, held.size_b - signed_b)
+    return max_(whole.maintenance_q - rest.maintenance_q, 0)
+
+
+def _leave_unpaid(draft: Draft, market: Market, account: str, amount_q: int) -> None:
+    """The liquidity behind the market goes without what a liquidation leaves unpaid, or it is bad debt of the pool."""
+    if "counterparty" in draft.venue.policy.waterfall:
+        draft.move(_counterparty(draft, market), account, amount_q, "forgone")
+    else:
+        draft.move(f"debt/{market.pool}", account, amount_q, "bad_debt")
+
+
+def _counterparty(draft: Draft, market: Market) -> str:
+    name = market_subaccount(market.id)
+    if name not in draft.venue.subaccounts:
+        raise Refusal(Reason.SUBACCOUNT_UNKNOWN, name)
+    return f"sub/{name}"
+
+
+def _hand_over(draft: Draft, name: str, market: Market) -> None:
+    """The market's counterparty keeps a remainder that is too small to return, and owes what the subaccount owed."""
+    for asset, amount in sorted(draft.subaccount(name).balances.items()):
+        draft.move(f"sub/{name}", _counterparty(draft, market), amount, "remainder", asset)
 
 
 def _seize(draft: Draft, name: str, account: str) -> None:
@@ -222,9 +296,11 @@ def _seize(draft: Draft, name: str, account: str) -> None:
             draft.move(f"sub/{name}", account, amount, "remainder", asset)
 
 
-def _must_carry(venue: Venue, taker: Subaccount, before: Risk) -> None:
+def must_carry(draft: Draft, name: str, before: Risk) -> None:
     """A trader who takes positions over needs the margin for them, as in any trade."""
-    if not taker.system and not may_act(before, subaccount_risk(venue, taker)):
+    taker = draft.subaccount(name)
+    after = subaccount_risk(draft.venue, taker)
+    if not taker.system and not (may_act(before, after) and draft.reduces(name, after)):
         raise Refusal(Reason.BACKSTOP_CAPACITY, taker.id)
 
 
@@ -243,9 +319,11 @@ def _check_fill(venue: Venue, subaccount: Subaccount, market_id: str, price: int
 
 
 def _loss_may_stand(draft: Draft, subaccount: Subaccount, market_id: str, loss_q: int) -> None:
-    """A loss is for the fund; beyond it, winners come first where the venue deleverages, then bad debt where it may."""
+    """A loss is for the fund; beyond it for a counterparty that bears it, or for winners, or bad debt where it may."""
     venue, policy = draft.venue, draft.venue.policy
     pool = venue.markets[market_id].pool
+    if "counterparty" in policy.waterfall:
+        return
     if "insurance" in policy.waterfall and loss_q <= venue.fund_q(pool):
         return
     if "deleverage" in policy.waterfall and has_counterparty(draft.base, subaccount.id, market_id):
@@ -259,11 +337,11 @@ def take_over(draft: Draft, c: cmd.TakeOver) -> None:
     venue, close = draft.venue, draft.venue.policy.liquidation
     if close.backstop_num == 0:
         raise Refusal(Reason.NOT_OFFERED, "backstop")
-    subaccount, taker = _victim(draft, c.subaccount, c.backstop), draft.subaccount(c.backstop)
+    subaccount, taker = victim(draft, c.subaccount, c.backstop), draft.subaccount(c.backstop)
     for market_id in subaccount.positions:
         draft.keep_to_one_pool(taker, venue.markets[market_id].pool)
     draft.settle_all_funding(c.subaccount)
-    risk = _must_be_liquidatable(venue, subaccount)
+    risk = must_be_liquidatable(venue, subaccount)
     if risk.equity_q * close.backstop_den >= risk.maintenance_q * close.backstop_num:
         raise Refusal(Reason.NOT_LIQUIDATABLE, "above the backstop threshold")
     before = subaccount_risk(venue, taker)
@@ -275,24 +353,29 @@ def take_over(draft: Draft, c: cmd.TakeOver) -> None:
         draft.emit(ev.OrderReleased(c.subaccount, order, resting.size_b))
     if risk.equity_q < 0 or subaccount_risk(venue, taker).equity_q < 0:
         raise Refusal(Reason.BACKSTOP_CAPACITY, c.backstop)
-    _must_carry(venue, taker, before)
+    must_carry(draft, c.backstop, before)
     draft.emit(ev.TakenOver(c.subaccount, c.backstop, risk.equity_q))
 
 
 def sell_collateral(draft: Draft, c: cmd.SellCollateral) -> None:
-    """A subaccount that owes quote sells collateral at the discounted price, as much as the debt needs."""
+    """A subaccount that owes quote sells collateral at the discounted price, as much as the debt needs.
+
+    One with positions does so when it is liquidatable, or overdrawn where the venue limits that.
+    """
     venue = draft.venue
     if c.asset not in venue.assets:
         raise Refusal(Reason.ASSET_UNKNOWN, c.asset)
     if venue.assets[c.asset].price == 0:
         raise Refusal(Reason.PRICE_NOT_SET, c.asset)
-    subaccount, asset = _victim(draft, c.subaccount, collateral_buyer(c.asset)), venue.assets[c.asset]
+    refuse_auctioned(venue)
+    subaccount, asset = victim(draft, c.subaccount, collateral_buyer(c.asset)), venue.assets[c.asset]
     held = subaccount.balances.get(c.asset, 0)
     if held <= 0:
         raise Refusal(Reason.BALANCE_TOO_SMALL, f"holds {held} {c.asset}")
-    if subaccount.positions:
-        _must_be_liquidatable(venue, subaccount)
-    debt_q = owed_q(venue, subaccount)
+    debt_q = overdrawn_q(venue, subaccount)
+    if subaccount.positions and not debt_q:
+        must_be_liquidatable(venue, subaccount)
+    debt_q = debt_q or owed_q(venue, subaccount)
     if debt_q <= 0:
         raise Refusal(Reason.NOTHING_OWED, c.subaccount)
     amount, paid_q = collateral_sale(asset, held, debt_q)
@@ -305,6 +388,19 @@ def owed_q(venue: Venue, subaccount: Subaccount) -> int:
     """Quote that would be missing if all positions were closed at the present price (negative: left over)."""
     collateral_q = cash_q(venue, subaccount) - subaccount.quote_q
     return collateral_q - subaccount_risk(venue, subaccount).equity_q
+
+
+def overdrawn_q(venue: Venue, subaccount: Subaccount) -> int:
+    """Quote that is owed beyond the overdraft that the venue allows, all of it; 0 within it or where none is limited.
+
+    What perpetuals cost is not owed, what options cost was paid. Source: Aevo, docs.aevo.xyz (collateral).
+    """
+    limit_q = venue.policy.overdraft_q
+    if limit_q is None:
+        return 0
+    perps = (held.cost_q for name, held in subaccount.positions.items() if venue.markets[name].option is None)
+    short_q = -(subaccount.quote_q + sum(perps))
+    return short_q if short_q > limit_q else 0
 
 
 def collateral_buyer(asset: str) -> str:

@@ -14,6 +14,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ..rules.words import PPM, WAD
+from .set_rules import SetRule
+from .sides import Side, Solvency
+
 QUOTE = "USDC"
 """The asset in which every market settles."""
 
@@ -107,9 +111,38 @@ class CostShare(Struct, frozen=True, tag=True):
     initial_num: int
     maintenance_num: int
     den: int
+    open_num: int = 0
+    open_den: int = 1
+    """Initial margin is at least this rate per quote atom of the market's open interest."""
 
 
 Requirement = Tiered | OpenInterestScaled | Stepped | SkewScaled | Sided | RootScaled | CostShare
+
+
+class Option(Struct, frozen=True):
+    """A European option, settled in cash: lots are those of the underlying, the strike is in its price quanta."""
+
+    underlying: str
+    strike: int
+    call: bool
+    expiry_ms: int
+
+
+class Grid(Struct, frozen=True):
+    """Prices of an option in every scenario of the policy, rounded down for who holds it and up for who wrote it."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+
+class Term(Struct, frozen=True, array_like=True):
+    """What one expiry is worth (or owes) counts for in scenarios, over the denominator of the policy's rule."""
+
+    expiry_ms: int
+    gain_num: int
+    debt_num: int
+    forward: int = 0
+    """Price of the underlying for that day, in its price quanta; 0 for its index price."""
 
 
 class CloseCost(Struct, frozen=True):
@@ -133,6 +166,24 @@ class Rounding(Struct, frozen=True):
     funding: int = 0
 
 
+class Auction(Struct, frozen=True):
+    """Sale of a whole subaccount slice by slice, for a price that falls with time; see `rules.auction`.
+
+    A slice costs a share of its worth: from `start_ppm` to `cutoff_ppm` in `fast_ms`, from there to nothing in
+    `slow_ms`. A worthless one brings its taker money, up to the missing maintenance margin after `insolvent_ms`.
+    """
+
+    start_ppm: int
+    cutoff_ppm: int
+    fast_ms: int
+    slow_ms: int
+    insolvent_ms: int
+    buffer_ppm: int = 0
+    """Share of maintenance margin by which a solvent auction lifts a subaccount above it."""
+    fee_ppm: int = 0
+    """Share of what could be sold at full worth that starting a solvent auction costs."""
+
+
 class Liquidation(Struct, frozen=True):
     """The liquidation procedure as data; zero switches a limit off."""
 
@@ -147,12 +198,17 @@ class Liquidation(Struct, frozen=True):
     minimum_q: int = 0
     """A portion is never smaller than this notional."""
     target_ppm: int = 1_000_000
-    """`target`: close until equity reaches this share of maintenance margin (the liquidation-end margin)."""
+    """`target`: close until equity reaches this share of a margin (the liquidation-end margin)."""
+    target_of: Literal["maintenance", "initial"] = "maintenance"
+    buffer_ppm: int = 0
+    """Share of the notional that the liquidation-end margin asks on top."""
     cooldown_ms: int = 0
     limit: Literal["none", "fillable"] = "none"
     adjustment_ppm: int = 1_000_000
     spread_ppm: int = 0
     fee_ppm: int = 0
+    fee_of: Literal["notional", "cost", "maintenance"] = "notional"
+    """What the fee is a share of: what the fill is worth, what the lots cost, or the maintenance margin they free."""
     fee_to_fund_ppm: int = 1_000_000
     block_liquidations: int = 0
     block_deleveragings: int = 0
@@ -160,16 +216,20 @@ class Liquidation(Struct, frozen=True):
     block_insurance_q: int = 0
     remainder: Literal["subaccount", "fund", "fees"] = "subaccount"
     """Who keeps what is left in a subaccount whose last position was closed by a liquidation."""
+    remainder_least_q: int = 0
+    """A remainder worth less than this is kept by the market's counterparty instead."""
     backstop_num: int = 0
     backstop_den: int = 1
     """A subaccount whose equity is below this share of maintenance margin goes to the backstop."""
+    auction: Auction | None = None
+    """Subaccounts are sold by auction, and by nothing else."""
 
 
 class Deleveraging(Struct, frozen=True):
     """How winners are chosen and at which price they are closed; see `clearing.adl`."""
 
     policy: Literal["ranked", "pro_rata", "cyclic"] = "ranked"
-    score: Literal["profit_leverage", "index", "index_literal"] = "profit_leverage"
+    score: Literal["profit_leverage", "index", "index_literal", "profit_margin"] = "profit_leverage"
     price: Literal["bankruptcy", "mark", "previous_mark"] = "bankruptcy"
     scan_max: int = 0
 
@@ -181,26 +241,39 @@ class Policy(Struct, frozen=True):
     risk_price: Literal["mark", "index"] = "mark"
     trigger_at_equality: bool = False
     withdrawal_floor_ppm: int = 0
+    overdraft_q: int | None = None
+    """Most quote that a subaccount may owe before its collateral is converted, even where its margin suffices."""
     initial_profit_cap_q: int | None = None
     """Most unrealized profit per position that counts towards initial margin; `None` counts all of it."""
+    account_gating: Literal["none", "maintenance"] = "none"
+    """What an order asks of the other subaccounts of its account; see `clearing.gating`."""
     exclusive_pools: bool = False
     """A subaccount may only hold positions whose markets share one collateral pool."""
+    under_margin: Literal["ratio", "strict_reduce"] = "ratio"
+    """What a change may do that leaves a subaccount short of initial margin: anything that makes it no riskier, or only
+    shrink positions on their side (StarkEx)."""
     taker_fee_ppm: int = 0
     maker_fee_ppm: int = 0
     liquidation: Liquidation = Liquidation()
     insurance: Literal["continuous", "all_or_nothing"] = "continuous"
     deleveraging: Deleveraging = Deleveraging()
-    waterfall: tuple[Literal["insurance", "deleverage", "socialize"], ...] = (
+    waterfall: tuple[Literal["insurance", "counterparty", "deleverage", "socialize"], ...] = (
         "insurance",
         "deleverage",
         "socialize",
     )
+    socialize_by: Literal["equity", "open_interest"] = "equity"
+    """Who bears a loss: everybody in proportion to equity, or every open lot of the market that made it."""
     withdrawal_gate_blocks: int = 0
     """Withdrawals stay closed for this many blocks after a subaccount with negative equity was seen."""
+    outage_ms: int = 0
+    """Time without a block after which withdrawals from all pools close for as many blocks; 0 is never."""
+    set_rule: SetRule | None = None
+    """Asks for a subaccount's positions together what the markets' own requirements ask for each."""
 
 
 class Market(Struct):
-    """One perpetual future. Prices are set by commands and are 0 until then."""
+    """One perpetual future, or one option on another market. Prices are set by commands and are 0 until then."""
 
     id: str
     scale: Scale
@@ -210,14 +283,36 @@ class Market(Struct):
     price_decimals: int = 0
     step_b: int = 1
     minimum_margin_q: int = 0
-    """Added to initial and maintenance margin of every open position."""
+    """Part of initial and maintenance margin of every open position, as `minimum_margin_as` says."""
+    minimum_margin_as: Literal["added", "floor", "floor_with_fees"] = "added"
+    """Added to the requirement; or its floor, to which the cost of closing is added; or, with that cost, its floor."""
     close_cost: CloseCost | None = None
+    solvency: Solvency | None = None
+    longs: Side = Side()
+    """What traders hold on a side; counted where `solvency` asks."""
+    shorts: Side = Side()
+    leverage_checked: Literal["always", "opening"] = "always"
+    """Whether a chosen leverage may exceed what the rate of initial margin allows once the position is open; initial
+    margin is then the notional over it, below the rate (Hyperliquid)."""
     mark: int = 0
     index: int = 0
     previous_mark: int = 0
     funding_index: int = 0
     open_interest_b: int = 0
     """Lots held long (equal to the lots held short)."""
+    margin_locked: bool = False
+    """Whoever holds a position here cannot take margin out; it comes back in proportion as the position is closed."""
+    settling: bool = False
+    """In final settlement: nobody trades or is liquidated, and positions are closed against each other at the mark, or
+    at the bankruptcy price of who has negative equity."""
+    confidence_ppm: int = PPM
+    """How sure the source of the mark is; only rules that charge for doubt look at it."""
+    index_confidence_ppm: int = PPM
+    option: Option | None = None
+    grid: Grid | None = None
+    """An option's prices in scenarios."""
+    terms: tuple[Term, ...] = ()
+    """What the expiries of this market's options count for in scenarios."""
 
 
 class Asset(Struct):
@@ -233,8 +328,11 @@ class Asset(Struct):
     """Taken off the index price when the venue sells this collateral to cover a debt."""
     weights: Sided | None = None
     """Where equity counts the asset whole and both margins ask a share of its worth; without them it cannot be owed."""
+    lent: bool = True
+    """Whether an asset with weights may be owed."""
     market: str = ""
     """The market whose price it follows in questions about other prices; empty for none."""
+    confidence_ppm: int = PPM
 
 
 class Position(Struct, frozen=True):
@@ -259,6 +357,14 @@ class Leverage(Struct, frozen=True, array_like=True):
     den: int
 
 
+class LiveAuction(Struct, frozen=True):
+    """An auction that is on: since when, whether bidders are paid, and what bidders have paid, no longer for sale."""
+
+    started_ms: int
+    insolvent: bool
+    reserved_q: int = 0
+
+
 class Subaccount(Struct):
     """Positions and balances judged together.
 
@@ -279,6 +385,8 @@ class Subaccount(Struct):
     block: int = 0
     block_liquidated_q: int = 0
     block_insured_q: int = 0
+    auction: LiveAuction | None = None
+    """While it is on, nothing leaves but what bidders take, and positions may only shrink."""
 
     @property
     def quote_q(self) -> int:
@@ -304,10 +412,14 @@ class Venue(Struct):
     ledger: dict[str, dict[str, int]] = field(default_factory=dict)
     """Balances of no subaccount: `fund/<pool>`, `debt/<pool>` (bad debt, negative), `fees`, `funding/<market>`,
     `rounding` and `outside` (minus all that was ever deposited and not withdrawn)."""
+    quote_wad: int = WAD
+    """What the quote asset is worth in the unit that it stands for; only rules that ask for its peg look at it."""
     time_ms: int = 0
     block: int = 0
     block_liquidations: int = 0
     block_deleveragings: int = 0
+    gated_until_block: int = 0
+    """Withdrawals from all pools are closed until this block: the chain had stood still."""
 
     def fund_q(self, pool: str) -> int:
         """What the insurance fund of `pool` holds."""

@@ -8,24 +8,29 @@ limit, a cooldown, nobody to deleverage against) is left for the next call.
 from collections.abc import Iterable, Iterator
 
 from ..rules.close import slipped_price
+from ..rules.words import PPM, WAD
 from . import command as cmd
-from .liquidation import owed_q
+from .auction import discount_wad
+from .liquidation import overdrawn_q, owed_q
 from .log import Clearinghouse
 from .model import QUOTE, Subaccount, Venue
-from .risk import is_liquidatable, market_risk, subaccount_risk
+from .risk import freed_maintenance_q, is_liquidatable, subaccount_risk
+from .solvency import pool_relief_due
 from .verdict import Accepted, Reason, Rejected, Verdict
 
 Step = tuple[cmd.AnyCommand, Accepted]
 
 BACKSTOP = "backstop"
 """Id of the system subaccount that takes over where the rulebook has a backstop."""
+BIDDER = "bidder"
+"""Id of the system subaccount that bids where the rulebook has auctions."""
 
 
 class Fills:
     """What liquidation orders find in the market: the mark, or a price worse by a stated slippage."""
 
-    def __init__(self, slippage_ppm: int = 0, draw: int = 0) -> None:
-        self.slippage_ppm, self.draw = slippage_ppm, draw
+    def __init__(self, slippage_ppm: int = 0, draw: int = 0, bid_ppm: int = PPM) -> None:
+        self.slippage_ppm, self.draw, self.bid_ppm = slippage_ppm, draw, bid_ppm
 
     def price(self, venue: Venue, subaccount: Subaccount, market_id: str) -> int:
         """Price quanta at which a position's liquidation fills; 0 stands for the mark."""
@@ -34,24 +39,44 @@ class Fills:
         sells = subaccount.positions[market_id].size_b > 0
         return slipped_price(venue.markets[market_id].mark, self.slippage_ppm, sells)
 
+    def buys(self, venue: Venue, subaccount: Subaccount, asset: str) -> bool:  # noqa: ARG002 - a pool may refuse
+        """Whether anyone buys this collateral at the price at which the venue sells it."""
+        return True
+
+    def bids(self, venue: Venue, subaccount: Subaccount) -> bool:
+        """Whether anyone bids for a subaccount under auction: once a slice costs `bid_ppm` of its worth or less."""
+        terms, live = venue.policy.liquidation.auction, subaccount.auction
+        if terms is None or live is None:
+            return False
+        return live.insolvent or discount_wad(venue, terms, live) * PPM <= self.bid_ppm * WAD
+
+    def filled(self, command: cmd.AnyCommand, verdict: Accepted) -> None:
+        """What an accepted step traded; a market that remembers moves by it."""
+
 
 def order_of_markets(venue: Venue, subaccount: Subaccount) -> list[str]:
-    """Markets of a subaccount in the order of liquidation: largest maintenance margin first, then by name."""
-    freed = {market: market_risk(venue, subaccount, market).maintenance_q for market in subaccount.positions}
+    """Markets of a subaccount in the order of liquidation: who frees most maintenance margin first, then by name."""
+    freed = {market: freed_maintenance_q(venue, subaccount, market) for market in subaccount.positions}
     return sorted(freed, key=lambda market: (-freed[market], market))
 
 
 def proposals(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
     """Commands to try for one subaccount, in order; the caller stops at the first that is accepted."""
+    auctioned = venue.policy.liquidation.auction is not None
+    return (_by_auction if auctioned else _by_order)(venue, subaccount, fills)
+
+
+def _by_order(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
     if not subaccount.positions:
         if subaccount.quote_q < 0:
-            yield from _sales(subaccount)
+            yield from _sales(venue, subaccount, fills)
         return
+    yield from _whatever_the_margin(venue, subaccount, fills)
     if not is_liquidatable(venue, subaccount):
         return
     name = subaccount.id
     if owed_q(venue, subaccount) > 0:
-        yield from _sales(subaccount)
+        yield from _sales(venue, subaccount, fills)
     close = venue.policy.liquidation
     risk = subaccount_risk(venue, subaccount)
     if close.backstop_num and risk.equity_q * close.backstop_den < risk.maintenance_q * close.backstop_num:
@@ -68,26 +93,55 @@ def proposals(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cm
             yield cmd.Liquidate(name, market_id, 0, price)
 
 
-def _sales(subaccount: Subaccount) -> Iterator[cmd.AnyCommand]:
+def _whatever_the_margin(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
+    """What is due of a healthy subaccount too: final settlement, and the conversion of an overdraft."""
+    for market_id in sorted(subaccount.positions):
+        if venue.markets[market_id].settling:
+            yield cmd.Deleverage(subaccount.id, market_id, fills.draw)
+    if overdrawn_q(venue, subaccount):
+        yield from _sales(venue, subaccount, fills)
+
+
+def _by_auction(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
+    if subaccount.auction is None:
+        if is_liquidatable(venue, subaccount):
+            yield cmd.StartAuction(subaccount.id)
+        return
+    yield cmd.EndAuction(subaccount.id)
+    yield cmd.ConvertAuction(subaccount.id)
+    if fills.bids(venue, subaccount):
+        yield cmd.Bid(subaccount.id, BIDDER, WAD)
+
+
+def _sales(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
     for asset in sorted(subaccount.balances):
-        if asset != QUOTE and subaccount.balances[asset] > 0:
+        if asset != QUOTE and subaccount.balances[asset] > 0 and fills.buys(venue, subaccount, asset):
             yield cmd.SellCollateral(subaccount.id, asset)
 
 
 def resolve(house: Clearinghouse, names: Iterable[str], fills: Fills | None = None) -> list[Step]:
-    """Settle every named subaccount that is due, and then the pools' bad debt; returns what was accepted."""
+    """Settle every named subaccount that is due, then pools that owe or are owed; returns what was accepted."""
     found = fills or Fills()
     done: list[Step] = []
     for name in names:
         while (step := _next(house, name, found)) is not None:
             done.append(step)
-    for pool in sorted(house.venue.pools):
-        if house.venue.debt_q(pool) > 0:
-            for command in (cmd.DrawInsurance(pool), cmd.Socialize(pool)):
-                verdict = house.submit(command)
-                if isinstance(verdict, Accepted):
-                    done.append((command, verdict))
+    for command in _for_pools(house.venue):
+        verdict = house.submit(command)
+        if isinstance(verdict, Accepted):
+            done.append((command, verdict))
     return done
+
+
+def _for_pools(venue: Venue) -> Iterator[cmd.AnyCommand]:
+    """What is due of pools: bad debt to be paid, and liquidity that owes one side too much to be relieved."""
+    for pool in sorted(venue.pools):
+        if venue.debt_q(pool) > 0:
+            yield from (cmd.DrawInsurance(pool), cmd.Socialize(pool))
+    for market_id, market in sorted(venue.markets.items()):
+        for is_long in (True, False):
+            if pool_relief_due(venue, market, is_long=is_long):
+                yield cmd.RelievePool(market_id, is_long)
 
 
 def _next(house: Clearinghouse, name: str, fills: Fills) -> Step | None:
@@ -95,6 +149,7 @@ def _next(house: Clearinghouse, name: str, fills: Fills) -> Step | None:
     for command in proposals(house.venue, house.venue.subaccounts[name], fills):
         verdict = house.submit(command)
         if isinstance(verdict, Accepted) and _progress(command, verdict):
+            fills.filled(command, verdict)
             return command, verdict
         if _over(verdict):
             return None

@@ -3,16 +3,21 @@
 Every question (decide, solve, reports) goes through `leg_risk` and `subaccount_risk`; there is no second formula.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import copy
 
 from msgspec import Struct
 
 from ..rules.close import bankruptcy_quote_q
 from ..rules.requirement import fraction_q, uncounted_profit_q
 from ..rules.value import collateral_value_q, funding_payment_q, notional_q, released_cost_q, value_q
-from ..rules.words import FLOOR, WAD, abs_, max_, mul_div_down
+from ..rules.words import FLOOR, WAD, abs_, max_, mul_div_down, mul_div_up
+from .holding import Exposure, Holding, Pledge
+from .liquidity import withheld_q
 from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Venue
+from .portfolio import asked
 from .shapes import Leg, asked_q, close_cost_q, initial_q, maintenance_q, tier_of
+from .standard import Asked
 
 Prices = Mapping[str, int]
 """Price quanta by market that stand in for the venue's own."""
@@ -215,10 +220,21 @@ def market_risk(venue: Venue, subaccount: Subaccount, market_id: str, price: int
     leg = leg_risk(market, position.size_b, at, rounds, leverage, reached, position.cost_q)
     if position.funding_index != market.funding_index:
         leg += Risk(unsettled_funding_q(market, position, rounds))
+    if market.solvency is not None:
+        leg += Risk(-_withheld_q(venue, market, subaccount, at))
     if venue.policy.initial_profit_cap_q is not None:
         profit_q = leg.equity_q - position.cost_q
         leg += Risk(initial_q=uncounted_profit_q(profit_q, venue.policy.initial_profit_cap_q))
     return leg
+
+
+def _withheld_q(venue: Venue, market: Market, subaccount: Subaccount, price: int) -> int:
+    """The part of a position's profit that the liquidity behind its market would not pay."""
+    held = subaccount.positions[market.id]
+    if subaccount.system:
+        return 0
+    profit_q = worth_q(market, held.size_b, price, venue.policy.rounding) - held.cost_q
+    return withheld_q(venue, market, profit_q, price, is_long=held.size_b > 0)
 
 
 def exposed_markets(subaccount: Subaccount) -> list[str]:
@@ -238,7 +254,65 @@ def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None 
         initial += leg.initial_q
         maintenance += leg.maintenance_q
         notional += leg.notional_q
-    return Risk(equity, initial, maintenance, notional)
+    total = Risk(equity, initial, maintenance, notional)
+    return total if venue.policy.set_rule is None else _set_risk(venue, subaccount, held, total, prices)
+
+
+def _set_risk(venue: Venue, subaccount: Subaccount, held: Risk, total: Risk, prices: Prices | None) -> Risk:
+    """Risk under a rule that looks at positions together: it replaces what the markets ask for each.
+
+    Whoever holds a position is asked for at least one atom, so that a debt without a requirement can be liquidated.
+    Resting orders count in initial margin as the worse of all buys and all sells being filled.
+    """
+    legs = Asked(total.initial_q - held.initial_q, total.maintenance_q - held.maintenance_q)
+    found = asked(venue, holding(venue, subaccount, prices), legs)
+    maintenance = max_(found.maintenance_q, (1 if subaccount.positions else 0) - held.maintenance_q)
+    initial = max_(found.initial_q, held.maintenance_q + maintenance - held.initial_q)
+    for filled in _filled(subaccount) if subaccount.orders else ():
+        initial = max_(initial, subaccount_risk(venue, filled, prices).initial_q - held.initial_q)
+    return Risk(total.equity_q, held.initial_q + initial, held.maintenance_q + maintenance, total.notional_q)
+
+
+def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Holding:
+    """Everything that a set rule looks at."""
+    exposures = []
+    for market_id, position in subaccount.positions.items():
+        market = venue.markets[market_id]
+        at = risk_price(venue, market)
+        price = at if prices is None else prices.get(market_id, at)
+        worth = worth_q(market, position.size_b, price, venue.policy.rounding)
+        exposures.append(Exposure(market, position.size_b, price, worth))
+    pledges = []
+    for name, amount in subaccount.balances.items():
+        if name != QUOTE:
+            asset = venue.assets[name]
+            worth = collateral_q(asset, amount, asset_price(venue, asset, prices))
+            pledges.append(Pledge(asset, worth, amount))
+    spots = {}
+    for market_id, price in prices.items() if prices else ():
+        market = venue.markets[market_id]
+        now = risk_price(venue, market)
+        spots[market_id] = mul_div_up(market.index, price, now) if now else price
+    return Holding(exposures, pledges, spots)
+
+
+def with_sizes(subaccount: Subaccount, sizes: Mapping[str, int]) -> Subaccount:
+    """The subaccount without orders and with other lots in some markets; their cost changes in proportion."""
+    twin = copy(subaccount)
+    twin.positions, twin.orders = dict(subaccount.positions), {}
+    for market_id, size_b in sizes.items():
+        held = twin.positions.pop(market_id, Position(size_b or 1, 0, 0))
+        if size_b:
+            cost_q = mul_div_down(held.cost_q, abs_(size_b), abs_(held.size_b))
+            twin.positions[market_id] = Position(size_b, cost_q, held.funding_index)
+    return twin
+
+
+def _filled(subaccount: Subaccount) -> Iterator[Subaccount]:
+    """The subaccount after all its buys, and after all its sells, at no price."""
+    reached = {market_id: reach_b(subaccount, market_id) for market_id in exposed_markets(subaccount)}
+    for side in (0, 1):
+        yield with_sizes(subaccount, {market_id: sizes[side] for market_id, sizes in reached.items()})
 
 
 def equity_q(venue: Venue, subaccount: Subaccount) -> int:
@@ -248,6 +322,8 @@ def equity_q(venue: Venue, subaccount: Subaccount) -> int:
         market = venue.markets[market_id]
         total += worth_q(market, position.size_b, risk_price(venue, market), rounds)
         total += unsettled_funding_q(market, position, rounds)
+        if market.solvency is not None:
+            total -= _withheld_q(venue, market, subaccount, risk_price(venue, market))
     return total
 
 
@@ -265,13 +341,40 @@ def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Prices | None 
     )
 
 
-def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:
-    """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity."""
+def closing_risks(venue: Venue, subaccount: Subaccount, market_id: str, left_b: int) -> tuple[Risk, Risk]:
+    """Risk of a leg as it is, and with `left_b` lots of it left.
+
+    Under a rule that looks at positions together, a leg's share of the requirement is what closing it frees: the two
+    then hold what the whole set asks before and after.
+    """
     market, held = venue.markets[market_id], subaccount.positions[market_id]
     price, rounds = risk_price(venue, market), venue.policy.rounding
-    risk, left_b = subaccount_risk(venue, subaccount), held.size_b - size_b
-    left_q = held.cost_q - released_cost_q(held.cost_q, held.size_b, abs_(size_b))
+    left_q = held.cost_q - released_cost_q(held.cost_q, held.size_b, abs_(held.size_b - left_b))
     whole = leg_risk(market, held.size_b, price, rounds, cost_q=held.cost_q)
     rest = leg_risk(market, left_b, price, rounds, cost_q=left_q)
-    freed_q = whole.maintenance_q - rest.maintenance_q
+    if venue.policy.set_rule is None:
+        return whole, rest
+    now = subaccount_risk(venue, subaccount)
+    then = subaccount_risk(venue, with_sizes(subaccount, {market_id: left_b}))
+    return (
+        Risk(whole.equity_q, now.initial_q, now.maintenance_q, whole.notional_q),
+        Risk(rest.equity_q, then.initial_q, then.maintenance_q, rest.notional_q),
+    )
+
+
+def freed_maintenance_q(venue: Venue, subaccount: Subaccount, market_id: str) -> int:
+    """Maintenance margin that closing a position would free; none where it would ask for more, as with a hedge."""
+    whole, rest = closing_risks(venue, subaccount, market_id, 0)
+    return max_(0, whole.maintenance_q - rest.maintenance_q)
+
+
+def bankruptcy_q(venue: Venue, subaccount: Subaccount, market_id: str, size_b: int) -> int:
+    """Quote that closing signed `size_b` lots (same sign as the position) must bring to use up its share of equity.
+
+    Lots that free no maintenance margin have no share: they are closed at what they are worth, and who closes the last
+    leg answers for all that is left.
+    """
+    held, risk = subaccount.positions[market_id], subaccount_risk(venue, subaccount)
+    whole, rest = closing_risks(venue, subaccount, market_id, held.size_b - size_b)
+    freed_q = max_(0, whole.maintenance_q - rest.maintenance_q)
     return bankruptcy_quote_q(whole.equity_q - rest.equity_q, risk.equity_q, freed_q, risk.maintenance_q)

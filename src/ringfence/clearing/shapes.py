@@ -82,9 +82,14 @@ def initial_q(market: Market, leg: Leg, leverage: Leverage | None, rounds: Round
         base_q, num, den = leg.notional_q, open_interest_fraction_ppm(market, rounds), PPM
     else:
         base_q, num, den = _share(shape, leg, rounds.requirement, initial=True)
+    if isinstance(shape, CostShare) and shape.open_num:
+        open_q = open_interest_q(market, rounds)
+        num = rule.open_interest_rate_num(num, den, open_q, shape.open_num, shape.open_den)
     required_q = rule.fraction_q(base_q, num, den, rounds.requirement)
     if leverage is None:
         return required_q
+    if market.leverage_checked == "opening":
+        return rule.fraction_q(base_q, leverage.den, leverage.num, rounds.requirement)
     return rule.with_leverage_q(required_q, base_q, leverage.num, leverage.den, rounds.requirement)
 
 
@@ -129,9 +134,14 @@ def open_interest_fraction_ppm(market: Market, rounds: Rounding) -> int:
     assert isinstance(shape, OpenInterestScaled)
     if shape.upper_q == 0:
         return shape.initial_ppm
-    scale = market.scale
-    open_q = notional_q(market.open_interest_b, market.mark, scale.num, scale.den, rounds.notional)
+    open_q = open_interest_q(market, rounds)
     return rule.open_interest_fraction_ppm(shape.initial_ppm, open_q, shape.lower_q, shape.upper_q)
+
+
+def open_interest_q(market: Market, rounds: Rounding) -> int:
+    """Worth of the lots held long at the mark."""
+    scale = market.scale
+    return notional_q(market.open_interest_b, market.mark, scale.num, scale.den, rounds.notional)
 
 
 def close_cost_q(cost: CloseCost, leg: Leg, rounding: int) -> int:
@@ -198,6 +208,8 @@ def valid(shape: Requirement) -> bool:
         positive = shape.scale_b > 0 and shape.maintenance_slope_num >= 0 and shape.initial_slope_num >= 0
         return positive and slopes and caps and _covers(shape.initial_num, shape.maintenance_num, shape.den)
     if isinstance(shape, RootScaled) and (shape.unit_b <= 0 or shape.factor_num < 0):
+        return False
+    if isinstance(shape, CostShare) and (shape.open_num < 0 or shape.open_den <= 0):
         return False
     return _covers(shape.initial_num, shape.maintenance_num, shape.den)
 
@@ -283,6 +295,8 @@ def _on_grid(shape: Requirement, quote: int, base: int) -> Requirement:
         return replace(shape, scale_b=shape.scale_b * base)
     if isinstance(shape, RootScaled):
         return replace(shape, unit_b=shape.unit_b * base)
+    if isinstance(shape, CostShare):
+        return replace(shape, open_den=shape.open_den * quote)
     return shape
 
 

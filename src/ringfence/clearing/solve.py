@@ -12,22 +12,25 @@ from fractions import Fraction
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..rules.value import notional_q
 from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power_of_ten
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
-from .model import QUOTE, Asset, Market, Position, Scale, Subaccount, Venue
+from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue
+from .portfolio import bends as set_bends
 from .risk import (
     Risk,
     collateral_risk,
     exposed_markets,
+    holding,
     is_liquidatable,
     leg_risk,
     market_risk,
     risk_price,
     subaccount_risk,
 )
-from .shapes import bends, on_grid, tiers_on_grid
+from .shapes import Leg, bends, floor_binds, on_grid, tiers_on_grid
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -78,15 +81,43 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
 def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> list[int]:
     """Prices between which the trigger changes at most once.
 
-    Where the rule bends, where a haircut of collateral that follows the market bends, and where rounding lets the
-    requirement vanish: without one nothing is liquidatable.
+    Where the rule bends or its floor takes over, where a haircut of collateral that follows the market bends, and where
+    rounding lets the requirement vanish: without one nothing is liquidatable.
     """
     mark, rounds = risk_price(venue, market), venue.policy.rounding
     size_b = subaccount.positions[market.id].size_b
     first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q > 0, mark, [1])
     vanishes = (first, first - 1) if first is not None and first > 1 else ()
-    followed = _haircut_bends(venue, subaccount, market.id)
-    return sorted({*bends(market, size_b, most), *(at for at in followed if 0 < at < most), *vanishes})
+    others = (
+        *_haircut_bends(venue, subaccount, market.id),
+        *_floor_bends(venue, market, size_b, most),
+        *_set_bends(venue, subaccount, market, most),
+    )
+    return sorted({*bends(market, size_b, most), *(at for at in others if 0 < at < most), *vanishes})
+
+
+def _set_bends(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> Iterable[int]:
+    """Prices at which a rule that looks at positions together may bend."""
+    if venue.policy.set_rule is None:
+        return ()
+    mark = risk_price(venue, market)
+    near, far = (holding(venue, subaccount, {market.id: price}) for price in (mark, 2 * mark))
+    return set_bends(venue, near, far, market, most)
+
+
+def _floor_bends(venue: Venue, market: Market, size_b: int, most: int) -> Iterator[int]:
+    """Prices at which a market's smallest margin gives way to the share that its requirement asks."""
+    if market.minimum_margin_as == "added":
+        return
+    scale, rounds, mark = market.scale, venue.policy.rounding, risk_price(venue, market)
+
+    def binds(price: int) -> bool:
+        worth_q = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
+        return floor_binds(market, Leg(size_b, worth_q, worth_q), rounds.requirement)
+
+    for far in (1, most):
+        at = frontier(binds, mark, [far])
+        yield from (at - 1, at, at + 1) if at is not None else ()
 
 
 def _haircut_bends(venue: Venue, subaccount: Subaccount, market_id: str) -> Iterator[int]:
@@ -107,7 +138,12 @@ def _following(venue: Venue, subaccount: Subaccount, market_id: str) -> list[Ass
 
 
 def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
-    """`is_liquidatable` as a function of one market's price, with everything else summed once."""
+    """`is_liquidatable` as a function of one market's price, with everything else summed once.
+
+    Options keep their marks and grids: what they are worth at another price of their underlying is for pricing to say.
+    """
+    if venue.policy.set_rule is not None:
+        return lambda price: is_liquidatable(venue, subaccount, {market_id: price})
     total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
     held = collateral_risk(venue, subaccount)
     rest = Risk(
@@ -184,7 +220,9 @@ def refine(
     fine, twin = copy(venue), copy(subaccount)
     price, quote = power_of_ten(price_digits), power_of_ten(quote_digits)
     followed = {asset.market for asset in venue.assets.values() if asset.market in venue.markets}
-    names = {*exposed_markets(subaccount), *followed}
+    exposed = exposed_markets(subaccount)
+    optioned = {option.underlying for name in exposed if (option := venue.markets[name].option)}
+    names = {*exposed, *followed, *optioned}
     fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in names}
     fine.assets = {name: _refined_asset(asset, price, quote) for name, asset in venue.assets.items()}
     twin.balances = dict(subaccount.balances)
@@ -197,6 +235,7 @@ def refine(
 
 
 def _refined_market(market: Market, price: int, quote: int) -> Market:
+    option, grid = market.option, market.grid
     return replace(
         on_grid(market, quote=quote),
         scale=Scale(market.scale.num * quote, market.scale.den * price),
@@ -204,6 +243,9 @@ def _refined_market(market: Market, price: int, quote: int) -> Market:
         index=market.index * price,
         previous_mark=market.previous_mark * price,
         funding_index=market.funding_index * quote,
+        option=option and replace(option, strike=option.strike * price),
+        terms=tuple(replace(term, forward=term.forward * price) for term in market.terms),
+        grid=grid and Grid(*(tuple(at * price for at in side) for side in (grid.low, grid.high))),
     )
 
 
@@ -213,14 +255,15 @@ def _refined_asset(asset: Asset, price: int, quote: int) -> Asset:
 
 
 def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * PPM) -> int | None:
-    """Smallest common move of all the subaccount's markets, in ppm of their prices, at which it is liquidatable.
+    """Smallest common move of all the subaccount's markets but options, in ppm of their prices, that liquidates it.
 
     Negative is a fall. Moves up to a fall of 100 % and a rise of `most_ppm` are searched; 0 when it is liquidatable
     now. Surplus is concave in a common move for tiered and open-interest scaled margin, so each direction has one root.
     """
-    if not subaccount.positions:
+    markets = (venue.markets[name] for name in subaccount.positions)
+    prices = {market.id: risk_price(venue, market) for market in markets if market.option is None}
+    if not prices:
         return None
-    prices = {name: risk_price(venue, venue.markets[name]) for name in subaccount.positions}
 
     def bad(move_ppm: int) -> bool:
         moved = {name: max_(1, mul_div_down(price, PPM + move_ppm, PPM)) for name, price in prices.items()}

@@ -25,6 +25,9 @@ class Reason(IntEnum):
     SIZE_NOT_A_MULTIPLE = 109
     PARAMETER_INVALID = 110
     NOT_OFFERED = 111
+    WRONG_INSTRUMENT = 112
+    NOT_EXPIRED = 113
+    EXPIRED = 114
     SUBACCOUNT_UNKNOWN = 201
     SUBACCOUNT_EXISTS = 202
     PARENT_INVALID = 203
@@ -37,11 +40,17 @@ class Reason(IntEnum):
     ORDER_MISMATCH = 304
     POOLS_MIXED = 305
     LEVERAGE_TOO_HIGH = 306
+    MARKET_SETTLING = 307
+    MARGIN_LOCKED = 308
+    UNDER_AUCTION = 309
+    NOT_UNDER_AUCTION = 310
+    AUCTION_OVER = 311
     BALANCE_TOO_SMALL = 401
     WITHDRAWALS_GATED = 402
     PARENT_MARGIN = 403
     INITIAL_MARGIN = 404
     INITIAL_MARGIN_COUNTERPARTY = 405
+    ACCOUNT_MARGIN = 406
     NOT_LIQUIDATABLE = 501
     NOT_INSOLVENT = 502
     COOLDOWN = 503
@@ -51,6 +60,7 @@ class Reason(IntEnum):
     NO_COUNTERPARTY = 507
     BACKSTOP_CAPACITY = 508
     NOTHING_OWED = 509
+    AUCTION_RUNNING = 510
 
     @property
     def sentence(self) -> str:
@@ -70,6 +80,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.SIZE_NOT_A_MULTIPLE: "The size is not a multiple of the market's step; round it to the step.",
     Reason.PARAMETER_INVALID: "The parameter is not valid: tiers must rise and initial margin cover maintenance.",
     Reason.NOT_OFFERED: "This venue has no such step in its liquidation or loss waterfall.",
+    Reason.WRONG_INSTRUMENT: "This is for the other kind of market: options expire, perpetual futures pay funding.",
+    Reason.NOT_EXPIRED: "The option has not expired yet; settle it at its expiry or later.",
+    Reason.EXPIRED: "The option has expired; it can only be settled.",
     Reason.SUBACCOUNT_UNKNOWN: "There is no such subaccount; open it first.",
     Reason.SUBACCOUNT_EXISTS: "A subaccount of this name exists; choose another name.",
     Reason.PARENT_INVALID: "The parent must be an existing subaccount of the same account that has no parent itself.",
@@ -82,10 +95,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.ORDER_MISMATCH: "The fill does not fit the resting order's market, side or size.",
     Reason.POOLS_MIXED: "This market has its own collateral pool; trade it in a subaccount of its own.",
     Reason.LEVERAGE_TOO_HIGH: "The leverage is outside what this market allows; choose a lower one.",
+    Reason.MARKET_SETTLING: "The market is in final settlement: its positions are closed, nobody trades in it.",
+    Reason.MARGIN_LOCKED: "The margin stays with its position; reduce or close that, and it comes back in proportion.",
     Reason.BALANCE_TOO_SMALL: "The balance does not cover the amount; deposit more or ask for less.",
-    Reason.WITHDRAWALS_GATED: "Withdrawals from this collateral pool are closed after an insolvency; try later.",
+    Reason.WITHDRAWALS_GATED: "Withdrawals are closed after an insolvency or an outage; try later.",
     Reason.INITIAL_MARGIN: "Not enough free collateral; deposit more or reduce a position first.",
     Reason.INITIAL_MARGIN_COUNTERPARTY: "The other side lacks free collateral; the fill cannot happen.",
+    Reason.ACCOUNT_MARGIN: "Another subaccount of the account is below maintenance margin; top it up first.",
     Reason.PARENT_MARGIN: "The parent subaccount cannot spare the margin; deposit more or choose a higher leverage.",
     Reason.NOT_LIQUIDATABLE: "The subaccount is above maintenance margin; it cannot be liquidated.",
     Reason.COOLDOWN: "This position was liquidated a moment ago; wait for the cooldown to end.",
@@ -96,6 +112,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.NO_COUNTERPARTY: "Nobody can be closed against this position.",
     Reason.BACKSTOP_CAPACITY: "Who takes this over cannot carry it; add collateral there first.",
     Reason.NOTHING_OWED: "The subaccount owes nothing that this step could cover.",
+    Reason.UNDER_AUCTION: "The subaccount is under auction: deposit, reduce positions, or wait until it ends.",
+    Reason.NOT_UNDER_AUCTION: "The subaccount has no such auction; start one first.",
+    Reason.AUCTION_RUNNING: "The auction goes on: it neither lifted the subaccount nor reached a price of zero.",
+    Reason.AUCTION_OVER: "The solvent auction is over; convert it, or end it if the margin is there.",
 }
 
 

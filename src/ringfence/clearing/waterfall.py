@@ -7,11 +7,21 @@ can and leaves the rest, explicitly, to the next.
 from ..rules.words import abs_, max_, min_
 from . import command as cmd
 from . import event as ev
-from .adl import Claim, claims_against, overlaps, plan, queue, split, transfer_quote_q
+from .adl import (
+    Claim,
+    claims_against,
+    deleveraging_of,
+    overlaps,
+    plan,
+    queue,
+    split,
+    transfer_price,
+    transfer_quote_q,
+)
 from .draft import Draft, Refusal
-from .liquidation import insolvent
+from .liquidation import exposed, insolvent, refuse_auctioned
 from .model import Venue, market_subaccount
-from .risk import bankruptcy_q, leg_risk, risk_price, subaccount_risk
+from .risk import bankruptcy_q, equity_q, leg_risk, risk_price, subaccount_risk, worth_q
 from .verdict import Reason
 
 
@@ -38,6 +48,7 @@ def draw_insurance(draft: Draft, c: cmd.DrawInsurance) -> None:
     _step(venue, "insurance")
     debtor, need_q = f"debt/{c.pool}", venue.debt_q(c.pool)
     if c.subaccount:
+        refuse_auctioned(venue)
         insolvent(draft, c.subaccount, c.market)
         debtor, need_q = f"sub/{c.subaccount}", shortfall_q(venue, c.subaccount, c.market)
     fund_q = venue.fund_q(c.pool)
@@ -50,20 +61,27 @@ def draw_insurance(draft: Draft, c: cmd.DrawInsurance) -> None:
 
 
 def deleverage(draft: Draft, c: cmd.Deleverage) -> None:
-    """Close a losing position against winners, or let winners' profits pay for it, as the policy says."""
+    """Close a losing position against winners, or let winners' profits pay for it, as the policy says.
+
+    In final settlement any position is closed, whoever holds it.
+    """
     venue, policy = draft.venue, draft.venue.policy
     if c.market not in venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, c.market)
     _step(venue, "deleverage")
-    shared = policy.deleveraging.policy == "pro_rata"
-    insolvent(draft, c.subaccount, c.market, market_subaccount(c.market) if shared else None)
+    settling = venue.markets[c.market].settling
+    shared = policy.deleveraging.policy == "pro_rata" and not settling
+    (exposed if settling else insolvent)(
+        draft, c.subaccount, c.market, market_subaccount(c.market) if shared else None
+    )
     limit = policy.liquidation.block_deleveragings
     if limit and venue.block_deleveragings >= limit:
         raise Refusal(Reason.BLOCK_LIMIT, f"{limit} deleveragings")
     claims = claims_against(draft.base, c.subaccount, c.market)
     act = _take_profits if shared else _close_against
     closed_b, loss_q, hit = act(draft, c, claims)
-    gate = policy.withdrawal_gate_blocks
+    negative = equity_q(draft.base, draft.base.subaccounts[c.subaccount]) < 0
+    gate = policy.withdrawal_gate_blocks if negative or not settling else 0
     if not hit and not gate:
         raise Refusal(Reason.NO_COUNTERPARTY, c.market)
     if gate:
@@ -82,14 +100,14 @@ def _close_against(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tupl
         draft.venue.policy.rounding,
         draft.subaccount(c.subaccount),
     )
-    held_b = loser.positions[c.market].size_b
+    held_b, price = loser.positions[c.market].size_b, transfer_price(draft.venue, c.subaccount, c.market)
     remaining_b, loss_q, hit = abs_(held_b), 0, 0
-    for claim in queue(draft.venue.policy.deleveraging, claims, c.draw):
+    for claim in queue(deleveraging_of(draft.venue, c.market), claims, c.draw):
         if remaining_b == 0:
             break
         closed_b = min_(remaining_b, claim.lots_b)
         lots_b = closed_b if held_b > 0 else -closed_b
-        got_q = transfer_quote_q(draft.venue, c.subaccount, c.market, lots_b)
+        got_q = transfer_quote_q(draft.venue, c.subaccount, c.market, lots_b, price)
         if not overlaps(draft.venue, claim, c.market, lots_b, got_q):
             continue
         unpaid_q = max_(0, bankruptcy_q(draft.venue, loser, c.market, lots_b) - got_q)
@@ -126,26 +144,56 @@ def _take_profits(draft: Draft, c: cmd.Deleverage, claims: list[Claim]) -> tuple
 
 
 def socialize(draft: Draft, c: cmd.Socialize) -> None:
-    """The pool's bad debt is paid by solvent subaccounts with positions in its markets, in proportion to equity."""
+    """The pool's bad debt is paid by those with positions in its markets, in proportion to what the policy says.
+
+    By equity, everybody who is solvent pays and keeps at least nothing. By open interest, every open lot pays, whether
+    its owner is solvent or not, as when a loss goes through cumulative funding (`rules.socialize`); lots of several
+    markets compare by what they are worth.
+    """
     venue = draft.venue
     if c.pool not in venue.pools:
         raise Refusal(Reason.POOL_UNKNOWN, c.pool)
     _step(venue, "socialize")
-    payers, weights = [], []
-    for name in sorted(draft.base.subaccounts):
-        subaccount = draft.base.subaccounts[name]
-        exposed = not subaccount.system and any(
-            draft.base.markets[m].pool == c.pool for m in subaccount.positions
-        )
-        equity_q = subaccount_risk(draft.base, subaccount).equity_q if exposed else 0
-        if equity_q > 0:
-            payers.append(name)
-            weights.append(equity_q)
-    if not payers:
+    by_equity = venue.policy.socialize_by == "equity"
+    weights = _equities(draft.base, c.pool) if by_equity else _open_worths(draft.base, c.pool)
+    if not weights:
         raise Refusal(Reason.NO_COUNTERPARTY, c.pool)
-    debt_q = min_(venue.debt_q(c.pool), sum(weights))
+    debt_q = venue.debt_q(c.pool)
+    if by_equity:
+        debt_q = min_(debt_q, sum(weights.values()))
     if debt_q <= 0:
         raise Refusal(Reason.NOTHING_OWED, c.pool)
-    for name, share_q in zip(payers, split(debt_q, weights), strict=True):
+    for name, share_q in zip(weights, split(debt_q, list(weights.values())), strict=True):
         draft.move(f"sub/{name}", f"debt/{c.pool}", share_q, "socialized_loss")
     draft.emit(ev.LossSocialized(c.pool, debt_q))
+
+
+def _equities(venue: Venue, pool: str) -> dict[str, int]:
+    """Positive equities of the traders with positions in the pool's markets."""
+    equities = {
+        name: subaccount_risk(venue, venue.subaccounts[name]).equity_q for name in _exposed(venue, pool)
+    }
+    return {name: equity_q for name, equity_q in equities.items() if equity_q > 0}
+
+
+def _open_worths(venue: Venue, pool: str) -> dict[str, int]:
+    """Worth of the traders' open lots, long and short alike, in the pool's markets."""
+    worths = {}
+    for name in _exposed(venue, pool):
+        held = venue.subaccounts[name].positions
+        markets = (venue.markets[market] for market in held if venue.markets[market].pool == pool)
+        worths[name] = sum(
+            abs_(worth_q(market, held[market.id].size_b, risk_price(venue, market), venue.policy.rounding))
+            for market in markets
+        )
+    return {name: worth for name, worth in worths.items() if worth > 0}
+
+
+def _exposed(venue: Venue, pool: str) -> list[str]:
+    """Traders' subaccounts with positions in a pool's markets, in a stable order."""
+    return [
+        name
+        for name in sorted(venue.subaccounts)
+        if not venue.subaccounts[name].system
+        and any(venue.markets[market].pool == pool for market in venue.subaccounts[name].positions)
+    ]
