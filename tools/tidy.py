@@ -25,6 +25,7 @@ RANKS = {
     "clearing": 3,
     "venues": 4,
     "books": 4,
+    "pricing": 4,
     "kernel": 4,
     "chain": 4,
     "questions": 5,

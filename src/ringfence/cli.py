@@ -17,11 +17,8 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from datetime import date
-    from decimal import Decimal
 
-    from .books import Account
     from .questions.exports import ExportReport
-    from .questions.margin import Answer, PositionResult, SubaccountResult
     from .questions.verify import Report
     from .sim.scenarios import ScenarioInfo
 
@@ -38,6 +35,14 @@ LAZY = {
     "compare": (
         "ringfence.compare.command:compare",
         "The same traders through a crash under every margin mode.",
+    ),
+    "margin": (
+        "ringfence.questions.command_margin:margin",
+        "Margin, liquidation price and free collateral of every account.",
+    ),
+    "diff": (
+        "ringfence.questions.command_diff:diff",
+        "What a changed rule, another version or another venue means for a book.",
     ),
     "claims": (
         "ringfence.compare.claims_command:claims",
@@ -105,149 +110,6 @@ def _cannot_write(reason: str) -> NoReturn:
 @click.version_option(__version__, prog_name="ringfence", message="%(prog)s %(version)s")
 def main() -> None:
     """Margin of perpetual futures, exactly, under the rules of real venues."""
-
-
-# -- margin -------------------------------------------------------------------------------------------------------
-
-
-@main.command()
-@click.argument("file")
-@click.option(
-    "--venue", metavar="NAME|all", help="Rulebook: hyperliquid, hyperliquid@2023, a file of yours, or all."
-)
-@click.option(
-    "--price", "prices", multiple=True, metavar="BTC=61000", help="Mark price instead of the file's."
-)
-@click.option(
-    "--collateral", multiple=True, metavar="USDC=1000", help="What backs cross positions that are alone."
-)
-@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
-@click.option("--explain", is_flag=True, help="Say how every figure came about.")
-def margin(
-    file: str,
-    venue: str | None,
-    prices: Sequence[str],
-    collateral: Sequence[str],
-    as_json: bool,
-    explain: bool,
-) -> None:
-    """Margin, liquidation price and free collateral of every account.
-
-    FILE holds accounts as JSON, CSV or Parquet, positions as ccxt returns them, or Hyperliquid's clearinghouseState.
-    """
-    from . import terminal
-    from .books import read_accounts
-    from .questions.margin import ask
-
-    accounts = _backed(read_accounts(file), _amounts(collateral, "--collateral"))
-    answers = ask(accounts, venue, _amounts(prices, "--price"))
-    terminal.warn(warning for answer in answers for warning in answer.warnings)
-    _work_out(answers)
-    if as_json:
-        results = [answer.to_json(explain=explain) for answer in answers]
-        terminal.print_json({"ringfence": __version__, "results": results})
-        return
-    for answer in answers:
-        _show_answer(answer)
-        if explain:
-            _show_explanations(answer)
-
-
-def _work_out(answers: "Sequence[Answer]") -> None:
-    """Read every figure once, under a bar; each keeps its value."""
-    from .terminal import progress
-
-    accounts = [account for answer in answers for account in answer.accounts]
-    with progress("working out") as report:
-        for done, account in enumerate(accounts, 1):
-            account.to_json()
-            report(done, len(accounts), account.account)
-
-
-def _amounts(written: Sequence[str], option: str) -> "dict[str, Decimal]":
-    """Numbers given on the command line as NAME=NUMBER."""
-    from .books.record import Place, Record
-
-    amounts: dict[str, Decimal] = {}
-    for text in written:
-        name, equals, number = text.rpartition("=")
-        if not equals or not name:
-            raise InputError(f"{option} {text}: expected NAME=NUMBER, such as BTC=61000")
-        if name in amounts:
-            raise InputError(f"{option} {name}: given twice")
-        amounts[name] = Record({name: number}, Place("", option, " ")).positive(name)
-    return amounts
-
-
-def _backed(accounts: "list[Account]", collateral: "dict[str, Decimal]") -> "list[Account]":
-    """Give the collateral of the command line to the account whose file does not say what it holds."""
-    from dataclasses import replace
-
-    if not collateral:
-        return accounts
-    bare = [account for account in accounts if account.collateral is None]
-    if len(bare) != 1:
-        raise InputError(
-            f"--collateral: expected one account without collateral in the file, found {len(bare)}"
-        )
-    return [replace(each, collateral=collateral) if each is bare[0] else each for each in accounts]
-
-
-def _show_answer(answer: "Answer") -> None:
-    from .terminal import print_table
-
-    name = answer.rulebook.name
-    parts = [part for account in answer.accounts for part in account.subaccounts]
-    columns = ("subaccount", "mode", "status", "equity", "initial", "maintenance", "free", "ratio", "to liq.")
-    if parts:
-        print_table(f"{name}: subaccounts (USDC)", columns, map(_subaccount_row, parts), text_columns=3)
-    rows = [_position_row(part, position) for part in parts for position in part.positions]
-    columns = ("subaccount", "symbol", "side", "size", "notional", "PnL", "mark", "liq. at", "venue shows")
-    if rows:
-        print_table(f"{name}: positions", columns, rows, text_columns=3)
-    for account, reason in answer.refused.items():
-        click.echo(f"{name} cannot hold {account}: {reason}\n")
-
-
-def _subaccount_row(part: "SubaccountResult") -> list[str]:
-    from .terminal import money, percent, short
-
-    names = ("equity", "initialMargin", "maintenanceMargin", "freeCollateral")
-    amounts = [money(part[name].value) for name in names]
-    move, ratio = part["uniformMoveToLiquidation"].value, percent(part["marginRatio"].value)
-    to_liquidation = "-" if move is None else f"{move}%"
-    return [short(part.subaccount), part.mode, _status(part), *amounts, ratio, to_liquidation]
-
-
-def _status(part: "SubaccountResult") -> str:
-    """A debt without a position is not safe either, though there is nothing to liquidate."""
-    equity, liquidatable = part["equity"].value, part["liquidatable"].value
-    if liquidatable is None:
-        return "?"
-    if liquidatable:
-        return "LIQUIDATABLE"
-    return "in debt" if str(equity).startswith("-") else "safe"
-
-
-def _position_row(part: "SubaccountResult", held: "PositionResult") -> list[str]:
-    from .terminal import money, plain, short
-
-    amounts = [money(held[name].value) for name in ("notional", "unrealizedPnl")]
-    prices = (held.stated["markPrice"], held["liquidationPrice"].value, held["venueLiquidationPrice"].value)
-    side, size = plain(held.stated["side"]), plain(held.stated["contracts"])
-    return [short(part.subaccount), held.symbol, side, size, *amounts, *map(plain, prices)]
-
-
-def _show_explanations(answer: "Answer") -> None:
-    for account in answer.accounts:
-        for subaccount in account.subaccounts:
-            click.echo(f"{answer.rulebook.name}: {subaccount.subaccount}")
-            for figure in subaccount.figures.values():
-                click.echo("\n".join(figure.explain().lines(1)))
-            for position in subaccount.positions:
-                click.echo(f"{answer.rulebook.name}: {subaccount.subaccount}, {position.symbol}")
-                for figure in position.figures.values():
-                    click.echo("\n".join(figure.explain().lines(1)))
 
 
 # -- verify -------------------------------------------------------------------------------------------------------
@@ -325,13 +187,16 @@ def _show_exports(report: "ExportReport") -> None:
 
 @main.command()
 @click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Print the page as Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
-def venues(name: str | None, as_json: bool) -> None:
-    """Rulebooks of the venues, or all values of one with their sources."""
+def venues(name: str | None, markdown: bool, as_json: bool) -> None:
+    """Rulebooks of the venues, or one as a page to be read, with its sources."""
     import msgspec
 
     from . import terminal
-    from .venues.rulebook import list_rulebooks, load
+    from .venues.overrides import load_spec
+    from .venues.page import page
+    from .venues.rulebook import list_rulebooks
 
     if name is None:
         listed = list_rulebooks()
@@ -343,23 +208,14 @@ def venues(name: str | None, as_json: bool) -> None:
             "Rulebooks", ("name", "what", "since", "checked", "markets"), rows, text_columns=4
         )
         return
-    rulebook = load(name)
-    terminal.warn(rulebook.warnings())
+    rulebook = load_spec(name)
     if as_json:
+        terminal.warn(rulebook.warnings())
         terminal.print_json(msgspec.to_builtins(rulebook.document))
-        return
-    head = rulebook.head
-    click.echo(
-        f"{rulebook.name}: {head.title}\nin force since {head.since}, compared with its sources {head.checked}\n"
-    )
-    values = [
-        (path, "unknown" if value.unknown else str(value.value), value.unit, value.confidence, value.source)
-        for path, value in rulebook.values()
-    ]
-    columns = ("value", "is", "unit", "confidence", "source")
-    terminal.print_table("Values", columns, values, text_columns=5)
-    sources = [(key, source.date, source.title) for key, source in rulebook.document.sources.items()]
-    terminal.print_table("Sources", ("source", "date", "what"), sources, text_columns=3)
+    elif markdown:
+        click.echo(page(rulebook, rulebook.warnings()), nl=False)
+    else:
+        terminal.print_markdown(page(rulebook, rulebook.warnings()))
 
 
 @main.command()

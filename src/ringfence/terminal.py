@@ -6,6 +6,7 @@ Text from files is printed as it is, never read as markup; colour only where it 
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Context, Decimal
@@ -33,17 +34,40 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    text_columns: int = 1,
+    words_width: int = 0,
 ) -> None:
-    """Print a table; its first `text_columns` columns are text, the others numbers."""
+    """Print a table; its first `text_columns` columns are text, the others numbers.
+
+    With a `words_width` the last column is text too, broken into lines of that width, and the first ones never break.
+    """
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if index < text_columns else "right", overflow="fold")
+        is_words = words_width > 0 and index == len(columns) - 1
+        is_text = index < text_columns or is_words
+        table.add_column(
+            Text(column),
+            justify="left" if is_text else "right",
+            overflow="fold",
+            no_wrap=words_width > 0 and index < text_columns,
+            max_width=words_width if is_words else None,
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     out = console()
     out.print(table)
     out.print()
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown as it is meant to look."""
+    from rich.markdown import Markdown
+
+    console().print(Markdown(text))
 
 
 def print_json(value: object) -> None:
@@ -58,8 +82,12 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar on standard error; yields a function that is told how many are done, of how many, and what."""
+def progress(what: str, after_s: float = 0.0) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show a bar on standard error; yields a function that is told how many are done, of how many, and what.
+
+    With `after_s` the bar appears only for work that takes longer.
+    """
+    begun = time.monotonic()
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -69,13 +97,19 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         transient=True,
         disable=sys.stderr is None or not sys.stderr.isatty(),
     )
-    with bar:
-        task = bar.add_task(what, total=None)
+    task = bar.add_task(what, total=None)
 
-        def report(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
+    def report(done: int, total: int | None, name: str) -> None:
+        if not bar.live.is_started and time.monotonic() - begun >= after_s:
+            bar.start()
+        bar.update(task, completed=done, total=total, description=name)
 
+    try:
+        if not after_s:
+            bar.start()
         yield report
+    finally:
+        bar.stop()
 
 
 def money(text: object) -> str:

@@ -11,7 +11,10 @@ from pickle import dumps, loads
 from chaos.books import QUOTE, AuditError, must, things
 from chaos.shadow import Shadow
 
-LOSS_STEPS = ("Liquidate", "TakeOver", "SellCollateral", "DrawInsurance", "Deleverage", "Socialize")
+LOSS_STEPS = (
+    *("Liquidate", "TakeOver", "SellCollateral", "DrawInsurance", "Deleverage", "Socialize"),
+    *("StartAuction", "Bid"),
+)
 MARGIN = ("INITIAL_MARGIN", "INITIAL_MARGIN_COUNTERPARTY", "PARENT_MARGIN", "BACKSTOP_CAPACITY")
 
 
@@ -118,7 +121,7 @@ class Auditor:
         must(changed <= allowed, f"{sorted(changed - allowed)} changed and had no part in it")
 
     def parties(self, c, now):
-        names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop")
+        names = ("subaccount", "source", "target", "taker", "maker", "counterparty", "backstop", "bidder")
         named = {c[name] for name in names if c.get(name)}
         parents = {now.subaccounts[name].parent for name in named if name in now.subaccounts}
         return {f"sub/{name}" for name in named | parents if name}
@@ -128,6 +131,9 @@ class Auditor:
         markets, subs = self.last.markets, self.last.subaccounts
         pool = c.get("pool") or (markets[c.market].pool if c.get("market") else None)
         reached = {f"fund/{pool}", f"debt/{pool}"} if pool else set()
+        if c.type in ("StartAuction", "Bid"):
+            pools = {markets[name].pool for name in subs[c.subaccount].positions}
+            reached |= {f"{book}/{name}" for book in ("fund", "debt") for name in pools}
         reached |= {f"sub/market/{c[key]}" for key in ("market", "asset") if c.get(key)}
         if c.type not in ("Deleverage", "Socialize"):
             return reached

@@ -12,6 +12,7 @@ class Losses(Books):
     """The steps from a liquidation down to a socialized loss."""
 
     def on_liquidate(self, c):
+        must(self.state.policy.liquidation.auction is None, "a position was closed where there are auctions")
         self.settle(c.subaccount)
         must(self.liquidatable(c.subaccount), f"{c.subaccount} was liquidated while healthy")
         policy, market, sub = self.state.policy.liquidation, self.market(c.market), self.sub(c.subaccount)

@@ -9,11 +9,12 @@ from fractions import Fraction
 from math import ceil, floor
 
 import naive
+from chaos.auctions import Auctions
 from chaos.books import MILLION, QUOTE, Thing, may_act, must
 from chaos.losses import Losses
 
 
-class Shadow(Losses):
+class Shadow(Losses, Auctions):
     """The venue as it must be."""
 
     def apply(self, c):
@@ -26,7 +27,7 @@ class Shadow(Losses):
         empty = {name: Thing() for name in ("balances", "positions", "orders", "leverages")}
         marks = dict.fromkeys(("cooldown_until_ms", "block", "block_liquidated_q", "block_insured_q"), 0)
         who = {"id": c.subaccount, "account": c.account, "parent": c.parent, "system": c.system}
-        self.state.subaccounts[c.subaccount] = Thing(**who, **empty, **marks)
+        self.state.subaccounts[c.subaccount] = Thing(**who, **empty, **marks, auction=None)
 
     def on_deposit(self, c):
         self.move("outside", f"sub/{c.subaccount}", c.amount, c.asset)
@@ -42,6 +43,7 @@ class Shadow(Losses):
         self.take_out(c.source, f"sub/{c.target}", c)
 
     def take_out(self, name, credit, c):
+        must(self.sub(name).auction is None, f"{name} withdrew under auction")
         self.settle(name)
         pools = {self.market(market).pool for market in self.sub(name).positions}
         gates = [self.state.pools[pool].gated_until_block for pool in pools]
@@ -56,6 +58,7 @@ class Shadow(Losses):
         return risk.equity >= max(risk.initial, naive.ROUNDINGS[policy.rounding.requirement](least))
 
     def on_reserve(self, c):
+        must(self.sub(c.subaccount).auction is None, f"{c.subaccount} ordered under auction")
         before = self.risk(c.subaccount)
         self.sub(c.subaccount).orders[c.order] = Thing(market=c.market, size_b=c.size_b)
         self.covered(c.subaccount, before)
@@ -76,6 +79,9 @@ class Shadow(Losses):
     def on_trade(self, c):
         policy, before = self.state.policy, {}
         for name, size, order in ((c.taker, c.size_b, c.taker_order), (c.maker, -c.size_b, c.maker_order)):
+            held = self.sub(name).positions.get(c.market)
+            shrinks = held and held.size_b * size < 0 and abs(size) <= abs(held.size_b)
+            must(self.sub(name).auction is None or shrinks, f"{name} opened under auction")
             self.settle(name)
             before[name] = self.risk(name)
             self.use_order(name, order, size)
@@ -103,6 +109,7 @@ class Shadow(Losses):
         held = sub.positions.get(market)
         lost = before.equity - before.initial - self.free(name)
         if sub.parent and held and held.size_b * size > 0 and lost > 0:
+            must(self.sub(sub.parent).auction is None, f"{sub.parent} posted margin under auction")
             self.settle(sub.parent)
             self.move(f"sub/{sub.parent}", f"sub/{name}", lost)
             must(self.free(sub.parent) >= 0, f"{sub.parent} posted margin that it needs")

@@ -103,6 +103,19 @@ class Nature:
             block_insurance_q=maybe(20_000),
             backstop_num=maybe(2),
             backstop_den=3,
+            auction=maybe(self.auction(), None),
+        )
+
+    def auction(self):
+        choice = self.random.choice
+        return Auction(
+            start_ppm=choice((PPM, 950_000)),
+            cutoff_ppm=choice((0, 333_333, 950_000)),
+            fast_ms=choice((0, 1_000, 2_500)),
+            slow_ms=choice((0, 1_500, 10_000)),
+            insolvent_ms=choice((0, 3_000)),
+            buffer_ppm=choice((0, 150_000, PPM)),
+            fee_ppm=choice((0, 100_000)),
         )
 
     def policy(self):

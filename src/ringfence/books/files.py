@@ -3,7 +3,7 @@
 import json
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from os import PathLike
 from pathlib import Path
@@ -23,8 +23,12 @@ PARQUET_MAGIC = b"PAR1"
 TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
-def read_accounts(path: str | PathLike[str]) -> list[Account]:
+def read_accounts(
+    path: str | PathLike[str], told: Callable[[int], None] = lambda _rows: None
+) -> list[Account]:
     """Read the accounts of a file: our JSON, a CSV or Parquet table, ccxt positions, or Hyperliquid state.
+
+    `told` hears now and then how many rows of a table are read.
 
     What a file is shows in its content (and, for CSV, its suffix). Raises `InputError`, one line that names file, place
     and field, for anything that cannot be read to the last digit.
@@ -35,7 +39,7 @@ def read_accounts(path: str | PathLike[str]) -> list[Account]:
         from . import table
 
         _check_size(file)
-        return checked(table.read(file, parquet=parquet))
+        return checked(table.read(file, parquet=parquet, told=told))
     place = Place(str(file))
     accounts = accounts_of(read_json(file), place, _account_name(Place(""), file.stem))
     if not accounts:
@@ -51,7 +55,7 @@ def read_json(path: str | PathLike[str]) -> object:
     _check_size(file)
     try:
         with file.open("rb") as opened:
-            return _parsed(opened.read(FILE_BYTES_MAX + 1))
+            return json_document(opened.read(FILE_BYTES_MAX + 1))
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 text (byte {error.start})") from None
     except RecursionError:
@@ -62,7 +66,8 @@ def read_json(path: str | PathLike[str]) -> object:
         raise InputError(f"{file}: not valid JSON ({error})") from None
 
 
-def _parsed(content: bytes) -> object:
+def json_document(content: bytes) -> object:
+    """A JSON document from its bytes, every number exact; raises `ValueError` or `RecursionError` for anything else."""
     if len(content) > FILE_BYTES_MAX:
         raise ValueError(f"more than {FILE_BYTES_MAX} bytes")
     return json.loads(

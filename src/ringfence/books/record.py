@@ -4,6 +4,7 @@ import decimal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from ..errors import InputError
 from ..units import parse_decimal
@@ -62,9 +63,12 @@ class Record:
 
     def number(self, field: str) -> Decimal:
         """A decimal number."""
-        if field not in self:
+        written = self.values.get(field)
+        if written is None:
             raise self.error(field, "missing; expected a decimal number")
-        written = self.values[field]
+        known = plain_number(written) if type(written) is str else None
+        if known is not None:
+            return known
         text = str(written) if isinstance(written, Decimal) else written
         value = parse_decimal(text, str(self.place.field(field)))
         if value and abs(value.adjusted()) > MAGNITUDE_MAX:
@@ -106,6 +110,19 @@ class Record:
     def records(self, field: str) -> Iterator["Record"]:
         """The objects of a list inside this one."""
         return records(self.values.get(field), self.place.field(field))
+
+
+@lru_cache(maxsize=1 << 16)
+def plain_number(text: str) -> Decimal | None:
+    """A number of the usual form, read without saying where it stands; `None` for what needs a closer look.
+
+    Books repeat themselves: prices, leverages and round sizes are read once.
+    """
+    try:
+        value = parse_decimal(text, "")
+    except InputError:
+        return None
+    return value if not value or abs(value.adjusted()) <= MAGNITUDE_MAX else None
 
 
 def records(values: object, place: Place) -> Iterator[Record]:

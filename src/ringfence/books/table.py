@@ -10,7 +10,7 @@ A row without a symbol states collateral alone and has no position fields. Rows 
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -41,12 +41,14 @@ class _Gathered:
     positions: list[BookPosition] = field(default_factory=list)
 
 
-def read(path: Path, *, parquet: bool) -> list[Account]:
-    """Read all accounts of a table, in the order in which they first appear."""
+def read(path: Path, *, parquet: bool, told: Callable[[int], None] = lambda _rows: None) -> list[Account]:
+    """Read all accounts of a table, in the order in which they first appear; `told` how many rows now and then."""
     if parquet and any(mark in str(path) for mark in "*?["):
         raise InputError(f"{path}: a Parquet file's path may not contain * ? or [; rename the file")
     accounts: dict[str, _Gathered] = {}
-    for row in _rows(path, parquet=parquet):
+    for number, row in enumerate(_rows(path, parquet=parquet)):
+        if number % BATCH_ROWS == 0:
+            told(number)
         owner = row.name("account") if "account" in row else path.stem
         _gather(row, accounts.setdefault(owner, _Gathered(row.place)))
     if not accounts:

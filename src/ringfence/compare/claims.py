@@ -8,19 +8,19 @@ construction.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Any
 
 from ..errors import check
 from ..venues.rulebook import load
-from . import examples, findings_capital, findings_risk
+from . import examples, findings_capital, findings_risk, findings_venues
 from .finding import MEASUREMENTS, STATUSES, Finding, Origin, Status
 from .reading import Document
 
 __all__ = ["STATUSES", "Claim", "Status", "add_claims", "evaluate", "registry"]
 
-_MEASURED_BY = (findings_capital, findings_risk)
+_MEASURED_BY = (findings_capital, findings_risk, findings_venues)
 """Importing these modules fills the registry of measurements."""
 
 
@@ -38,6 +38,10 @@ class Claim:
     measurement: str
     figures: dict[str, str]
     source: str
+    row: str = ""
+    """For a row of the feature matrix: its name, what is said of each mode, and what is measured."""
+    said: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate(document: Document | None = None) -> list[Claim]:
@@ -81,6 +85,9 @@ def _claim(
         measurement=measured,
         figures=dict(found.figures),
         source=source,
+        row=entry.get("row", ""),
+        said={mode: entry[mode] for mode in ("isolated", "cross") if mode in entry},
+        cells=dict(found.cells),
     )
 
 
@@ -88,7 +95,7 @@ def _origins(origins: Iterable[Origin], document: Document | None) -> str:
     """Where the figures of a measurement are from, as text."""
     words = {
         "engine": f"worked examples under the rulebook {load(examples.RULEBOOK).name}",
-        "rulebooks": f"rulebooks {', '.join(load(name).name for name in findings_risk.VENUES)}",
+        "rulebooks": f"rulebooks {', '.join(load(name).name for name in findings_venues.VENUES)}",
     }
     if document is not None:
         scenario, setup = document["scenario"], document["setup"]

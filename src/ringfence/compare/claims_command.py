@@ -21,8 +21,18 @@ if TYPE_CHECKING:
     help="A result of `ringfence compare --json`: settles what needs a run.",
 )
 @click.option("--status", help="Only claims of this status: confirmed, refuted, depends, open, ...")
+@click.option("--matrix", is_flag=True, help="The feature matrix of the source, its cells measured.")
+@click.option("--markdown", is_flag=True, help="The same as a Markdown table.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
-def claims(ids: tuple[str, ...], comparison: Path | None, status: str | None, as_json: bool) -> None:
+def claims(
+    ids: tuple[str, ...],
+    comparison: Path | None,
+    *,
+    status: str | None,
+    matrix: bool,
+    markdown: bool,
+    as_json: bool,
+) -> None:
     """The statements about isolated and cross margin: what measures them, and the verdict.
 
     With IDS such as M6 or V (all that begin with it), those alone, with their figures and sources.
@@ -40,8 +50,14 @@ def claims(ids: tuple[str, ...], comparison: Path | None, status: str | None, as
             raise
         raise InputError(f"{comparison}: not a result that this version reads ({error})") from None
     found = [claim for claim in found if status in (None, claim.status)]
+    if matrix or markdown:
+        found = [claim for claim in found if claim.row]
     if as_json:
         print_json([asdict(claim) for claim in found])
+    elif markdown:
+        _print_markdown(found)
+    elif matrix:
+        _print_matrix(found)
     elif ids:
         _print_whole(found)
     else:
@@ -107,6 +123,48 @@ def _print_table(found: "list[Claim]") -> None:
     }
     out.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "none")
     out.print(Text("Figures and sources: ringfence claims ID. What needs a run: --comparison FILE."))
+
+
+MATRIX = ("", "isolated, it says", "cross, it says", "isolated, measured", "cross, measured", "verdict")
+
+
+def _matrix(found: "list[Claim]") -> list[tuple[str, ...]]:
+    """Rows of the feature matrix: what the source says of each mode, and what is measured."""
+    modes = ("isolated", "cross")
+    return [
+        (
+            f"{claim.id} {claim.row}",
+            *(claim.said[mode] for mode in modes),
+            *(claim.cells.get(mode, "-") for mode in modes),
+            claim.status,
+        )
+        for claim in found
+    ]
+
+
+def _print_matrix(found: "list[Claim]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ringfence.terminal import console
+
+    table = Table(
+        title=Text("Feature matrix"),
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        show_lines=True,
+    )
+    for name, share in zip(MATRIX, (2, 2, 2, 4, 4, 2), strict=True):
+        table.add_column(Text(name), ratio=share, overflow="fold")
+    for row in _matrix(found):
+        table.add_row(*map(Text, row))
+    console().print(table)
+
+
+def _print_markdown(found: "list[Claim]") -> None:
+    for row in (MATRIX, ("---",) * len(MATRIX), *_matrix(found)):
+        click.echo(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
 
 
 def _print_whole(found: "list[Claim]") -> None:

@@ -8,6 +8,7 @@ the outcome should be: the claims registry reads its verdicts from these figures
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -25,7 +26,7 @@ from ..sim.flow import Flow, FlowAccount, Leg
 from ..sim.partition import CROSS, ISOLATED, Partition, make_plan
 from ..sim.world import SHARED_POOL, empty_venue, enter
 from ..units import PPM, QUOTE_DECIMALS, to_atoms
-from ..venues.rulebook import load
+from ..venues.rulebook import build_venue, load
 
 RULEBOOK = "generic"
 PRICES = {"ETH": Decimal(4_000), "SOL": Decimal(200), "ARB": Decimal("0.5")}
@@ -413,6 +414,24 @@ def trigger(mode: Partition) -> Trigger:
         price(lambda stage: stage.fall(SOL=5)),
         price(lambda stage: stage.house.require(funding)),
     )
+
+
+def collateral_triggers() -> dict[str, Fraction | None]:
+    """Liquidation price in USD of one long on GMX v2, 25 ETH at 4,000 USD behind 10,000 USD, by what backs it."""
+    found: dict[str, Fraction | None] = {}
+    for asset, amount in ((QUOTE, 10_000 * USD), ("WETH", 25 * 10**17)):
+        venue = build_venue(load("gmx-v2"), ["ETH"], procedures=False)
+        market, weth = venue.markets["ETH"], venue.assets["WETH"]
+        mark, weth_mark = 4_000 * 10**market.price_decimals, 4_000 * 10**weth.price_decimals
+        house = Clearinghouse(venue)
+        house.require(cmd.SetPrices(0, 0, marks={"ETH": mark}, assets={"WETH": weth_mark}))
+        for name in (OWNER, BYSTANDER):
+            house.require(cmd.OpenSubaccount(name, name, system=name == BYSTANDER))
+        house.require(cmd.Deposit(OWNER, asset, amount))
+        house.require(cmd.Trade("ETH", 25 * 10**market.base_decimals, mark, OWNER, BYSTANDER))
+        price = liquidation_price(house.venue, house.venue.subaccounts[OWNER], "ETH")
+        found[asset] = None if price is None else Fraction(price, 10**market.price_decimals)
+    return found
 
 
 # -- between the two ------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Finding:
     verdict: str
     figures: Figures = field(default_factory=dict)
     depends_on: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """For a row of the feature matrix: what is measured for `isolated` and for `cross`."""
 
 
 Measurement = Callable[[Document | None], Finding]

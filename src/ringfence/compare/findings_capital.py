@@ -1,5 +1,6 @@
 """Claims about capital and overhead: what is locked, what lies idle, what one deposit carries, what must be watched."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import InputError
@@ -19,6 +20,7 @@ from .finding import (
     usd,
     where_it_stands,
 )
+from .measures import DEFINITIONS
 from .reading import Document, modes, order, runs, value
 
 WORST_CASES = (
@@ -50,12 +52,14 @@ def shared_capital(document: Document | None) -> Finding:
     found = isolated_and_cross(document, "survival_capital")
     figures = by_mode(document, "survival_capital", "capital_locked", "initial_margin")
     where = where_it_stands("survival_capital", found)
+    title = DEFINITIONS["survival_capital"].title
+    cells = {mode: f"{figures[f'{title}, {mode}']} for the same safety" for mode in ("isolated", "cross")}
     at = order(found)
     if no_two_positions(document):
         return on_this_path("undetermined", f"{LONE}. {where}", figures, "accounts with several positions")
     if at == "higher":
         words = f"the same safety takes less collateral when it is shared. {where}"
-        return on_this_path("confirmed", words, figures, by_construction=WORST_CASES)
+        return replace(on_this_path("confirmed", words, figures, by_construction=WORST_CASES), cells=cells)
     return on_this_path(
         "undetermined" if at == "flips" else "depends", where, figures, "the arm and the path"
     )

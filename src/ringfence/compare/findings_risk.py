@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from statistics import median_high
 
 from ..sim.partition import CROSS, ISOLATED
 from ..units import format_atoms, format_fraction
-from ..venues.rulebook import Rulebook, load
+from ..venues.rulebook import load
 from . import examples
 from .finding import (
     LONE,
@@ -23,12 +22,6 @@ from .finding import (
 )
 from .reading import Document, Pair, order, varied_pairs
 
-VENUES = ("dydx-v4", "hyperliquid")
-"""Rulebooks of real venues that the registry asks."""
-CLAIMED_CROSS = {"dydx-v4": True, "hyperliquid": False}
-"""M7 for those of its venues that have a rulebook: is the venue said to be a cross one?"""
-CROSS_LEVERAGE_MAX = 10
-"""M6: cross margin is said to go to 10x at most."""
 GAPS = (20, 50, 90)
 """Jumps of ARB in percent; at 10x the bankruptcy price is 10 % below entry."""
 ARB_SHARES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -51,6 +44,11 @@ def largest_risk(document: Document | None) -> Finding:
         "cross, most the owner lost": usd(most_together_q),
         **by_mode(document, "largest_position_loss"),
     }
+    cells = {
+        "isolated": f"{usd(most_apart_q)} of {usd(apart[0].posted_q)} posted; insurance paid up to "
+        f"{usd(max(found.fund_paid_q for found in apart))} beyond",
+        "cross": f"{usd(most_together_q)} of {usd(together[0].posted_q)} in the account",
+    }
     if most_apart_q > apart[0].posted_q or added.owner_loss_q > added.posted_q:
         return Finding("refuted", "An isolated position cost its owner more than what backed it.", figures)
     if most_together_q > together[0].posted_q:
@@ -61,14 +59,14 @@ def largest_risk(document: Document | None) -> Finding:
         )
         rest = "The venue's insurance pays the gap below bankruptcy, which no margin bounds."
         return Finding(
-            "depends", f"{words} {rest}", figures, "whose loss is meant, and whether margin was added"
+            "depends", f"{words} {rest}", figures, "whose loss is meant, and whether margin was added", cells
         )
-    return Finding("confirmed", "Nobody lost more than what backed the position.", figures)
+    return Finding("confirmed", "Nobody lost more than what backed the position.", figures, cells=cells)
 
 
-@measurement("engine")
+@measurement("engine", "rulebooks")
 def triggers(_document: Document | None) -> Finding:
-    """M3: does the liquidation price of one position move when another market or funding moves?"""
+    """M3: does the liquidation price of one position move when another market, funding or the collateral moves?"""
     apart, together = examples.trigger(ISOLATED), examples.trigger(CROSS)
     market = load(examples.RULEBOOK).market("ETH")
 
@@ -80,65 +78,24 @@ def triggers(_document: Document | None) -> Finding:
         figures[f"{mode}, liquidation price of ETH"] = shown(found.before)
         figures[f"{mode}, after SOL fell by 5 %"] = shown(found.other_market)
         figures[f"{mode}, after a funding payment of 1 %"] = shown(found.funding)
-    if apart.other_market == apart.before and together.other_market != together.before:
-        rest = "It still moves with funding." if apart.funding != apart.before else ""
-        return Finding(
-            "confirmed", f"Other markets do not move the isolated trigger. {rest}".strip(), figures
-        )
-    return Finding("refuted", "The triggers of the two modes do not differ as stated.", figures)
-
-
-@measurement("rulebooks")
-def leverage_by_mode(_document: Document | None) -> Finding:
-    """M6: highest and median maximum leverage of the markets that rulebooks offer in each mode."""
-    figures, tops = {}, []
-    for name in VENUES:
-        rulebook = load(name)
-        cross, isolated = _leverages(rulebook, shared=True), _leverages(rulebook, shared=False)
-        tops.append((max(cross), max(isolated)))
-        for mode, found in (("cross", cross), ("isolated", isolated)):
-            text = f"up to {_times(max(found))}, median market {_times(median_high(found))}, {len(found)} markets"
-            figures[f"{rulebook.name}, {mode}"] = text
-    if all(cross <= CROSS_LEVERAGE_MAX < isolated for cross, isolated in tops):
-        return Finding("confirmed", "Isolated markets go higher than cross ones.", figures)
-    if any(isolated > cross for cross, isolated in tops):
-        return Finding("depends", "Isolated goes higher on some venues.", figures, "the venue")
-    words = "The maximum belongs to the market, not to the mode: cross goes as high as isolated."
-    return Finding("refuted", words, figures)
-
-
-def _leverages(rulebook: Rulebook, *, shared: bool) -> list[Fraction]:
-    """Maximum leverage of every listed market that offers a mode in which positions are (not) judged together."""
-    offered = rulebook.modes()
-    return [
-        rulebook.max_leverage(name)
-        for name in rulebook.symbols
-        if any(offered[mode].shared == shared for mode in rulebook.market_modes(name))
-    ]
-
-
-def _times(leverage: Fraction) -> str:
-    return f"{format_fraction(leverage, 1)}x"
-
-
-@measurement("rulebooks")
-def venues_by_mode(_document: Document | None) -> Finding:
-    """M7: the modes that rulebooks offer, and which one is the default."""
-    figures, wrong = {}, []
-    for name, said_cross in CLAIMED_CROSS.items():
-        rulebook = load(name)
-        offered = rulebook.modes().values()
-        default = next(mode for mode in offered if mode.default)
-        figures[f"{rulebook.name}, offered"] = ", ".join(mode.name for mode in offered)
-        figures[f"{rulebook.name}, default"] = default.name
-        if default.shared != said_cross:
-            wrong.append(rulebook.name)
-    rest = "GMX, Aevo and Vertex wait for their rulebooks."
-    if wrong:
-        return Finding(
-            "refuted", f"Not so by default on {', '.join(wrong)}, and both modes are offered. {rest}", figures
-        )
-    return Finding("open", f"As stated by default on the venues with a rulebook. {rest}", figures)
+    backed = examples.collateral_triggers()
+    for asset, price in backed.items():
+        text = "none" if price is None else f"{format_fraction(price, 2)} USD"
+        figures[f"gmx-v2, isolated long of 25 ETH at 4,000 behind 10,000 USD of {asset}"] = text
+    if apart.other_market != apart.before or together.other_market == together.before:
+        return Finding("refuted", "The triggers of the two modes do not differ as stated.", figures)
+    moves = ["funding"] if apart.funding != apart.before else []
+    moves += (
+        ["the price of its collateral, where that is not the quote asset (GMX)"]
+        if len({*backed.values()}) > 1
+        else []
+    )
+    cells = {
+        "isolated": f"equity of the position; other markets do not move it, {' and '.join(moves)} do",
+        "cross": "equity of all positions together: every market moves it",
+    }
+    verdict = f"Other markets do not move the isolated trigger. It still moves with {' and '.join(moves)}."
+    return Finding("confirmed", verdict, figures, cells=cells)
 
 
 # -- risk containment -----------------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
 """A book under a rulebook: cross positions share one subaccount, each isolated one has a subaccount of its own.
 
-The venue's grids are the rulebook's. Where a file states a size or a price with more decimals, the grid of that market
-gets finer; nothing is rounded away. What is rounded is a balance, down to the quote atom.
+With an arrangement the account is held another way first. The venue's grids are the rulebook's. Where a file states a
+size or a price with more decimals, the grid of that market gets finer; nothing is rounded away. What is rounded is a
+balance, down to the quote atom.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -21,6 +23,7 @@ from ..clearing.model import (
     Market,
     OpenInterestScaled,
     Position,
+    Requirement,
     Scale,
     Subaccount,
     Tier,
@@ -31,24 +34,18 @@ from ..clearing.risk import market_risk
 from ..clearing.shapes import lowest_initial
 from ..errors import InputError
 from ..units import QUOTE_DECIMALS, round_atoms
-from ..venues.model import Mode, Rulebook
+from ..venues.model import Rulebook
 from ..venues.symbols import readings
 from ..venues.tables import leverage_table
-from .grid import asset_on_grid, atoms, market_on_grid, places
+from .arrange import Arrangement, Held, arrange
+from .grid import asset_on_grid, atoms, places
+from .listings import COLLATERAL, MODE, POOLS, CannotHoldError, Listings, at_mark, listings
 
 UNLISTED = "(not listed)"
 """Stands for the cross positions that a venue counts in an account but a file does not list."""
 
 GIVEN = "given with the question"
 """Source of a price that is not the file's."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """A position of the book and the market that it is in."""
-
-    position: BookPosition
-    market: str
 
 
 @dataclass(frozen=True)
@@ -69,140 +66,177 @@ class Part:
 class Built:
     """An account in the engine.
 
-    `marks` says of each market where its price is from, `notes` what a reader of the figures should know.
+    `mode` is the venue's word where the account was arranged anew. `marks` says of each market where its price is from,
+    `notes` what a reader of the figures should know.
     """
 
     account: Account
     rulebook: Rulebook
     venue: Venue
     parts: tuple[Part, ...]
-    marks: Mapping[str, str]
+    marks: Mapping[str, Place | str]
     notes: tuple[str, ...]
+    mode: str = ""
 
 
-def build(account: Account, rulebook: Rulebook, prices: Mapping[str, Decimal]) -> Built:
-    """Put `account` into an empty venue of `rulebook`; `prices` (by any name of a symbol) replace the file's.
+def build(
+    account: Account,
+    rulebook: Rulebook,
+    prices: Mapping[str, Decimal],
+    wanted: Arrangement | None = None,
+) -> Built:
+    """Put `account` into an empty venue of `rulebook`, as it is held or as `wanted`.
 
-    Raises `InputError` where a figure is missing or too large, and where the venue cannot hold the account: a market or
-    an asset that it does not have, a margin mode that it does not offer, pools that may not be mixed.
+    `prices` (by any name of a symbol) replace the file's. Raises `InputError` where a figure is missing or too large,
+    and `CannotHoldError` where the venue cannot hold the account: a market or an asset that it does not have, a margin
+    mode that it does not offer, pools that may not be mixed.
     """
-    return _Builder(account, rulebook, prices).build()
+    return _Builder(account, listings(rulebook), prices).build(wanted)
 
 
 class _Builder:
     """One account on its way into the engine."""
 
-    def __init__(self, account: Account, rulebook: Rulebook, prices: Mapping[str, Decimal]) -> None:
-        self.account, self.rulebook = account, rulebook
+    def __init__(self, account: Account, rules: Listings, prices: Mapping[str, Decimal]) -> None:
+        self.account, self.rules, self.rulebook = account, rules, rules.rulebook
         self.prices = {
             name.casefold(): price for symbol, price in prices.items() for name in readings(symbol)
         }
-        self.venue = Venue(policy=rulebook.margin_policy())
-        self.marks: dict[str, str] = {}
+        self.venue = Venue(policy=rules.policy)
+        self.marks: dict[str, Place | str] = {}
         self.notes: dict[str, None] = {}
 
-    def build(self) -> Built:
-        held = tuple(Held(position, self._market_name(position)) for position in self.account.positions)
+    def build(self, wanted: Arrangement | None) -> Built:
+        held, mode = self._held(), ""
+        marks = self._marks_of(held)
+        if wanted is not None:
+            arranged = arrange(self.account, held, wanted, self.rules.modes_of, marks)
+            self.account, held, mode = arranged.account, arranged.held, arranged.mode
+            self.notes |= dict.fromkeys(arranged.notes)
         _refuse_repeats(held)
         for name in dict.fromkeys(each.market for each in held):
-            self._add_market(name, [each.position for each in held if each.market == name])
-        cross = tuple(each for each in held if each.position.mode == "cross")
-        if cross and self.account.collateral is None:
-            self.note("the file does not say what backs the cross positions; give --collateral USDC=...")
-        isolated = (each for each in held if each.position.mode == "isolated")
-        parts = (
-            Part(self.account.name, "cross", cross, self.account.collateral is not None),
-            *map(self._isolated, isolated),
-        )
+            self._add_market(name, [each.position for each in held if each.market == name], marks[name])
+        parts = tuple(self._parts(held))
         for part in parts:
             self._add_subaccount(part)
         if not self.account.complete:
             self._add_unlisted()
-        return Built(self.account, self.rulebook, self.venue, parts, self.marks, tuple(self.notes))
+        return Built(self.account, self.rulebook, self.venue, parts, self.marks, tuple(self.notes), mode)
+
+    def _parts(self, held: Sequence[Held]) -> "list[Part]":
+        """The subaccounts: what is held cross, then each isolated position."""
+        cross = tuple(each for each in held if each.position.mode == "cross")
+        known = self.account.collateral is not None
+        isolated = [each for each in held if each.position.mode == "isolated"]
+        if (cross and not known) or any(each.position.collateral is None for each in isolated):
+            self.note("the file does not say what backs the cross positions; give --collateral USDC=...")
+        return [Part(self.account.name, "cross", cross, known), *map(self._isolated, isolated)]
 
     def _isolated(self, each: Held) -> Part:
-        removable = any(mode.removable for mode in self._modes(each.market) if not mode.shared)
-        return Part(f"{self.account.name}/{each.market}", "isolated", (each,), removable=removable)
+        removable = any(mode.removable for mode in self.rules.modes_of(each.market) if not mode.shared)
+        name, known = f"{self.account.name}/{each.market}", each.position.collateral is not None
+        return Part(name, "isolated", (each,), known, removable)
 
     def note(self, sentence: str) -> None:
         self.notes[sentence] = None
 
     # -- markets ----------------------------------------------------------------------------------------------------
 
-    def _market_name(self, position: BookPosition) -> str:
-        try:
-            return self.rulebook.symbol(position.symbol)
-        except InputError as error:
-            if self._states_rule(position):
-                return position.symbol
-            raise InputError(f"{position.place.field('symbol')}: {error}") from None
+    def _held(self) -> tuple[Held, ...]:
+        """The positions with their markets; what the venue does not list is named in full."""
+        held: list[Held] = []
+        missing: dict[str, str] = {}
+        for position in self.account.positions:
+            try:
+                held.append(Held(position, self.rules.symbol(position.symbol)))
+            except InputError as error:
+                if self._states_rule(position):
+                    held.append(Held(position, position.symbol))
+                else:
+                    missing.setdefault(position.symbol, f"{position.place.field('symbol')}: {error}")
+        if missing:
+            first, *others = missing
+            also = f"; nor has it {', '.join(others)}" if others else ""
+            raise CannotHoldError(missing[first] + also, self.rules.missing_market, *missing)
+        return tuple(held)
 
     def _states_rule(self, position: BookPosition) -> bool:
         """Whether the venue itself says in the file which maximum leverage this position has."""
         return self.account.venue == self.rulebook.head.venue and position.venue_max_leverage is not None
 
-    def _add_market(self, name: str, positions: Sequence[BookPosition]) -> None:
-        market = self._market(name, positions)
-        shape, most = market.requirement, _max_leverage(market)
-        if isinstance(shape, OpenInterestScaled) and shape.upper_q:
-            self.note(
-                f"{name}: initial margin grows with open interest, which the file does not state; it is the base one"
-            )
-        for position in positions:
-            if position.leverage is not None and position.leverage > most:
-                self.note(
-                    f"{name}: leverage {position.leverage} is above the maximum; margin is that of {most}"
-                )
+    def _marks_of(self, held: Sequence[Held]) -> dict[str, Decimal]:
+        """The mark price of each market."""
+        by_market: dict[str, list[BookPosition]] = {}
+        for each in held:
+            by_market.setdefault(each.market, []).append(each.position)
+        return {market: self._mark(market, positions) for market, positions in by_market.items()}
+
+    def _mark(self, market: str, positions: Sequence[BookPosition]) -> Decimal:
         where = positions[0].place.field("markPrice")
-        mark = self._mark(market, positions, where)
-        finest = max(places(position.size, position.place.field("contracts")) for position in positions)
-        market = market_on_grid(market, finest, places(mark, where))
-        market.mark = market.index = market.previous_mark = atoms(mark, market.price_decimals, where)
-        self.venue.markets[name] = market
-        self.venue.pools.setdefault(market.pool, CollateralPool(market.pool))
-
-    def _market(self, name: str, positions: Sequence[BookPosition]) -> Market:
-        """The rulebook's market, unless the file holds the venue's own word on the position's maximum leverage."""
-        stating = next((position for position in positions if self._states_rule(position)), None)
-        listed = name in self.rulebook.symbols
-        known = listed or self.rulebook.lists_any
-        if known and not listed:
-            self.note(f"{name} is not listed by {self.rulebook.name}: its catch-all market is used")
-        if stating is None:
-            return self.rulebook.market(name)
-        if not known:
-            self.note(
-                f"{name}: not in {self.rulebook.name}; margin follows from the maximum leverage in the file"
-            )
-            return Market(name, Scale(1, 1), _stated_table(stating), pool=name, price_decimals=QUOTE_DECIMALS)
-        market, stated = self.rulebook.market(name), stating.venue_max_leverage
-        most = _max_leverage(market)
-        if stated == most:
-            return market
-        self.note(
-            f"{name}: maximum leverage is {stated} in the file and {most} in {self.rulebook.name}; the file counts"
-        )
-        return replace(market, requirement=_stated_table(stating))
-
-    def _mark(self, market: Market, positions: Sequence[BookPosition], where: Place) -> Decimal:
-        given = self._price(market.id, *(position.symbol for position in positions))
-        self.marks[market.id] = str(where) if given is None else GIVEN
+        given = self._price(market, *(position.symbol for position in positions))
+        self.marks[market] = where if given is None else GIVEN
         if given is not None:
             return given
         stated = {position.mark_price for position in positions}
         if len(stated) > 1:
             raise InputError(
-                f"{where}: {market.id} has two mark prices in one account; give --price {market.id}=..."
+                f"{where}: {market} has two mark prices in one account; give --price {market}=..."
             )
         (mark,) = stated
         if mark is None:
-            raise InputError(f"{where}: missing; state it in the file or give --price {market.id}=...")
+            raise InputError(f"{where}: missing; state it in the file or give --price {market}=...")
         return mark
 
     def _price(self, *symbols: str) -> Decimal | None:
         """The price given for any name of a symbol."""
+        if not self.prices:
+            return None
         names = (name.casefold() for symbol in symbols for name in readings(symbol))
         return next((self.prices[name] for name in names if name in self.prices), None)
+
+    def _add_market(self, name: str, positions: Sequence[BookPosition], mark: Decimal) -> None:
+        first = positions[0].place
+        finest = max(places(position.size, position.place.field("contracts")) for position in positions)
+        market = self._stated_market(name, positions)
+        where = first.field("markPrice")
+        if market is None:
+            market = self.rules.priced(name, finest, mark, where)
+        else:
+            market = at_mark(market, finest, mark, where)
+        shape = market.requirement
+        if isinstance(shape, OpenInterestScaled) and shape.upper_q:
+            self.note(
+                f"{name}: initial margin grows with open interest, which the file does not state; it is the base one"
+            )
+        for position in positions:
+            if position.leverage is not None and _is_above(position.leverage, shape):
+                self.note(
+                    f"{name}: leverage {position.leverage} is above the maximum; margin is that of {_most(shape)}"
+                )
+        self.venue.markets[name] = market
+        self.venue.pools.setdefault(market.pool, CollateralPool(market.pool))
+
+    def _stated_market(self, name: str, positions: Sequence[BookPosition]) -> Market | None:
+        """The market by the venue's own word on the position's maximum leverage, where that is not the rulebook's."""
+        known = self.rules.knows(name)
+        if known and name not in self.rules.symbols:
+            self.note(f"{name} is not listed by {self.rulebook.name}: its catch-all market is used")
+        stating = next((position for position in positions if self._states_rule(position)), None)
+        if stating is None or self.rules.is_changed(name):
+            return None
+        if not known:
+            self.note(
+                f"{name}: not in {self.rulebook.name}; margin follows from the maximum leverage in the file"
+            )
+            return Market(name, Scale(1, 1), _stated_table(stating), pool=name, price_decimals=QUOTE_DECIMALS)
+        market, stated = self.rules.market(name), stating.venue_max_leverage
+        most = _most(market.requirement)
+        if stated == most:
+            return None
+        self.note(
+            f"{name}: maximum leverage is {stated} in the file and {most} in {self.rulebook.name}; the file counts"
+        )
+        return replace(market, requirement=_stated_table(stating))
 
     # -- subaccounts ------------------------------------------------------------------------------------------------
 
@@ -234,54 +268,51 @@ class _Builder:
         size_b = atoms(position.size, market.base_decimals, position.place.field("contracts"))
         subaccount.positions[market.id] = Position(size_b, round_atoms(cost, QUOTE_DECIMALS, up=True), 0)
         if position.leverage is not None:
-            chosen = Fraction(position.leverage)
-            subaccount.leverages[market.id] = Leverage(chosen.numerator, chosen.denominator)
+            subaccount.leverages[market.id] = _chosen(position.leverage)
         return cost
 
     def _refuse_unfit(self, part: Part) -> None:
         """Refuse what the venue's own layer of isolation does not allow."""
         pools: dict[str, str] = {}
         for each in part.held:
-            where = each.position.place.field("marginMode")
-            if not any(mode.shared == (part.mode == "cross") for mode in self._modes(each.market)):
-                raise InputError(f"{where}: {each.market} cannot be held {part.mode} on {self.rulebook.name}")
-            pools[self.venue.markets[each.market].pool] = each.market
+            where, market = each.position.place, each.market
+            if not self.rules.offers(market, part.mode):
+                sentence = f"{market} cannot be held {part.mode} on {self.rulebook.name}"
+                raise CannotHoldError(f"{where.field('marginMode')}: {sentence}", MODE, market)
+            pools[self.venue.markets[market].pool] = market
             if self.venue.policy.exclusive_pools and len(pools) > 1:
                 mixed = " and ".join(pools.values())
-                raise InputError(
-                    f"{where}: {self.rulebook.name} keeps {mixed} in collateral pools that may not mix"
-                )
-
-    def _modes(self, market: str) -> list[Mode]:
-        """The venue's own modes that it offers for a market."""
-        modes = self.rulebook.modes()
-        known = market in self.rulebook.symbols or self.rulebook.lists_any
-        return [modes[name] for name in (self.rulebook.market_modes(market) if known else modes)]
+                sentence = f"{self.rulebook.name} keeps {mixed} in collateral pools that may not mix"
+                raise CannotHoldError(f"{where.field('marginMode')}: {sentence}", POOLS, *pools.values())
 
     def _other_collateral(self) -> dict[str, int]:
         """Balances in other assets than the quote asset, whose prices are set on the way."""
-        accepted, balances, place = self.rulebook.assets(), {}, self.account.place.field("collateral")
+        balances: dict[str, int] = {}
         for asset, amount in (self.account.collateral or {}).items():
-            if asset == QUOTE:
-                continue
-            where = place.field(asset)
-            if asset not in accepted:
-                takes = ", ".join((QUOTE, *accepted))
-                raise InputError(f"{where}: not collateral on {self.rulebook.name}, which takes {takes}")
-            price = self._price(asset) or self.account.prices.get(asset) or self._own_mark(asset)
-            if price is None:
-                self.note(f"{asset}: no price is given, so it counts for nothing; give --price {asset}=...")
-                continue
-            if asset in self.venue.markets:
-                self.note(
-                    f"{asset}: its liquidation price holds the price of the {asset} in the collateral; "
-                    f"--price {asset}=... moves both"
-                )
-            priced = asset_on_grid(accepted[asset], places(price, where))
-            priced.price = atoms(price, priced.price_decimals, where)
-            self.venue.assets[asset] = priced
-            balances[asset] = round_atoms(amount, priced.decimals)
+            if asset != QUOTE and (price := self._asset_price(asset)) is not None:
+                where = self.account.place.field("collateral").field(asset)
+                priced = asset_on_grid(self.rules.assets[asset], places(price, where))
+                priced.price = atoms(price, priced.price_decimals, where)
+                self.venue.assets[asset] = priced
+                balances[asset] = round_atoms(amount, priced.decimals)
         return balances
+
+    def _asset_price(self, asset: str) -> Decimal | None:
+        """The price of a collateral asset; none where nobody states one, so that it counts for nothing."""
+        accepted = self.rules.assets
+        if asset not in accepted:
+            where, takes = self.account.place.field("collateral").field(asset), ", ".join((QUOTE, *accepted))
+            sentence = f"{where}: not collateral on {self.rulebook.name}, which takes {takes}"
+            raise CannotHoldError(sentence, COLLATERAL, asset)
+        price = self._price(asset) or self.account.prices.get(asset) or self._own_mark(asset)
+        if price is None:
+            self.note(f"{asset}: no price is given, so it counts for nothing; give --price {asset}=...")
+        elif asset in self.venue.markets and accepted[asset].market not in self.venue.markets:
+            self.note(
+                f"{asset}: its liquidation price holds the price of the {asset} in the collateral; "
+                f"--price {asset}=... moves both"
+            )
+        return price
 
     def _own_mark(self, asset: str) -> Decimal | None:
         """The mark of the market named like a collateral asset, where the account has a position in it."""
@@ -311,6 +342,25 @@ class _Builder:
         )
 
 
+@lru_cache(maxsize=4096)
+def _most(requirement: Requirement) -> Fraction | None:
+    """Largest leverage that a requirement allows; `None` where it sets no bound."""
+    least = lowest_initial(requirement)
+    return 1 / least if least else None
+
+
+@lru_cache(maxsize=4096)
+def _is_above(leverage: Decimal, requirement: Requirement) -> bool:
+    most = _most(requirement)
+    return most is not None and Fraction(leverage) > most
+
+
+@lru_cache(maxsize=4096)
+def _chosen(leverage: Decimal) -> Leverage:
+    exact = Fraction(leverage)
+    return Leverage(exact.numerator, exact.denominator)
+
+
 def _refuse_repeats(held: Sequence[Held]) -> None:
     seen = set()
     for each in held:
@@ -321,11 +371,6 @@ def _refuse_repeats(held: Sequence[Held]) -> None:
                 f"{where}: {each.market} stands twice as {each.position.mode}; net the two into one"
             )
         seen.add(key)
-
-
-def _max_leverage(market: Market) -> Fraction:
-    """Highest leverage of a small position."""
-    return 1 / lowest_initial(market.requirement)
 
 
 def _stated_table(position: BookPosition) -> Tiered:

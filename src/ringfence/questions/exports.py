@@ -22,7 +22,8 @@ from ..errors import InputError
 from ..units import format_atoms
 from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
-from .build import Built, Held, Part, build
+from .arrange import Held
+from .build import Built, Part, build
 from .figures import exact_shown_price, shown_price
 
 

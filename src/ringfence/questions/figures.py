@@ -20,7 +20,8 @@ from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, format_atoms, format_fraction
 from ..venues.model import Rulebook
 from ..venues.symbols import ANY
-from .build import UNLISTED, Built, Held, Part
+from .arrange import Held
+from .build import UNLISTED, Built, Part
 from .explain import Call, Explanation, Figure, Value, watch, written
 
 RATIO_DECIMALS = 12
@@ -239,7 +240,7 @@ class PositionFigures:
         leg, mark = self.leg_calls(), self.part.built.marks[self.market.id]
         return (
             self.size(),
-            Explanation("markPrice", self.price(self.market.mark), source=mark),
+            Explanation("markPrice", self.price(self.market.mark), source=str(mark)),
             *(call.explained(self.show) for name in names for call in islice(leg.find(name), 1)),
         )
 

@@ -13,14 +13,12 @@ from ..clearing.model import QUOTE
 from ..errors import InputError
 from ..units import format_atoms
 from ..venues.model import Rulebook
-from ..venues.rulebook import list_rulebooks, load
+from ..venues.overrides import load_spec
 from ..venues.symbols import readings
+from .arrange import Arrangement
 from .build import Built, Part, build
 from .explain import Figure
 from .figures import PartFigures, PositionFigures
-
-ALL = "all"
-"""Stands for the newest rulebook of every venue."""
 
 DEFAULT_VENUE = "generic"
 """The rulebook of accounts that do not say which venue they are from."""
@@ -90,22 +88,25 @@ class AccountResult:
 
 
 def margin(
-    accounts: Iterable[Account], rulebook: Rulebook, prices: Mapping[str, Decimal] | None = None
+    accounts: Iterable[Account],
+    rulebook: Rulebook,
+    prices: Mapping[str, Decimal] | None = None,
+    wanted: Arrangement | None = None,
 ) -> list[AccountResult]:
-    """Answer for every account; `prices` (by base name, venue's or ccxt's symbol) replace the marks of the file.
+    """Answer for every account, as it is held or as `wanted`.
 
-    Raises `InputError`, naming account and position, where something is missing or the venue cannot hold the account.
+    `prices` (by base name, venue's or ccxt's symbol) replace the marks of the file. Raises `InputError`, naming account
+    and position, where something is missing or the venue cannot hold the account.
     """
-    return [answer(build(account, rulebook, prices or {})) for account in accounts]
+    return [answer(build(account, rulebook, prices or {}, wanted)) for account in accounts]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A book under one rulebook; `refused` names the accounts that the venue cannot hold, and says why."""
+    """A book under one rulebook."""
 
     rulebook: Rulebook
     accounts: tuple[AccountResult, ...]
-    refused: Mapping[str, str]
 
     @property
     def warnings(self) -> list[str]:
@@ -125,39 +126,29 @@ class Answer:
             "venue": self.rulebook.head.venue,
             "version": self.rulebook.head.version,
             "accounts": [account.to_json(explain=explain) for account in self.accounts],
-            "refused": [{"account": account, "reason": reason} for account, reason in self.refused.items()],
+            "refused": [],
         }
 
 
-def ask(accounts: Iterable[Account], venue: str | None, prices: Mapping[str, Decimal]) -> list[Answer]:
-    """Answer under a rulebook by name, under `ALL` of them, or (`None`) each account under that of its own venue.
+def ask(
+    accounts: Iterable[Account],
+    venue: str | None,
+    prices: Mapping[str, Decimal],
+    wanted: Arrangement | None = None,
+) -> list[Answer]:
+    """Answer under a rulebook by name (and changes in braces), or (`None`) each account under that of its own venue.
 
-    Raises `InputError` for an account that cannot be held; with `ALL`, only if no venue can hold any.
+    Raises `InputError` for an account that cannot be held.
     """
     accounts = list(accounts)
     check_prices(prices, accounts)
-    if venue == ALL:
-        names = [f"{info.venue}@{info.version}" for info in list_rulebooks() if info.newest]
-        answers = [_tolerant(accounts, load(name), prices) for name in names]
-        if not any(answer.accounts for answer in answers):
-            raise InputError(f"no venue can hold this: {next(iter(answers[0].refused.values()))}")
-        return answers
     groups: dict[str, list[Account]] = {}
     for account in accounts:
         groups.setdefault(venue or account.venue or DEFAULT_VENUE, []).append(account)
-    rulebooks = {name: load(name) for name in groups}
-    return [Answer(book, tuple(margin(groups[name], book, prices)), {}) for name, book in rulebooks.items()]
-
-
-def _tolerant(accounts: Iterable[Account], rulebook: Rulebook, prices: Mapping[str, Decimal]) -> Answer:
-    held: list[AccountResult] = []
-    refused: dict[str, str] = {}
-    for account in accounts:
-        try:
-            held += margin([account], rulebook, prices)
-        except InputError as error:
-            refused[account.name] = str(error)
-    return Answer(rulebook, tuple(held), refused)
+    rulebooks = {name: load_spec(name) for name in groups}
+    return [
+        Answer(book, tuple(margin(groups[name], book, prices, wanted))) for name, book in rulebooks.items()
+    ]
 
 
 def answer(built: Built) -> AccountResult:

@@ -1,0 +1,97 @@
+"""The same question about many accounts, on several processes where that is worth starting them."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Report = Callable[[int, int | None, str], None]
+"""Is told how many are done, of how many (where that is known), and what is being done."""
+
+Job = Callable[[Sequence[T]], R]
+"""Answers for a run of accounts at once; picklable, and the same wherever it runs."""
+
+TASKS = Path("/proc/self/task")
+"""The threads of this process, where the system lists them."""
+
+CHUNKS = 100
+"""Runs that a book is cut into; progress is told after each."""
+
+
+def silent(_done: int, _total: int | None, _what: str) -> None:
+    """A report that nobody hears."""
+
+
+def spread(
+    job: Job[T, R],
+    items: Sequence[T],
+    *,
+    workers: int = 1,
+    worth_from: int = 0,
+    report: Report = silent,
+    what: str = "accounts",
+) -> Iterator[R]:
+    """The job's answers for successive runs of the items.
+
+    `workers` of 0 takes one process per core, and one alone for fewer than `worth_from` items: starting others takes
+    longer than the work.
+    """
+    total = len(items)
+    count = min(workers or (os.cpu_count() or 1), total)
+    size = max(1, -(-total // CHUNKS))
+    runs = [(start, min(start + size, total)) for start in range(0, total, size)]
+    report(0, total, what)
+    answers = _here(job, items, runs) if count <= 1 or total < worth_from else _there(job, items, runs, count)
+    for (_, stop), answer in zip(runs, answers, strict=True):
+        yield answer
+        report(stop, total, what)
+
+
+def _here(job: Job[T, R], items: Sequence[T], runs: Sequence[tuple[int, int]]) -> Iterator[R]:
+    return (job(items[start:stop]) for start, stop in runs)
+
+
+def _there(job: Job[T, R], items: Sequence[T], runs: Sequence[tuple[int, int]], count: int) -> Iterator[R]:
+    """Answers of other processes: a fork has the items already, any other is sent each run of them."""
+    if may_fork():
+        _prepare(job, items)
+        try:
+            with ProcessPoolExecutor(count, get_context("fork")) as pool:
+                yield from pool.map(_work_on, runs)
+        finally:
+            _state.clear()
+    else:
+        parts = (items[start:stop] for start, stop in runs)
+        with ProcessPoolExecutor(
+            count, get_context("spawn"), initializer=_prepare, initargs=(job, ())
+        ) as pool:
+            yield from pool.map(_work, parts)
+
+
+def may_fork() -> bool:
+    """Whether this process may be forked: a fork copies the locks of other threads, such as a progress bar's, as held.
+
+    Only where the system says how many threads there are.
+    """
+    return TASKS.is_dir() and len(list(TASKS.iterdir())) == 1
+
+
+_state: list[Any] = []
+"""The job of a worker process and, where it was forked, the items."""
+
+
+def _prepare(job: Job[Any, Any], items: Sequence[Any]) -> None:
+    _state[:] = [job, items]
+
+
+def _work(part: Sequence[Any]) -> Any:  # noqa: ANN401 - as the job has it
+    return _state[0](part)
+
+
+def _work_on(run: tuple[int, int]) -> Any:  # noqa: ANN401 - as the job has it
+    return _state[0](_state[1][slice(*run)])
