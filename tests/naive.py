@@ -13,6 +13,7 @@ from typing import NamedTuple
 ROUNDINGS = (floor, ceil, trunc)
 MILLION = 1_000_000
 INDEX_SCALE = 10**18
+QUOTE = "USDC"
 
 
 class Risk(NamedTuple):
@@ -118,8 +119,13 @@ def rates_of(shape, size, amount, rounding):
     return [Fraction(rate, shape.den) for rate in rates]
 
 
+def kind(thing):
+    """Name of a record's type, of the model's own or of plain data that carries it."""
+    return getattr(thing, "type", type(thing).__name__)
+
+
 def is_of_cost(shape):
-    return type(shape).__name__ == "CostShare"
+    return kind(shape) == "CostShare"
 
 
 def maintenance_margin(market, size, amount, cost, rounding):
@@ -145,9 +151,36 @@ def initial_margin(market, size, amount, cost, leverage, rounds):
         required = amount * Fraction(millionths, MILLION)
     else:
         base = abs(cost) if is_of_cost(shape) else amount
-        required = base * rates_of(shape, size, amount, rounds.requirement)[0]
-    chosen = base / Fraction(leverage.num, leverage.den) if leverage else Fraction(0)
-    return max(ROUNDINGS[rounds.requirement](required), ROUNDINGS[rounds.requirement](chosen))
+        required = base * grown_with_open_interest(
+            market, rates_of(shape, size, amount, rounds.requirement)[0], rounds
+        )
+    rounding = ROUNDINGS[rounds.requirement]
+    if leverage is None:
+        return rounding(required)
+    chosen = rounding(base / Fraction(leverage.num, leverage.den))
+    return chosen if market.leverage_checked == "opening" else max(rounding(required), chosen)
+
+
+def grown_with_open_interest(market, rate, rounds):
+    """The rate, and where the shape has one no less than its rate per quote atom of open interest."""
+    shape = market.requirement
+    if not is_of_cost(shape):
+        return rate
+    open_amount = notional(
+        market.open_interest_b, market.mark, (market.scale.num, market.scale.den), rounds.notional
+    )
+    numerator = floor(Fraction(open_amount * shape.open_num * shape.den, shape.open_den))
+    return max(rate, Fraction(numerator, shape.den))
+
+
+def with_fixed_amounts(market, required, closing):
+    """A requirement with the market's minimum and the cost of closing: added, or a floor of either kind."""
+    minimum = market.minimum_margin_q
+    if market.minimum_margin_as == "added":
+        return required + minimum + closing
+    if market.minimum_margin_as == "floor":
+        return max(required, minimum) + closing
+    return max(required, minimum + closing)
 
 
 def closing_cost(market, amount, cost, rounding):
@@ -171,36 +204,102 @@ def reachable(held, orders):
     return {held + sum(filled) for filled in every_set}
 
 
+def price_of(venue, name):
+    market = venue.markets[name]
+    return market.index if venue.policy.risk_price == "index" else market.mark
+
+
 def leg(venue, subaccount, name):
     """One market's worth, requirements and funding, asked at the worst position that orders can lead to."""
     market, rounds = venue.markets[name], venue.policy.rounding
-    scale = (market.scale.num, market.scale.den)
-    price = market.index if venue.policy.risk_price == "index" else market.mark
+    scale, price = (market.scale.num, market.scale.den), price_of(venue, name)
     position = subaccount.positions.get(name)
     held = position.size_b if position else 0
     orders = [order.size_b for order in subaccount.orders.values() if order.market == name]
     equity = value(held, price, scale, rounds.value)
     if position:
         equity += funding(held, position.funding_index, market.funding_index, rounds.funding)
+        equity -= withheld(venue, subaccount, name)
     amount = notional(held, price, scale, rounds.notional)
     asked = [required(venue, subaccount, name, size) for size in reachable(held, orders)]
-    maintenance = 0
-    if held:
-        maintenance = maintenance_margin(market, held, amount, position.cost_q, rounds.requirement)
-        maintenance += market.minimum_margin_q
-        maintenance += closing_cost(market, amount, position.cost_q, rounds.requirement)
+    maintenance = maintained(venue, market, held, amount, position.cost_q) if held else 0
     initial = max(*asked, maintenance, 0) if held or orders else 0
     cap = venue.policy.initial_profit_cap_q
-    if position and cap is not None:
+    if position and cap is not None and venue.policy.initial_profit_cap_of == "position":
         initial += max(0, equity - position.cost_q - cap)
     return Risk(equity, initial, maintenance, amount)
+
+
+def profit_beyond_the_cap(venue, subaccount):
+    """What initial margin does not let count of what all positions have won together, without funding."""
+    cap = venue.policy.initial_profit_cap_q
+    if cap is None or venue.policy.initial_profit_cap_of == "position":
+        return 0
+    profit = 0
+    for name, held in subaccount.positions.items():
+        scale = venue.markets[name].scale
+        worth = value(held.size_b, price_of(venue, name), (scale.num, scale.den), venue.policy.rounding.value)
+        profit += worth - held.cost_q
+    return max(0, profit - cap)
+
+
+def maintained(venue, market, held, amount, cost):
+    """Maintenance margin of a position, with what the market adds to it."""
+    rounding = venue.policy.rounding.requirement
+    margin = maintenance_margin(market, held, amount, cost, rounding)
+    return with_fixed_amounts(market, margin, closing_cost(market, amount, cost, rounding))
+
+
+def withheld(venue, subaccount, name):
+    """Profit that the liquidity behind a market does not pay: beyond its cap every winner of a side loses alike."""
+    market, held = venue.markets[name], subaccount.positions[name]
+    if market.solvency is None or subaccount.system:
+        return 0
+    scale, rounding, price = (
+        (market.scale.num, market.scale.den),
+        venue.policy.rounding.value,
+        price_of(venue, name),
+    )
+    profit = value(held.size_b, price, scale, rounding) - held.cost_q
+    owed = owed_to_side(venue, name, 1 if held.size_b > 0 else -1)
+    most = floor(Fraction(reserve(venue, name) * market.solvency.cap_ppm, MILLION))
+    if profit <= 0 or owed <= most:
+        return 0
+    return profit - floor(Fraction(profit * most, owed))
+
+
+def owed_to_side(venue, name, sign):
+    """What all traders of one side of a market have won, less what others of them have lost."""
+    market = venue.markets[name]
+    held = [
+        sub.positions[name] for sub in venue.subaccounts.values() if name in sub.positions and not sub.system
+    ]
+    side = [position for position in held if position.size_b * sign > 0]
+    lots, cost = sum(position.size_b for position in side), sum(position.cost_q for position in side)
+    worth = value(
+        lots, price_of(venue, name), (market.scale.num, market.scale.den), venue.policy.rounding.value
+    )
+    return worth - cost
+
+
+def reserve(venue, name):
+    """Half of what the pool of a market holds, its own position at what it cost."""
+    pool = venue.subaccounts.get(f"market/{name}")
+    if pool is None:
+        return 0
+    held = pool.positions.get(name)
+    total = pool.balances.get(QUOTE, 0) + (held.cost_q if held else 0)
+    for asset, amount in pool.balances.items():
+        if asset != QUOTE:
+            rule = venue.assets[asset]
+            total += value(amount, rule.price, (rule.scale.num, rule.scale.den), 0)
+    return max(0, floor(Fraction(total, 2)))
 
 
 def required(venue, subaccount, name, size):
     """Initial margin of a position that orders can lead to, bought at the present price as far as it grows."""
     market, rounds = venue.markets[name], venue.policy.rounding
-    price = market.index if venue.policy.risk_price == "index" else market.mark
-    scale = (market.scale.num, market.scale.den)
+    scale, price = (market.scale.num, market.scale.den), price_of(venue, name)
     position = subaccount.positions.get(name)
     held = position.size_b if position else 0
     if size == 0 or (held * size > 0 and abs(size) < abs(held)):
@@ -210,9 +309,9 @@ def required(venue, subaccount, name, size):
         cost += position.cost_q - value(held, price, scale, rounds.value)
     amount = notional(size, price, scale, rounds.notional)
     margin = initial_margin(market, size, amount, cost, subaccount.leverages.get(name), rounds)
-    if market.close_cost and market.close_cost.in_initial:
-        margin += closing_cost(market, amount, cost, rounds.requirement)
-    return margin + market.minimum_margin_q
+    counts = market.close_cost and market.close_cost.in_initial
+    closing = closing_cost(market, amount, cost, rounds.requirement) if counts else 0
+    return with_fixed_amounts(market, margin, closing)
 
 
 def worth_of_asset(venue, name, amount):
@@ -221,17 +320,17 @@ def worth_of_asset(venue, name, amount):
     return haircut_value(raw, *tier_columns(asset.haircut, "maintenance_num"))
 
 
-def cash(venue, subaccount, quote="USDC"):
-    others = (name for name in subaccount.balances if name != quote)
+def cash(venue, subaccount):
+    others = (name for name in subaccount.balances if name != QUOTE)
     worths = (worth_of_asset(venue, name, subaccount.balances[name]) for name in others)
-    return subaccount.balances.get(quote, 0) + sum(worths)
+    return subaccount.balances.get(QUOTE, 0) + sum(worths)
 
 
-def weighed(venue, subaccount, quote="USDC"):
+def weighed(venue, subaccount):
     """What the weights of collateral ask for, as initial and as maintenance margin."""
     asked = [0, 0]
     for name, amount in subaccount.balances.items():
-        weights = None if name == quote else venue.assets[name].weights
+        weights = None if name == QUOTE else venue.assets[name].weights
         if weights is not None:
             worth = abs(worth_of_asset(venue, name, amount))
             rates = rates_of(weights, 1 if amount >= 0 else -1, worth, 0)
@@ -246,7 +345,19 @@ def risk(venue, subaccount):
     legs = [leg(venue, subaccount, name) for name in sorted(markets)]
     sums = [sum(column) for column in zip(*legs, strict=True)] or [0, 0, 0, 0]
     initial, maintenance = weighed(venue, subaccount)
-    return Risk(cash(venue, subaccount) + sums[0], sums[1] + initial, sums[2] + maintenance, sums[3])
+    initial += sums[1] + profit_beyond_the_cap(venue, subaccount)
+    return Risk(cash(venue, subaccount) + sums[0], initial, sums[2] + maintenance, sums[3])
+
+
+def is_liquidatable(venue, subaccount):
+    """The trigger: something at stake, something asked for, and not enough to meet it."""
+    at_stake = subaccount.positions or any(amount < 0 for amount in subaccount.balances.values())
+    if subaccount.system or not at_stake:
+        return False
+    found = risk(venue, subaccount)
+    below = found.equity < found.maintenance
+    below |= venue.policy.trigger_at_equality and found.equity == found.maintenance
+    return subaccount.flagged or (found.maintenance > 0 and below)
 
 
 def largest_remainder(amount, weights):

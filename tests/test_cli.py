@@ -52,7 +52,7 @@ def test_help_lists_every_command_without_loading_any():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    for command in ("compare", "margin", "verify", "venues", "scenarios", "data"):
+    for command in ("compare", "margin", "diff", "verify", "venues", "scenarios", "data"):
         assert f"\n  {command} " in done.stdout
     assert done.stdout.splitlines()[-1] == "loaded:"
 
@@ -148,23 +148,6 @@ def test_margin_explains():
         "subaccounts"
     ]
     assert explained[0]["explanations"]["equity"]["value"] == explained[0]["equity"]
-
-
-def test_margin_under_every_rulebook():
-    result = run("margin", EXAMPLES / "accounts.json", "--venue", "all", "--json")
-    answers = json.loads(result.stdout)["results"]
-    assert {answer["venue"] for answer in answers} == {"dydx-v4", "generic", "hyperliquid"}
-    assert all(answer["accounts"] for answer in answers)
-
-
-def test_a_venue_that_cannot_hold_the_book_says_why_and_others_go_on():
-    result = run("margin", WITH_ETH, "--venue", "all", "--price", "ETH=3000")
-    assert result.exit_code == 0
-    assert "hyperliquid 2026-07 cannot hold desk-1" in result.stdout
-    assert "generic 2026-11: positions" in result.stdout
-    assert "collateral.ETH: not collateral on hyperliquid" in refused(
-        "margin", WITH_ETH, "--venue", "hyperliquid"
-    )
 
 
 def test_a_market_that_only_the_catch_all_covers_is_said(tmp_path):
@@ -357,8 +340,10 @@ def test_venues():
     assert {"generic@2026-11", "hyperliquid@2023-06"} <= listed
     assert "hyperliquid@2023-06" in run("venues").stdout
     shown = run("venues", "hyperliquid@2023").stdout
-    assert "display.maintenance" in shown
+    assert "maintenance at current mark" in shown
     assert "recorded-account" in shown
+    assert "\n## Policy\n" in run("venues", "hyperliquid@2023", "--markdown").stdout
+    assert "20x, 20x from 150,000,000" in run("venues", "hyperliquid{BTC.maxLeverage=20}").stdout
     assert json.loads(run("venues", "dydx-v4", "--json").stdout)["head"]["venue"] == "dydx-v4"
 
 

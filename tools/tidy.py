@@ -33,6 +33,7 @@ RANKS = {
     "compare": 6,
     "service": 7,
     "terminal": 1,
+    "html": 1,
     "cli": 8,
     "__main__": 9,
 }

@@ -16,13 +16,14 @@ class Auctions(Books):
     def terms(self):
         return self.state.policy.liquidation.auction
 
-    def buffer(self, risk):
-        asked = ceil(Fraction(risk.maintenance * self.terms.buffer_ppm, MILLION))
-        return risk.equity - risk.maintenance - asked
+    def buffer(self, risk, *, insolvent=False):
+        """What is above the margin at which an auction ends; at that margin it goes on where equality is too little."""
+        share = 0 if insolvent else self.terms.buffer_ppm
+        asked = risk.maintenance + ceil(Fraction(risk.maintenance * share, MILLION))
+        return risk.equity - asked - (1 if self.state.policy.trigger_at_equality and risk.maintenance else 0)
 
     def lifted(self, name):
-        risk, live = self.risk(name), self.sub(name).auction
-        return (risk.equity - risk.maintenance if live.insolvent else self.buffer(risk)) >= 0
+        return self.buffer(self.risk(name), insolvent=self.sub(name).auction.insolvent) >= 0
 
     def discount(self, live):
         """Share of its worth that a slice costs, in 18 decimals."""
@@ -68,7 +69,7 @@ class Auctions(Books):
         sub = self.sub(c.subaccount)
         self.settle(c.subaccount)
         risk = self.risk(c.subaccount)
-        must(risk.equity < risk.maintenance, "converted though the margin is there")
+        must(self.buffer(risk, insolvent=True) < 0, "converted though the margin is there")
         free = self.discount(sub.auction) == 0 or risk.equity <= sub.auction.reserved_q
         must(free and not sub.auction.insolvent, "converted before the price fell to zero")
         sub.auction = Thing(started_ms=self.state.time_ms, insolvent=True, reserved_q=0)
@@ -106,7 +107,11 @@ class Auctions(Books):
     def paid(self, risk, live, share):
         first, last = max(0, -risk.equity), risk.maintenance - risk.equity
         length = self.terms.insolvent_ms
-        way = min(Fraction(1), Fraction(self.state.time_ms - live.started_ms, length)) if length else Fraction(1)
+        way = (
+            min(Fraction(1), Fraction(self.state.time_ms - live.started_ms, length))
+            if length
+            else Fraction(1)
+        )
         return floor((first + (last - first) * way) * share / WAD)
 
     def hand_over(self, c, share, left):
@@ -120,7 +125,9 @@ class Auctions(Books):
                 self.fill(market, c.subaccount, c.bidder, -lots, self.worth(market, lots))
         for asset, amount in sorted(sub.balances.items()):
             if asset in self.state.assets:
-                self.move(f"sub/{c.subaccount}", f"sub/{c.bidder}", floor(Fraction(amount * share, WAD)), asset)
+                self.move(
+                    f"sub/{c.subaccount}", f"sub/{c.bidder}", floor(Fraction(amount * share, WAD)), asset
+                )
         self.move(f"sub/{c.subaccount}", f"sub/{c.bidder}", self.risk(c.subaccount).equity - left)
 
     def pay(self, pool, bidder, amount):

@@ -27,7 +27,7 @@ class Shadow(Losses, Auctions):
         empty = {name: Thing() for name in ("balances", "positions", "orders", "leverages")}
         marks = dict.fromkeys(("cooldown_until_ms", "block", "block_liquidated_q", "block_insured_q"), 0)
         who = {"id": c.subaccount, "account": c.account, "parent": c.parent, "system": c.system}
-        self.state.subaccounts[c.subaccount] = Thing(**who, **empty, **marks, auction=None)
+        self.state.subaccounts[c.subaccount] = Thing(**who, **empty, **marks, auction=None, flagged=False)
 
     def on_deposit(self, c):
         self.move("outside", f"sub/{c.subaccount}", c.amount, c.asset)
@@ -141,3 +141,6 @@ class Shadow(Losses, Auctions):
 
     def on_change_policy(self, c):
         self.state.policy = c.policy
+        for name, sub in sorted(self.state.subaccounts.items()):
+            if c.policy.liquidation.auction is None and sub.auction:
+                self.finish(name)

@@ -19,6 +19,7 @@ from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot, sta
 from ringfence.clearing.model import (
     QUOTE,
     Asset,
+    Auction,
     CollateralPool,
     Deleveraging,
     Liquidation,
@@ -31,7 +32,7 @@ from ringfence.clearing.model import (
     Tiered,
     Venue,
 )
-from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
+from ringfence.clearing.resolve import BACKSTOP, BIDDER, Fills, resolve
 from ringfence.clearing.verdict import Accepted
 
 PPM = 1_000_000
@@ -201,6 +202,7 @@ class Crash:
         for name in (*self.venue.markets, *self.venue.assets):
             self.submit(cmd.OpenSubaccount(f"market/{name}", "venue", None, True))
         self.submit(cmd.OpenSubaccount(BACKSTOP, "venue", None, True))
+        self.submit(cmd.OpenSubaccount(BIDDER, "venue", None, True))
         self.submit(cmd.Deposit(BACKSTOP, QUOTE, 100_000))
         for pool in self.venue.pools:
             if self.random.random() < 0.7:
@@ -319,6 +321,11 @@ class Crash:
                     cmd.Liquidate(anyone, market, 0, 1, me),
                     cmd.TakeOver(anyone, me),
                     cmd.SellCollateral(anyone, "BTC"),
+                    cmd.StartAuction(anyone),
+                    cmd.Bid(anyone, me, big),
+                    cmd.Bid(anyone, me, 10**17),
+                    cmd.ConvertAuction(anyone),
+                    cmd.EndAuction(anyone),
                     cmd.DrawInsurance(pool, anyone, market),
                     cmd.DrawInsurance(pool),
                     cmd.Deleverage(anyone, market, random.randrange(10)),

@@ -125,6 +125,9 @@ class OptionWorld:
         assert state_hash(self.venue) == before, "a refused command left a trace"
         return verdict.reason
 
+    def no(self, command, reason):
+        assert self.refused(command) is reason, command
+
     def price(self, eth, *, sol=None, days=0):
         """Move the clock by whole days (a block at least), then ETH and with it its options and WETH."""
         self.block += 1

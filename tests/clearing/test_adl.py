@@ -15,7 +15,15 @@ import naive
 from clearing.world import deleveraging
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
-from ringfence.clearing.adl import Claim, claims_against, plan, queue, split
+from ringfence.clearing.adl import (
+    SCORE_UNIT,
+    Claim,
+    claims_against,
+    plan,
+    queue,
+    score_profit_margin,
+    split,
+)
 from ringfence.clearing.log import Clearinghouse
 from ringfence.clearing.model import (
     QUOTE,
@@ -38,6 +46,7 @@ POLICIES = [
     Deleveraging(),
     Deleveraging(score="index"),
     Deleveraging(score="index_literal"),
+    Deleveraging(score="profit_margin"),
     Deleveraging(policy="cyclic"),
     Deleveraging(policy="pro_rata"),
 ]
@@ -278,3 +287,41 @@ def test_cyclic_visits_everyone_once_from_any_start():
         order = [claim.subaccount for claim in queue(Deleveraging(policy="cyclic"), claims, draw)]
         assert order[0] == f"W{draw % 5}"
         assert sorted(order) == [f"W{number}" for number in range(5)]
+
+
+USD = 10**6
+
+
+@pytest.mark.parametrize(
+    ("profit", "balance", "maintenance", "score"),
+    [
+        (2_000, 500, 250, Fraction(2, 5)),  # 2,000 / 500 x 250 / 2,500
+        (5, 0, 50, 50),  # without a balance the return is on 1 USD
+        (5, Fraction(1, 2), 11, 10),  # ... and on less than that
+    ],
+)
+def test_return_on_balance_times_margin_ratio(profit, balance, maintenance, score):
+    claim = Claim("w", 1, 0, profit * USD, int((balance + profit) * USD), maintenance * USD)
+    assert abs(Fraction(score_profit_margin(claim), SCORE_UNIT) - score) < Fraction(1, 2**60)
+
+
+def test_the_engine_ranks_by_margin_ratio_where_the_policy_says_so():
+    """Same position and profit; who holds less besides gives way first."""
+    policy = deleveraging(score="profit_margin")
+    table = Tiered((Tier(0, 100, 50, 0),), 1_000)
+    market = Market("X", Scale(USD, 1), table, "P", mark=80, index=80)
+    held = {
+        name: Subaccount(
+            name,
+            name,
+            balances={QUOTE: cash * USD - cost * USD},
+            positions={"X": Position(size, cost * USD, 0)},
+        )
+        for name, cash, size, cost in (("loser", 10, 2, 200), ("poor", 20, -1, -100), ("rich", 90, -1, -100))
+    }
+    held["other"] = Subaccount("other", "other")
+    market.open_interest_b = 2
+    venue = Venue(policy, {"X": market}, {}, {"P": CollateralPool("P")}, held)
+    claims = claims_against(venue, "loser", "X")
+    assert [claim.maintenance_q for claim in claims] == [4 * USD, 4 * USD]
+    assert [claim.subaccount for claim in queue(policy.deleveraging, claims)] == ["poor", "rich"]

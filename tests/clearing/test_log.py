@@ -3,6 +3,7 @@
 import io
 import json
 
+import msgspec
 import pytest
 
 from clearing.world import World, empty_venue
@@ -18,7 +19,7 @@ from ringfence.clearing.log import (
     state_hash,
     write,
 )
-from ringfence.clearing.model import QUOTE
+from ringfence.clearing.model import QUOTE, Liquidation, Policy
 from ringfence.errors import InputError
 
 
@@ -104,9 +105,25 @@ def test_the_canonical_encoding_is_fixed():
     assert encode(cmd.Deposit("a", QUOTE, 2**80)) == (
         b'{"type":"Deposit","subaccount":"a","asset":"USDC","amount":1208925819614629174706176}'
     )
+    # Every field in the order of its definition, also those that hold their defaults; keys of mappings sorted.
     assert encode(cmd.SetPrices(1, 2, {"b": 1, "a": 2})) == (
-        b'{"type":"SetPrices","time_ms":1,"block":2,"marks":{"a":2,"b":1},"indexes":{},"assets":{}}'
+        b'{"type":"SetPrices","time_ms":1,"block":2,"marks":{"a":2,"b":1},"indexes":{},"assets":{},'
+        b'"confidences":{},"index_confidences":{},"asset_confidences":{},"quote_wad":0}'
     )
+
+
+def test_equal_commands_have_one_encoding():
+    """Defaults are written out: left out, they would be so by identity, and a policy read back would hash otherwise."""
+    policy = Policy(liquidation=Liquidation(portion_ppm=int("1000000")))
+    again = msgspec.json.decode(encode(cmd.ChangePolicy(policy)), type=cmd.ChangePolicy)
+    assert again == cmd.ChangePolicy(Policy())
+    assert encode(again) == encode(cmd.ChangePolicy(Policy()))
+
+
+def test_a_snapshot_of_an_older_version_is_read_with_defaults_for_what_it_lacks():
+    state = json.loads(snapshot(empty_venue()))
+    del state["quote_wad"], state["policy"]["liquidation"]["auction"], state["markets"]["ETH"]["settling"]
+    assert state_hash(restore(json.dumps(state).encode())) == state_hash(empty_venue())
 
 
 def test_the_head_of_a_log_never_changes():

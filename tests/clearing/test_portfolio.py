@@ -171,7 +171,10 @@ def test_the_liquidation_price_of_the_perp_is_the_trigger(sizes, quote):
     toward = 1 if found < mark else -1
     if not begun:
         assert not bad(found + toward)
-        assert not any(bad(found + toward * step) for step in range(1, min(abs(found - mark), 50)))
+        # Six amounts are rounded on the way (the perp's loss, two charges and what they are of, the whole), each by
+        # less than an atom; so far may a price nearer to the mark fall short of the margin as well.
+        nearer = (found + toward * step for step in range(1, min(abs(found - mark), 50)))
+        assert all(subaccount_risk(venue, who, {"ETH": price}).surplus_q > -6 for price in nearer)
 
 
 def test_a_displayed_price_is_the_root_without_rounding():

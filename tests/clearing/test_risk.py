@@ -1,13 +1,15 @@
 """`Risk` against the naive implementation, its order, and the rule for who may act."""
 
+from copy import deepcopy
 from fractions import Fraction
 from itertools import product
-from math import trunc
+from math import floor, trunc
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import naive
 from clearing.world import ONE, haircut
@@ -38,6 +40,7 @@ from ringfence.clearing.model import (
 from ringfence.clearing.risk import (
     Risk,
     bankruptcy_q,
+    is_liquidatable,
     may_act,
     reach_b,
     riskier,
@@ -45,6 +48,7 @@ from ringfence.clearing.risk import (
 )
 from ringfence.clearing.shapes import tier_of
 from ringfence.clearing.shapes import valid as valid_requirement
+from ringfence.clearing.sides import Solvency
 from rules.edges import natural
 
 MARKETS = ("A", "B", "C")
@@ -110,7 +114,8 @@ class Dice:
         return RootScaled(*self.rates(10_000), self.natural(14), 10_000, self.positive(40))
 
     def of_cost(self):
-        return CostShare(*self.rates(10_000), 10_000)
+        grows = (self.natural(20), self.positive(60)) if self.random.random() < 0.5 else (0, 1)
+        return CostShare(*self.rates(10_000), 10_000, *grows)
 
     def close_cost(self):
         lower, upper = sorted((self.natural(40), self.natural(40)))
@@ -124,6 +129,8 @@ class Dice:
         minimum_q = self.random.choice((0, self.natural(30)))
         held = {"minimum_margin_q": minimum_q, "open_interest_b": self.natural(40)}
         held["close_cost"] = self.random.choice((None, self.close_cost()))
+        held["minimum_margin_as"] = self.random.choice(("added", "floor", "floor_with_fees"))
+        held["leverage_checked"] = self.random.choice(("always", "opening"))
         return Market(name, self.scale(), shape, "P", **prices, **held)
 
     def venue(self):
@@ -131,7 +138,10 @@ class Dice:
         rounds = Rounding(*(self.random.randrange(3) for _ in range(4)))
         cap_q = self.random.choice((None, 0, self.natural(40)))
         price = self.random.choice(("mark", "index"))
-        policy = Policy(rounding=rounds, risk_price=price, initial_profit_cap_q=cap_q)
+        cap_of = self.random.choice(("position", "account"))
+        policy = Policy(
+            rounding=rounds, risk_price=price, initial_profit_cap_q=cap_q, initial_profit_cap_of=cap_of
+        )
         weights = self.random.choice((None, self.sided()))
         asset = Asset("BTC", self.scale(), self.tiered(), price=self.natural(40), weights=weights)
         markets = {name: self.market(name) for name in MARKETS}
@@ -146,7 +156,32 @@ class Dice:
         held.positions, held.orders = lots, {str(number): order for number, order in enumerate(orders)}
         held.leverages = {name: Leverage(self.positive(10), self.positive(10)) for name in self.some(MARKETS)}
         held.balances = {name: self.signed(60) for name in self.some((QUOTE, "BTC"))}
-        return Venue(policy, markets, {"BTC": asset}, {"P": CollateralPool("P")}, {"trader": held})
+        subaccounts = {"trader": held, **self.others()}
+        if self.random.random() < 0.5:
+            limit_profits(markets, subaccounts, self.random.randint(0, 10**6))
+        return Venue(policy, markets, {"BTC": asset}, {"P": CollateralPool("P")}, subaccounts)
+
+    def others(self):
+        """Other traders, and pools behind some of the markets."""
+        made = [Subaccount(f"other{number}", "other") for number in range(2)]
+        made += [Subaccount(f"market/{name}", "venue", system=True) for name in self.some(MARKETS)]
+        for sub in made:
+            sub.positions = {
+                name: Position(self.signed(40) or 1, self.signed(60), 0) for name in self.some(MARKETS)
+            }
+            sub.balances = {name: self.signed(60) for name in self.some((QUOTE, "BTC"))}
+        return {sub.id: sub for sub in made}
+
+
+def limit_profits(markets, subaccounts, cap_ppm):
+    """The liquidity behind every market pays profits up to a share of what it holds; sides are counted."""
+    for name, market in markets.items():
+        market.solvency = Solvency(cap_ppm, 0, 0)
+        for sub in subaccounts.values():
+            held = sub.positions.get(name)
+            if held is not None and not sub.system:
+                side = "longs" if held.size_b > 0 else "shorts"
+                setattr(market, side, getattr(market, side).changed(held.size_b, held.cost_q))
 
 
 def venues():
@@ -166,6 +201,32 @@ def test_the_risk_of_anything_agrees_with_naive(venue):
     assert found.initial_q >= found.maintenance_q
     for market in venue.markets.values():
         assert valid_requirement(market.requirement)
+
+
+def moved(venue, prices):
+    """The venue where markets are judged at other prices, and with them what follows them."""
+    made = deepcopy(venue)
+    made.policy = replace(venue.policy, risk_price="index")
+    for name, market in made.markets.items():
+        market.index = prices.get(name, naive.price_of(venue, name))
+    for asset in made.assets.values():
+        if asset.market in prices:
+            now = naive.price_of(venue, asset.market)
+            asset.price = floor(Fraction(asset.price * prices[asset.market], now)) if now else asset.price
+    return made
+
+
+@pytest.mark.fuzz
+@given(venues(), st.sampled_from(("", *MARKETS)), st.dictionaries(st.sampled_from(MARKETS), natural(40)))
+def test_the_risk_at_other_prices_agrees_with_naive(venue, follows, prices):
+    """Collateral that follows a market moves with it."""
+    venue.assets["BTC"].market = follows
+    for market in venue.markets.values():
+        market.solvency = None
+    held = venue.subaccounts["trader"]
+    found, expected = subaccount_risk(venue, held, prices), naive.risk(moved(venue, prices), held)
+    assert (found.equity_q, found.initial_q, found.maintenance_q, found.notional_q) == expected
+    assert is_liquidatable(venue, held, prices) == naive.is_liquidatable(moved(venue, prices), held)
 
 
 @pytest.mark.fuzz
@@ -196,9 +257,7 @@ def leg_of(venue, held, name):
         return 0, 0
     amount = naive.notional(size, price, scale, rounds.notional)
     cost = held.positions[name].cost_q
-    margin = naive.maintenance_margin(market, size, amount, cost, rounds.requirement)
-    margin += market.minimum_margin_q + naive.closing_cost(market, amount, cost, rounds.requirement)
-    return naive.value(size, price, scale, rounds.value), margin
+    return naive.value(size, price, scale, rounds.value), naive.maintained(venue, market, size, amount, cost)
 
 
 @pytest.mark.fuzz

@@ -17,7 +17,7 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import replay, restore, snapshot, state_hash
 from ringfence.clearing.model import QUOTE
-from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
+from ringfence.clearing.resolve import BACKSTOP, BIDDER, Fills, resolve
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Accepted
 
@@ -43,7 +43,7 @@ class Venue(RuleBasedStateMachine):
         venue = empty_venue(self.nature.policy())
         self.start, self.house = snapshot(venue), AuditedHouse(venue)
         self.time = self.block = 0
-        for name in (*(f"market/{name}" for name in (*POOLS, "BTC")), BACKSTOP):
+        for name in (*(f"market/{name}" for name in (*POOLS, "BTC")), BACKSTOP, BIDDER):
             self.house.require(cmd.OpenSubaccount(name, "venue", None, True))
         self.set_prices(dict.fromkeys(POOLS, 100), 1_000, 1)
         for person, cash in (
@@ -85,6 +85,12 @@ class Venue(RuleBasedStateMachine):
         subs = sorted(self.house.venue.subaccounts.items())
         orders = [(name, order) for name, sub in subs for order in sorted(sub.orders)]
         return orders[number % len(orders)] if orders else ("trader", "none")
+
+    def auctioned(self, number):
+        """Somebody under auction, or anybody."""
+        subs = sorted(self.house.venue.subaccounts.items())
+        names = [name for name, sub in subs if sub.auction is not None]
+        return names[number % len(names)] if names else self.trader(number)
 
     def about(self, name, percent, off):
         """An amount near a share of what is free, down to the atom."""
@@ -165,6 +171,18 @@ class Venue(RuleBasedStateMachine):
         self.house.submit(cmd.TakeOver(self.holder(victim)[0], BACKSTOP if own else self.anyone(taker)))
 
     @rule(victim=who)
+    def start_auction(self, victim):
+        self.house.submit(cmd.StartAuction(self.holder(victim)[0]))
+
+    @rule(victim=who, taker=who, share=st.sampled_from((10**17, 10**18 // 3, 10**18)))
+    def bid(self, victim, taker, share):
+        self.house.submit(cmd.Bid(self.auctioned(victim), self.anyone(taker), share))
+
+    @rule(victim=who, end=st.booleans())
+    def convert_or_end_an_auction(self, victim, end):
+        self.house.submit((cmd.EndAuction if end else cmd.ConvertAuction)(self.auctioned(victim)))
+
+    @rule(victim=who)
     def sell_collateral(self, victim):
         self.house.submit(cmd.SellCollateral(self.anyone(victim), "BTC"))
 
@@ -216,11 +234,10 @@ class Venue(RuleBasedStateMachine):
     def change_policy(self, seed):
         self.house.submit(cmd.ChangePolicy(Nature(Random(seed)).policy()))
 
-    @rule(slippage=st.sampled_from((0, 0, 20_000)), draw=st.integers(0, 9))
-    def resolve(self, slippage, draw):
-        for command, verdict in resolve(
-            self.house, list(self.house.venue.subaccounts), Fills(slippage, draw)
-        ):
+    @rule(slippage=st.sampled_from((0, 0, 20_000)), draw=st.integers(0, 9), bid=st.sampled_from((0, 10**6)))
+    def resolve(self, slippage, draw, bid):
+        fills = Fills(slippage, draw, bid)
+        for command, verdict in resolve(self.house, list(self.house.venue.subaccounts), fills):
             assert isinstance(verdict, Accepted), command
 
     # --- always -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from compare.sample import document, run, two_modes
-from ringfence.compare import claims, examples, findings_capital, findings_risk
+from ringfence.compare import claims, examples, findings_capital, findings_risk, findings_venues
 from ringfence.compare.finding import MEASUREMENTS, STATUSES, on_this_path
 from ringfence.compare.reading import Pair, order, pairs, varied_pairs
 
@@ -19,9 +19,9 @@ IDS = [
     *(f"D{n}" for n in range(1, 4)),
 ]
 SETTLED_WITHOUT_RUNS = {
-    **dict.fromkeys(("M3", "C2", "C3", "C5", "C9", "O1"), "confirmed"),
-    **dict.fromkeys(("M6", "M7", "V1", "V2", "V5", "D3"), "refuted"),
-    **dict.fromkeys(("M1", "R1", "R4", "R5", "R7"), "depends"),
+    **dict.fromkeys(("M3", "C2", "C3", "C5", "C9", "O1", "V7", "V8"), "confirmed"),
+    **dict.fromkeys(("M4", "M6", "M7", "V1", "V2", "V3", "V4", "V5", "V9", "V10", "D3"), "refuted"),
+    **dict.fromkeys(("M1", "R1", "R4", "R5", "R7", "R9", "C6", "V6"), "depends"),
 }
 
 
@@ -201,13 +201,32 @@ def test_leverage_by_mode_is_read_from_the_rulebooks(tmp_path, monkeypatch):
     )
     unit = ('pool = "name"\nbase', 'pool = "name"\nmodes = "list"\nbase')
     path = rulebook(tmp_path, monkeypatch, isolated, crossed, eth, unit)
-    monkeypatch.setattr(findings_risk, "VENUES", (str(path),))
-    assert findings_risk.leverage_by_mode(None).status == "confirmed"
+    monkeypatch.setattr(findings_venues, "VENUES", (str(path),))
+    assert findings_venues.leverage_by_mode(None).status == "confirmed"
 
 
 def test_the_default_mode_decides_who_is_listed_right(monkeypatch):
-    monkeypatch.setattr(findings_risk, "CLAIMED_CROSS", {"dydx-v4": True, "hyperliquid": True})
-    assert findings_risk.venues_by_mode(None).status == "open"
+    assert findings_venues.venues_by_mode(None).verdict.startswith("Not so by default on hyperliquid;")
+    monkeypatch.setattr(findings_venues, "SAID", {**findings_venues.SAID, "hyperliquid": "cross"})
+    assert findings_venues.venues_by_mode(None).status == "confirmed"
+
+
+def test_the_matrix_has_what_is_said_and_what_is_measured(alone):
+    rows = [claim for claim in alone.values() if claim.row]
+    assert [claim.id for claim in rows] == [f"M{n}" for n in range(1, 8)]
+    assert all(claim.said.keys() == {"isolated", "cross"} for claim in rows)
+    assert alone["M7"].cells["isolated"].split(", ")[:2] == ["dydx-v4 *", "gmx-v1"]
+    assert "gmx" not in alone["M7"].cells["cross"]
+    assert alone["M6"].cells["isolated"].endswith("200x (gmx-v2 2026-03)")
+
+
+def test_a_covered_call_asks_less_than_its_legs(alone):
+    figures = [
+        float(text.split()[0].replace(",", "")) for name, text in alone["C6"].figures.items() if "USD" in text
+    ]
+    together, perpetual, calls, free = figures
+    assert together < perpetual + calls
+    assert free == pytest.approx(100_000 - together)
 
 
 # -- what a comparison decides ----------------------------------------------------------------------------------------

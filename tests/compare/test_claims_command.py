@@ -35,7 +35,7 @@ def test_one_claim_comes_with_its_figures_and_source(name):
     result = run(name)
     assert result.exit_code == 0
     assert "median market" in result.stdout
-    assert "source: rulebooks" in result.stdout
+    assert "source: rulebooks of" in result.stdout
 
 
 def test_a_section_is_all_claims_that_begin_with_it():

@@ -15,9 +15,10 @@ from ringfence.compare.command import compare
 from ringfence.compare.lab import Lab, Setup, run_all
 from ringfence.compare.report import _embedded, render, write_report
 from ringfence.compare.report_summary import beside, command
-from ringfence.compare.report_text import Html, markup, short, span, tag
+from ringfence.compare.report_text import short, span
 from ringfence.compare.result import document as result_document
 from ringfence.errors import InputError
+from ringfence.html import Html, markup, tag
 from ringfence.sim.scenarios import load_scenario
 
 EVIL = "<script>alert(1)</script>\"'&</title>"

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.questions.conformance.aave_v3 import KINDS, account_of, engine_liquidates
-from ringfence.questions.conformance.named import NamedKinds
 from ringfence.questions.conformance.vectors import Case, Field, RefusedError
 from ringfence.questions.verify import run
 
@@ -72,13 +71,3 @@ def test_an_isolated_collateral_keeps_its_terms_outside_the_category():
     emode = {"emode": {"lt": "0.93", "ltv": "0.9", "collateral": ["WETH"]}}
     account = account_of(case({"WETH": "1", "WBTC": "0.1"}, {"USDX": "1"}, emode))
     assert [each.lt_bps for each in account.collateral] == [9_300, 8_600]
-
-
-def test_kinds_are_any_mix_of_names_that_one_function_answers():
-    first, second = (lambda _: {}), (lambda _: {})
-    kinds = NamedKinds({first: ("a", "b_*"), second: ("a", "c")})
-    assert kinds["a"] is kinds["a+b_weth"] is first
-    assert kinds["a+c"] is second
-    assert "b_x+c" not in kinds
-    assert "d" not in kinds
-    assert (len(kinds), sorted(kinds)) == (4, ["a", "a", "b_*", "c"])

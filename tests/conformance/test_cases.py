@@ -1,9 +1,11 @@
 """Numbers of the venues transcribed into this repository, each with its source: every one of them must come out."""
 
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
+from ringfence.questions import conformance
 from ringfence.questions.conformance.vectors import read_cases
 from ringfence.questions.verify import judge, kinds
 
@@ -18,10 +20,13 @@ def test_case(case):
     assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == ("passed", [])
 
 
-def test_every_kind_has_a_case():
-    for venue in ("apex", "dydx_v3", "dydx_v3_starkex", "dydx_v4", "hyperliquid"):
-        rules = kinds(venue)
-        assert rules.keys() <= {case.kind for case in CASES if case.venue == venue}
+VENUES = sorted(found.name for found in iter_modules(conformance.__path__) if kinds(found.name))
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_every_rule_has_a_case(venue):
+    rules = kinds(venue)
+    assert {*rules.values()} == {rules[case.kind] for case in CASES if case.venue == venue}
 
 
 def test_every_case_says_where_its_numbers_come_from():

@@ -151,7 +151,7 @@ def test_a_sentence_holds_when_its_amounts_are_ours(tmp_path, amount, status):
     [
         ("gmx_v1/long/open", {"collateral.asset": "SHIB"}, "a token of unknown decimals: SHIB"),
         ("gmx_v1/long/closed", {"positions.size_usd": "5000"}, "how much liquidity the vault holds"),
-        ("gmx_v2/deleveraging/one step", {"positions.side": "short"}, "what the pool holds to pay shorts"),
+        ("gmx_v2/deleveraging/one step", {"positions.side": "short"}, "what the pool holds to pay this side"),
         ("gmx_v1/long/open", {"expected.gas_used": 5}, "no value for gas_used"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -39,22 +40,30 @@ def run_on(tmp_path, *cases):
     return run([file])
 
 
-def wrong(value):
-    """Some other value of the same form."""
+def wrong(value, within):
+    """Some other value of the same form, out of reach of any that lies `within` it."""
     match value:
         case bool():
             return not value
         case int():
-            return value + 1
+            return value + 2 * ceil(within) + 1
         case str() if value[-1:].isdigit():
-            return str(float(Fraction(value)) * 1.5 + 1)
+            number = Fraction(value)
+            return str(float((abs(number) * 3 / 2 + 2 * within + 1) * (-1 if number < 0 else 1)))
         case str():
             return value + "?"
         case list():
-            return [*map(wrong, value)] or ["something"]
+            return [wrong(inner, within) for inner in value] or ["something"]
         case dict():
-            return {key: wrong(inner) for key, inner in value.items() if key != "decimal"}
+            return {key: wrong(inner, within) for key, inner in value.items() if key != "decimal"}
     return "1"
+
+
+def allowed(case):
+    """How far the numbers of a case may be off: an amount, and a share of the largest of them."""
+    texts = [str(value) for value in case["expected"].values() if not isinstance(value, bool | dict | list)]
+    numbers = [abs(Fraction(text)) for text in texts if text[-1:].isdigit()]
+    return Fraction(case.get("tol_abs", 0)) + max(numbers, default=0) * Fraction(case.get("tol_rel", 0))
 
 
 @pytest.mark.parametrize("case", SUPPORTED, ids=name)
@@ -62,7 +71,7 @@ def test_a_wrong_expected_value_fails(tmp_path, case):
     twisted = []
     for field, value in case["expected"].items():
         other = deepcopy(case) | {"case_id": f"{case['case_id']}/{field}"}
-        other["expected"][field] = wrong(value)
+        other["expected"][field] = wrong(value, allowed(case))
         twisted.append(other)
     statuses = {result.case: result.status for result in run_on(tmp_path, *twisted).results}
     on_purpose = WRONG_ON_PURPOSE in case.get("note", "")
@@ -70,7 +79,7 @@ def test_a_wrong_expected_value_fails(tmp_path, case):
 
 
 def test_a_mistake_that_is_reproduced_fails(tmp_path):
-    (right,) = (case for case in CASES if case["name"] == "margin at the mark")
+    (right,) = (case for case in CASES if case.get("name") == "margin at the mark")
     report = run_on(tmp_path, right | {"note": f"a {WRONG_ON_PURPOSE}"})
     assert report.failed == 1
     assert report.results[0].reason == "reproduces what the case calls wrong: liq_price"

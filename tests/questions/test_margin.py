@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.books import Account, BookPosition, read_accounts
 from ringfence.errors import InputError
-from ringfence.questions.margin import ALL, ask, margin
+from ringfence.questions.margin import ask, margin
 from ringfence.venues.rulebook import load
 
 D = Decimal
@@ -203,20 +203,27 @@ def test_the_largest_position_that_fits(generic):
     assert result.positions[0]["liquidationPrice"].value is not None
 
 
-def test_a_book_under_every_rulebook():
-    desk = account(cross("BTC", "1", "60000", "60000"), cross("ETH", "-1", "3000", "3000"))
-    answers = ask([desk], ALL, {})
-    assert {answer.rulebook.head.venue for answer in answers} == {"generic", "dydx-v4", "hyperliquid"}
-    assert not any(answer.refused for answer in answers)
-    mixed = account(cross("BTC", "1", "60000", "60000"), assets={"ETH": D(1)}, prices={"ETH": D(1)})
-    answers = {answer.rulebook.head.venue: answer for answer in ask([mixed], ALL, {})}
-    assert not answers["generic"].refused
-    assert "not collateral on hyperliquid" in answers["hyperliquid"].refused["desk"]
+def test_a_changed_rulebook_counts_above_what_the_venue_stated(hyperliquid):
+    """The venue's word on leverage is about its rules as they are, not about changed ones."""
+    position = cross("BTC", "1", "60000", "60000", venue_max_leverage=D(50))
+    desk = account(position, venue="hyperliquid")
+    (stated,) = ask([desk], "hyperliquid", {})
+    (changed,) = ask([desk], "hyperliquid{BTC.maxLeverage=20}", {})
+    asked = [answer.accounts[0].positions[0]["initialMargin"].value for answer in (stated, changed)]
+    assert asked == ["1200", "3000"]
+    assert "BTC: maximum leverage is 50 in the file" in str(stated.warnings)
+    assert changed.warnings == []
 
 
-def test_nobody_can_hold_it():
-    with pytest.raises(InputError, match="no venue can hold this"):
-        ask([account(BookPosition("BTC", D(1), D(1), None, "cross"))], ALL, {})
+def test_accounts_may_be_held_another_way(generic):
+    desk = account(cross("BTC", "1", "60000", "60000"), isolated("SOL", "-100", "150", "148", "1500"))
+    (together,) = margin([desk], generic, wanted="cross")
+    assert [part.subaccount for part in together.subaccounts] == ["desk"]
+    assert figures(together.subaccounts[0], "equity") == ["11700"]
+    assert together.subaccounts[0].collateral == {"USDC": "11500"}
+    (alone,) = margin([desk], generic, wanted="isolated")
+    assert [part.subaccount for part in alone.subaccounts] == ["desk", "desk/BTC", "desk/SOL"]
+    assert [figures(part, "equity") for part in alone.subaccounts] == [["0"], ["10000"], ["1700"]]
 
 
 def test_each_account_is_judged_by_its_own_venue():

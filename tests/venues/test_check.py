@@ -69,7 +69,7 @@ UNKNOWN = "{ unknown = true }"
         (
             'size = "full"',
             'size = "half"',
-            "policy.liquidation.size: expected full or portion or target, got 'half'",
+            "policy.liquidation.size: expected full or portion or target or window, got 'half'",
         ),
         ('size = "full"', "sise = 1", "policy.liquidation.sise: has no unit"),
         (

@@ -36,8 +36,9 @@ def test_every_page_reads_well(name):
     for path, each in rulebook.values():
         if each.unknown:
             assert f"`{path}`: " in flat
-    for path, each in rulebook.values("policy"):
-        assert each.unknown or f"`{path.removeprefix('policy.')}` " in flat
+    for group in ("policy", "portfolio", "standard"):
+        for path, each in rulebook.values(group):
+            assert each.unknown or f"`{path.removeprefix(f'{group}.')}` " in flat
     for row in rulebook.names("markets"):
         assert row == "*" or escaped(row) in flat
 
@@ -81,7 +82,17 @@ def test_a_changed_rulebook_says_what_was_changed():
         (["insurance", "deleverage"], "list", "insurance, deleverage"),
         ([], "list", "none"),
         ("fee_note as written", "text", "fee_note as written"),
+        ("-0.05", "number", "-0.05"),
         ([{"lower": "0", "haircut": "0.1"}], "tiers", "10 %"),
+        (
+            [
+                {"price": "1.1", "vol": "up"},
+                {"price": "1.1", "vol": "none"},
+                {"price": 2, "vol": "up", "weight": 0.1},
+            ],
+            "scenarios",
+            "price x 1.1 with volatility up, none; price x 2 with volatility up, of which 10 % counts",
+        ),
         (
             [{"lower": "0", "haircut": "0.1"}, {"lower": "1000000", "haircut": "1/3"}],
             "tiers",

@@ -6,6 +6,7 @@ import pytest
 
 from ringfence.venues import fields, portfolio, show
 from ringfence.venues.rulebook import list_rulebooks, load
+from ringfence.venues.standard import STANDARD
 from ringfence.venues.tables import FLAT, SHAPES
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +80,11 @@ def test_the_reference_lists_every_field_with_its_unit():
         fields.OF_ALL_MARKETS,
         fields.ROUNDING,
         fields.LIQUIDATION,
+        fields.AUCTION,
         fields.DELEVERAGING,
     )
     tables += (fields.MARKET, fields.ASSET, fields.MODE, fields.DISPLAY)
     tables += (FLAT.fields, *(shape.fields for shape in SHAPES.values()))
-    tables += (portfolio.OWN, *portfolio.SECTIONS.values())
+    tables += (STANDARD, portfolio.OWN, *portfolio.SECTIONS.values())
     known = {(name, field.unit) for table in tables for name, field in table.items()}
     assert known | {("haircut", "tiers")} == documented

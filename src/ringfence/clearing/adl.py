@@ -71,7 +71,7 @@ def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
     for name in venue.subaccounts:
         subaccount = venue.subaccounts[name]
         held = subaccount.positions.get(market_id)
-        if held is None or subaccount.system or (held.size_b > 0) == (losing_b > 0):
+        if held is None or subaccount.system or subaccount.flagged or (held.size_b > 0) == (losing_b > 0):
             continue
         worth = worth_q(market, held.size_b, price, rounds)
         equity, maintenance = equity_q(venue, subaccount), 0

@@ -5,6 +5,7 @@ from typing import Any
 
 from . import event as ev
 from .model import Leverage, LiveAuction, Market, Order, Position, Subaccount, Venue
+from .pace import Closing
 
 SUBACCOUNT = "sub/"
 
@@ -53,6 +54,7 @@ def _position(venue: Venue, event: ev.PositionChanged) -> None:
         subaccount.positions[event.market] = Position(size_b, cost_q, index)
     else:
         del subaccount.positions[event.market]
+        subaccount.flagged = subaccount.flagged and bool(subaccount.positions)
 
 
 def _count_side(market: Market, held: Position | None, sign: int) -> None:
@@ -129,6 +131,15 @@ def _liquidated(venue: Venue, event: ev.Liquidated) -> None:
     subaccount.block_insured_q += event.loss_q
     subaccount.cooldown_until_ms = event.cooldown_until_ms
     venue.block_liquidations += 1
+    market = venue.markets[event.market]
+    if market.window is not None:
+        since_ms = venue.time_ms - market.window.length_ms
+        inside = [closing for closing in market.closings if closing.time_ms > since_ms]
+        market.closings = (*inside, Closing(venue.time_ms, venue.block, abs(event.size_b)))
+
+
+def _flagged(venue: Venue, event: ev.Flagged) -> None:
+    venue.subaccounts[event.subaccount].flagged = True
 
 
 def _auction_started(venue: Venue, event: ev.AuctionStarted) -> None:
@@ -188,6 +199,7 @@ _APPLY: dict[type, Callable[[Venue, Any], None]] = {
     ev.GridsSet: _grids,
     ev.Expired: _record,
     ev.Liquidated: _liquidated,
+    ev.Flagged: _flagged,
     ev.AuctionStarted: _auction_started,
     ev.SliceSold: _slice_sold,
     ev.AuctionEnded: _auction_ended,

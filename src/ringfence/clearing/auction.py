@@ -10,6 +10,8 @@ Source: Derive, `derivexyz/v2-core@7736900d src/liquidation/DutchAuction.sol:596
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ..rules import auction as rule
 from ..rules.words import PPM, WAD, abs_, max_, min_, mul_div_down
 from . import command as cmd
@@ -20,6 +22,7 @@ from .liquidation import must_carry, victim
 from .model import Auction, LiveAuction, Subaccount, Venue
 from .risk import Risk, is_liquidatable, market_risk, risk_price, subaccount_risk, worth_q
 from .verdict import Reason
+from .windows import refuse_flagged
 
 
 class Slice(NamedTuple):
@@ -40,22 +43,24 @@ def valid_auction(terms: Auction | None) -> bool:
 
 
 def refuse_frozen(who: Subaccount, market_id: str = "", size_b: int = 0) -> None:
-    """Refuse what a subaccount under auction may not do: anything but shrink a position on its side."""
-    if who.auction is None:
-        return
+    """Refuse what a subaccount may not do while it is liquidated: under auction all but shrink, flagged anything."""
     held = who.positions.get(market_id)
-    if held is None or held.size_b * size_b >= 0 or abs_(size_b) > abs_(held.size_b):
+    shrinks = held is not None and held.size_b * size_b < 0 and abs_(size_b) <= abs_(held.size_b)
+    if who.auction is not None and not shrinks:
         raise Refusal(Reason.UNDER_AUCTION, who.id)
+    refuse_flagged(who)
 
 
-def buffer_q(terms: Auction, risk: Risk) -> int:
-    """Equity above maintenance margin and the buffer on it."""
-    return rule.buffer_margin_q(risk.equity_q, risk.maintenance_q, terms.buffer_ppm, PPM)
+def buffer_q(terms: Auction, risk: Risk, *, at_equality: bool) -> int:
+    """Equity above maintenance margin and the buffer on it; an atom less where equality is liquidatable."""
+    found_q = rule.buffer_margin_q(risk.equity_q, risk.maintenance_q, terms.buffer_ppm, PPM)
+    return found_q - 1 if at_equality and risk.maintenance_q > 0 else found_q
 
 
-def is_lifted(terms: Auction, live: LiveAuction, risk: Risk) -> bool:
+def is_lifted(terms: Auction, live: LiveAuction, risk: Risk, *, at_equality: bool) -> bool:
     """Whether an auction may end: at the buffer margin, or at maintenance margin where bidders are paid."""
-    return (risk.surplus_q if live.insolvent else buffer_q(terms, risk)) >= 0
+    ends_at = replace(terms, buffer_ppm=0) if live.insolvent else terms
+    return buffer_q(ends_at, risk, at_equality=at_equality) >= 0
 
 
 def discount_wad(venue: Venue, terms: Auction, live: LiveAuction) -> int:
@@ -79,7 +84,8 @@ def slice_of(venue: Venue, terms: Auction, live: LiveAuction, risk: Risk, share_
         paid_q = rule.payout_q(owed_q, short_q, elapsed_ms, terms.insolvent_ms, share)
         return Slice(share, rule.slice_q(risk.equity_q, 0, share), -paid_q)
     discount = discount_wad(venue, terms, live)
-    most = rule.largest_slice_wad(buffer_q(terms, risk), risk.equity_q, live.reserved_q, discount)
+    short_q = buffer_q(terms, risk, at_equality=venue.policy.trigger_at_equality)
+    most = rule.largest_slice_wad(short_q, risk.equity_q, live.reserved_q, discount)
     share = min_(share_wad, most)
     worth = rule.slice_q(risk.equity_q, live.reserved_q, share)
     return Slice(share, worth, rule.slice_price_q(worth, discount))
@@ -108,8 +114,8 @@ def _live(draft: Draft, name: str, bidder: str | None = None) -> tuple[Subaccoun
     return subaccount, subaccount.auction
 
 
-def _must_be_short(terms: Auction, live: LiveAuction, risk: Risk) -> None:
-    if is_lifted(terms, live, risk):
+def _must_be_short(venue: Venue, live: LiveAuction, risk: Risk) -> None:
+    if is_lifted(_terms(venue), live, risk, at_equality=venue.policy.trigger_at_equality):
         raise _not_liquidatable(risk)
 
 
@@ -125,6 +131,7 @@ def start_auction(draft: Draft, c: cmd.StartAuction) -> None:
     subaccount = victim(draft, c.subaccount)
     if subaccount.auction is not None:
         raise Refusal(Reason.UNDER_AUCTION, c.subaccount)
+    refuse_flagged(subaccount)
     draft.settle_all_funding(c.subaccount)
     for order, resting in sorted(subaccount.orders.items()):
         draft.emit(ev.OrderReleased(c.subaccount, order, resting.size_b))
@@ -133,7 +140,8 @@ def start_auction(draft: Draft, c: cmd.StartAuction) -> None:
         raise _not_liquidatable(risk)
     insolvent = risk.equity_q <= 0
     if not insolvent:
-        most = rule.largest_slice_wad(buffer_q(terms, risk), risk.equity_q, 0, WAD)
+        short_q = buffer_q(terms, risk, at_equality=venue.policy.trigger_at_equality)
+        most = rule.largest_slice_wad(short_q, risk.equity_q, 0, WAD)
         fee_q = rule.start_fee_q(risk.equity_q, most, terms.fee_ppm, PPM)
         for pool, part_q in _by_pool(venue, subaccount, fee_q).items():
             draft.move(f"sub/{c.subaccount}", f"fund/{pool}", part_q, "auction_fee")
@@ -147,7 +155,7 @@ def convert_auction(draft: Draft, c: cmd.ConvertAuction) -> None:
     if live.insolvent:
         raise Refusal(Reason.NOT_UNDER_AUCTION, f"that of {c.subaccount} is an insolvent one")
     risk = subaccount_risk(venue, subaccount)
-    _must_be_short(terms, LiveAuction(live.started_ms, insolvent=True), risk)
+    _must_be_short(venue, LiveAuction(live.started_ms, insolvent=True), risk)
     if not is_over(venue, terms, live, risk):
         raise Refusal(Reason.AUCTION_RUNNING, f"equity {risk.equity_q}")
     draft.emit(ev.AuctionStarted(c.subaccount, venue.time_ms, insolvent=True))
@@ -155,12 +163,19 @@ def convert_auction(draft: Draft, c: cmd.ConvertAuction) -> None:
 
 def end_auction(draft: Draft, c: cmd.EndAuction) -> None:
     """End an auction whose subaccount has its margin again."""
-    terms = _terms(draft.venue)
+    venue, terms = draft.venue, _terms(draft.venue)
     subaccount, live = _live(draft, c.subaccount)
-    risk = subaccount_risk(draft.venue, subaccount)
-    if not is_lifted(terms, live, risk):
+    risk = subaccount_risk(venue, subaccount)
+    if not is_lifted(terms, live, risk, at_equality=venue.policy.trigger_at_equality):
         raise Refusal(Reason.AUCTION_RUNNING, f"lacks {-risk.surplus_q} of maintenance margin")
     _end(draft, c.subaccount)
+
+
+def end_all(draft: Draft) -> None:
+    """End every auction, where the venue no longer holds any."""
+    for name in sorted(draft.base.subaccounts):
+        if draft.base.subaccounts[name].auction is not None:
+            _end(draft, name)
 
 
 def _end(draft: Draft, name: str) -> None:
@@ -175,7 +190,7 @@ def bid(draft: Draft, c: cmd.Bid) -> None:
     risk = subaccount_risk(venue, subaccount)
     if not live.insolvent and is_over(venue, terms, live, risk):
         raise Refusal(Reason.AUCTION_OVER, c.subaccount)
-    _must_be_short(terms, live, risk)
+    _must_be_short(venue, live, risk)
     found = slice_of(venue, terms, live, risk, c.share_wad)
     before = subaccount_risk(venue, draft.subaccount(c.bidder))
     pools = _by_pool(venue, subaccount, max_(0, -found.price_q))
@@ -185,7 +200,8 @@ def bid(draft: Draft, c: cmd.Bid) -> None:
         _pay(draft, pool, c.bidder, part_q)
     draft.emit(ev.SliceSold(c.subaccount, c.bidder, found.share_wad, found.worth_q, found.price_q))
     must_carry(draft, c.bidder, before)
-    if is_lifted(terms, live, subaccount_risk(venue, subaccount)):
+    after = subaccount_risk(venue, subaccount)
+    if is_lifted(terms, live, after, at_equality=venue.policy.trigger_at_equality):
         _end(draft, c.subaccount)
 
 

@@ -135,7 +135,7 @@ class Liquidate(Command, frozen=True):
     """Close (part of) a position of a liquidatable subaccount.
 
     `size_b` unsigned, 0 for what the rulebook allows; `price` 0 for the mark. `counterparty` empty for the market's
-    own system subaccount.
+    own system subaccount. `endorsed` where the caller is the liquidator whom no window binds.
     """
 
     subaccount: str
@@ -143,6 +143,7 @@ class Liquidate(Command, frozen=True):
     size_b: int = 0
     price: int = 0
     counterparty: str = ""
+    endorsed: bool = False
 
 
 class TakeOver(Command, frozen=True):

@@ -12,10 +12,11 @@ from ..rules.value import funding_index_delta, notional_q, value_q
 from ..rules.words import FLOOR, PPM, TRUNC, WAD, abs_, max_, min_, mul_div_down, mul_div_up
 from . import command as cmd
 from . import event as ev
-from .auction import bid, convert_auction, end_auction, refuse_frozen, start_auction, valid_auction
+from .auction import bid, convert_auction, end_all, end_auction, refuse_frozen, start_auction, valid_auction
 from .draft import Draft, Refusal
 from .gating import Action, must_meet, others_must_meet
 from .liquidation import liquidate, sell_collateral, take_over
+from .loans import valid_portion
 from .model import QUOTE, Market, Order, Policy, Subaccount, Venue
 from .options import expire, must_be_alive, set_grids
 from .portfolio import priced
@@ -353,8 +354,9 @@ def _liquidate(draft: Draft, c: cmd.Liquidate) -> None:
 
 
 def _set_grids(draft: Draft, c: cmd.SetGrids) -> None:
-    too_large = any(price >= LIMIT for grid in c.grids.values() for price in grid.high)
-    refuse_if(too_large, Reason.AMOUNT_TOO_LARGE)
+    prices = (price for grid in c.grids.values() for price in grid.high)
+    terms = (number for term in c.terms for number in (term.gain_num, term.debt_num, term.forward))
+    refuse_if(any(number >= LIMIT for number in (*prices, *terms)), Reason.AMOUNT_TOO_LARGE)
     set_grids(draft, c)
 
 
@@ -421,7 +423,8 @@ def valid_policy(policy: Policy) -> bool:
         return False
     rebate_covered = policy.taker_fee_ppm + min_(policy.maker_fee_ppm, 0) >= 0 and policy.maker_fee_ppm <= PPM
     offered = close.backstop_den > 0 and close.target_ppm >= PPM and valid_auction(close.auction)
-    return in_range and rebate_covered and offered
+    handed_over = close.size != "window" or policy.waterfall == ("counterparty",)
+    return in_range and rebate_covered and offered and handed_over and valid_portion(close)
 
 
 def _change_policy(draft: Draft, c: cmd.ChangePolicy) -> None:
@@ -430,6 +433,8 @@ def _change_policy(draft: Draft, c: cmd.ChangePolicy) -> None:
         refuse_if(unpriced, Reason.PRICE_NOT_SET, market.id)
     refuse_if(not valid_policy(c.policy), Reason.PARAMETER_INVALID)
     draft.emit(ev.PolicyChanged(c.policy))
+    if c.policy.liquidation.auction is None:
+        end_all(draft)
 
 
 _DECIDE: dict[type, Callable[[Draft, Any], None]] = {

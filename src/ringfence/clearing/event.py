@@ -110,7 +110,7 @@ class Liquidated(Event, frozen=True):
     """Lots were closed by liquidation, at `price`.
 
     `fee_q` was charged to the subaccount; `loss_q` is what the fill fell short of the bankruptcy price, paid by the
-    insurance fund or left as bad debt of the market's pool. One of the two is zero.
+    insurance fund or left as bad debt of the market's pool. One of the two is zero unless fees are charged in full.
     """
 
     subaccount: str
@@ -121,6 +121,13 @@ class Liquidated(Event, frozen=True):
     fee_q: int
     loss_q: int
     cooldown_until_ms: int
+
+
+class Flagged(Event, frozen=True):
+    """Everything a subaccount had was seized; its positions stay, at what they cost, until windows let them go."""
+
+    subaccount: str
+    equity_q: int
 
 
 class AuctionStarted(Event, frozen=True):
@@ -228,6 +235,7 @@ AnyEvent = (
     | GridsSet
     | Expired
     | Liquidated
+    | Flagged
     | AuctionStarted
     | SliceSold
     | AuctionEnded

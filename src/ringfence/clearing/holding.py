@@ -8,12 +8,13 @@ from .model import Asset, Market, Option, Term, Venue
 
 
 class Exposure(NamedTuple):
-    """Lots of one market with the price that they are judged at and what they are worth there."""
+    """Lots of one market with the price that they are judged at, what they are worth there and what they cost."""
 
     market: Market
     size_b: int
     price: int
     worth_q: int
+    cost_q: int = 0
 
 
 class Pledge(NamedTuple):

@@ -24,7 +24,7 @@ NAMED_STEPS = frozenset(
         "funding",
         "settlement",
     }
-    | {"margin_posted", "margin_returned", "backstop", "forgone", "remainder", "profit_cap"}
+    | {"margin_posted", "margin_returned", "backstop", "forgone", "remainder", "profit_cap", "seizure"}
 )
 """Reasons for which money may leave a subaccount that the command did not name."""
 

@@ -13,25 +13,27 @@ from ..rules.close import (
     liquidation_fee_q,
 )
 from ..rules.value import released_cost_q, value_q
-from ..rules.words import CEIL, FLOOR, PPM, abs_, max_, min_, mul_div, mul_div_down, mul_div_up
+from ..rules.words import CEIL, FLOOR, PPM, abs_, max_, min_, mul_div_down, mul_div_up
 from . import command as cmd
 from . import event as ev
 from .adl import has_counterparty
 from .draft import Draft, Refusal
-from .model import QUOTE, Asset, Liquidation, Market, Subaccount, Venue, market_subaccount
+from .loans import bonus_fee, collateral_buyer, collateral_sale, is_loan, overdrawn_q
+from .model import QUOTE, Liquidation, Market, Subaccount, Venue, market_subaccount
 from .risk import (
     Risk,
     bankruptcy_q,
-    cash_q,
     closing_risks,
     freed_maintenance_q,
     leg_risk,
     market_risk,
     may_act,
+    owes,
     risk_price,
     subaccount_risk,
 )
 from .verdict import Reason
+from .windows import close_flagged, flag, refuse_flagged
 
 
 def victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
@@ -48,8 +50,8 @@ def victim(draft: Draft, name: str, taker: str | None = None) -> Subaccount:
 
 def must_be_liquidatable(venue: Venue, subaccount: Subaccount) -> Risk:
     """Refuse to touch the positions of a subaccount that has its maintenance margin; its risk otherwise."""
-    risk = subaccount_risk(venue, subaccount)
-    if not subaccount.positions or not risk.liquidatable(at_equality=venue.policy.trigger_at_equality):
+    risk, exposes = subaccount_risk(venue, subaccount), subaccount.positions or owes(subaccount)
+    if not exposes or not risk.liquidatable(at_equality=venue.policy.trigger_at_equality):
         raise Refusal(
             Reason.NOT_LIQUIDATABLE, f"equity {risk.equity_q}, maintenance margin {risk.maintenance_q}"
         )
@@ -69,6 +71,7 @@ def exposed(draft: Draft, name: str, market_id: str, taker: str | None = None) -
     subaccount = victim(draft, name, taker)
     if market_id not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, market_id)
+    refuse_flagged(subaccount)
     draft.settle_all_funding(name)
     return subaccount
 
@@ -125,7 +128,11 @@ def liquidation_size_b(venue: Venue, subaccount: Subaccount, market_id: str, pri
         and notional > close.portion_above_q
         and not (slice_over or _whole(venue, subaccount))
     ):
-        size_b = close_portion_b(held.size_b, close.portion_ppm, market.step_b)
+        share_ppm = close.portion_ppm
+        if close.portion_of == "account":
+            total = subaccount_risk(venue, subaccount).notional_q
+            share_ppm = min_(PPM, mul_div_down(total, share_ppm, notional))
+        size_b = close_portion_b(held.size_b, share_ppm, market.step_b)
         minimum_b = _lots_worth(market, risk_price(venue, market), close.minimum_q)
         size_b = min_(max_(size_b, minimum_b), abs_(held.size_b))
     elif close.size == "target":
@@ -205,15 +212,26 @@ def liquidate(draft: Draft, c: cmd.Liquidate) -> None:
     if c.size_b % venue.markets[c.market].step_b != 0:
         raise Refusal(Reason.SIZE_NOT_A_MULTIPLE, f"step {venue.markets[c.market].step_b}")
     refuse_auctioned(venue)
+    by_window = venue.policy.liquidation.size == "window"
+    if (c.counterparty and by_window) or (c.endorsed and not by_window):
+        raise Refusal(Reason.NOT_OFFERED, "a window hands positions to the market's counterparty")
     counterparty = c.counterparty or market_subaccount(c.market)
     subaccount = victim(draft, c.subaccount, counterparty)
     if c.market not in subaccount.positions:
         raise Refusal(Reason.POSITION_UNKNOWN, c.market)
     draft.keep_to_one_pool(draft.subaccount(counterparty), venue.markets[c.market].pool)
+    if subaccount.flagged:
+        close_flagged(draft, c)
+        return
     draft.refuse_settling(venue.markets[c.market])
+    refuse_flagged(draft.subaccount(counterparty))
     draft.settle_all_funding(c.subaccount)
     must_be_liquidatable(venue, subaccount)
     _check_limits(venue, subaccount)
+    if by_window:
+        flag(draft, c.subaccount, c.market)
+        close_flagged(draft, c)
+        return
     held = subaccount.positions[c.market]
     price = c.price or venue.markets[c.market].mark
     allowed_b = liquidation_size_b(venue, subaccount, c.market, price)
@@ -229,17 +247,16 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
     close, scale = venue.policy.liquidation, market.scale
     got_q = value_q(signed_b, price, scale.num, scale.den, venue.policy.rounding.value)
     left_q = got_q - bankruptcy_q(venue, subaccount, c.market, signed_b)
+    whole = abs_(signed_b) == abs_(subaccount.positions[c.market].size_b)
     base_q = _fee_base_q(venue, subaccount, c.market, signed_b, got_q)
-    fee_q = liquidation_fee_q(base_q, close.fee_ppm, left_q)
-    loss_q = max_(0, -left_q)
+    fee_q, fund_ppm, loss_q = _charged(venue, subaccount, base_q, left_q, whole=whole)
     _check_fill(venue, subaccount, c.market, price, loss_q)
     if loss_q:
         _loss_may_stand(draft, subaccount, c.market, loss_q)
     before = subaccount_risk(venue, draft.subaccount(counterparty))
-    whole = abs_(signed_b) == abs_(subaccount.positions[c.market].size_b)
     cooldown_ms = subaccount.cooldown_until_ms if whole else venue.time_ms + close.cooldown_ms
     draft.fill(c.market, c.subaccount, counterparty, -signed_b, got_q, "liquidation")
-    share_q = fee_share_q(fee_q, close.fee_to_fund_ppm)
+    share_q = fee_share_q(fee_q, fund_ppm)
     draft.move(f"sub/{c.subaccount}", f"fund/{market.pool}", share_q, "liquidation_fee")
     draft.move(f"sub/{c.subaccount}", "fees", fee_q - share_q, "liquidation_fee")
     paid_q = min_(loss_q, venue.fund_q(market.pool)) if "insurance" in venue.policy.waterfall else 0
@@ -254,6 +271,25 @@ def _close(draft: Draft, c: cmd.Liquidate, counterparty: str, signed_b: int, pri
         _seize(draft, c.subaccount, "fees" if close.remainder == "fees" else f"fund/{market.pool}")
     draft.sweep(c.subaccount)
     must_carry(draft, counterparty, before)
+
+
+def _charged(
+    venue: Venue, subaccount: Subaccount, base_q: int, left_q: int, *, whole: bool
+) -> tuple[int, int, int]:
+    """Fee on a fill that leaves `left_q` above bankruptcy, the fund's share of it (ppm), and the loss.
+
+    A fee in full is paid out of what other positions leave, so it makes a loss only with the last one; the fund gets
+    nothing of it from a subaccount in the red.
+    Source: Perp v2 `perp-curie-contract@d520bd8e contracts/ClearingHouse.sol` (`_liquidate`).
+    """
+    close, loss_q = venue.policy.liquidation, max_(0, -left_q)
+    if not close.fee_in_full:
+        return liquidation_fee_q(base_q, close.fee_ppm, left_q), close.fee_to_fund_ppm, loss_q
+    fee_q = mul_div_down(base_q, close.fee_ppm, PPM)
+    if whole and len(subaccount.positions) == 1:
+        loss_q = max_(0, fee_q - left_q)
+    in_the_red = subaccount_risk(venue, subaccount).equity_q < 0
+    return fee_q, 0 if in_the_red else close.fee_to_fund_ppm, loss_q
 
 
 def _fee_base_q(venue: Venue, subaccount: Subaccount, market_id: str, signed_b: int, got_q: int) -> int:
@@ -340,6 +376,7 @@ def take_over(draft: Draft, c: cmd.TakeOver) -> None:
     subaccount, taker = victim(draft, c.subaccount, c.backstop), draft.subaccount(c.backstop)
     for market_id in subaccount.positions:
         draft.keep_to_one_pool(taker, venue.markets[market_id].pool)
+    refuse_flagged(subaccount, taker)
     draft.settle_all_funding(c.subaccount)
     risk = must_be_liquidatable(venue, subaccount)
     if risk.equity_q * close.backstop_den >= risk.maintenance_q * close.backstop_num:
@@ -360,57 +397,27 @@ def take_over(draft: Draft, c: cmd.TakeOver) -> None:
 def sell_collateral(draft: Draft, c: cmd.SellCollateral) -> None:
     """A subaccount that owes quote sells collateral at the discounted price, as much as the debt needs.
 
-    One with positions does so when it is liquidatable, or overdrawn where the venue limits that.
+    One with positions, or with collateral that has weights, does so when it is liquidatable, or overdrawn where the
+    venue limits that.
     """
-    venue = draft.venue
+    venue, buyer = draft.venue, f"sub/{collateral_buyer(c.asset)}"
     if c.asset not in venue.assets:
         raise Refusal(Reason.ASSET_UNKNOWN, c.asset)
     if venue.assets[c.asset].price == 0:
         raise Refusal(Reason.PRICE_NOT_SET, c.asset)
     refuse_auctioned(venue)
     subaccount, asset = victim(draft, c.subaccount, collateral_buyer(c.asset)), venue.assets[c.asset]
+    refuse_flagged(subaccount)
     held = subaccount.balances.get(c.asset, 0)
     if held <= 0:
         raise Refusal(Reason.BALANCE_TOO_SMALL, f"holds {held} {c.asset}")
-    debt_q = overdrawn_q(venue, subaccount)
-    if subaccount.positions and not debt_q:
+    if is_loan(subaccount, asset) and not overdrawn_q(venue, subaccount):
         must_be_liquidatable(venue, subaccount)
-    debt_q = debt_q or owed_q(venue, subaccount)
-    if debt_q <= 0:
+    amount, paid_q = collateral_sale(venue, subaccount, c.asset)
+    if amount == 0:
         raise Refusal(Reason.NOTHING_OWED, c.subaccount)
-    amount, paid_q = collateral_sale(asset, held, debt_q)
-    draft.move(f"sub/{c.subaccount}", f"sub/{collateral_buyer(c.asset)}", amount, "collateral_sale", c.asset)
-    draft.move(f"sub/{collateral_buyer(c.asset)}", f"sub/{c.subaccount}", paid_q, "collateral_sale", QUOTE)
+    fee = bonus_fee(asset, amount)
+    draft.move(f"sub/{c.subaccount}", buyer, amount - fee, "collateral_sale", c.asset)
+    draft.move(f"sub/{c.subaccount}", "fees", fee, "collateral_sale", c.asset)
+    draft.move(buyer, f"sub/{c.subaccount}", paid_q, "collateral_sale", QUOTE)
     draft.sweep(c.subaccount)
-
-
-def owed_q(venue: Venue, subaccount: Subaccount) -> int:
-    """Quote that would be missing if all positions were closed at the present price (negative: left over)."""
-    collateral_q = cash_q(venue, subaccount) - subaccount.quote_q
-    return collateral_q - subaccount_risk(venue, subaccount).equity_q
-
-
-def overdrawn_q(venue: Venue, subaccount: Subaccount) -> int:
-    """Quote that is owed beyond the overdraft that the venue allows, all of it; 0 within it or where none is limited.
-
-    What perpetuals cost is not owed, what options cost was paid. Source: Aevo, docs.aevo.xyz (collateral).
-    """
-    limit_q = venue.policy.overdraft_q
-    if limit_q is None:
-        return 0
-    perps = (held.cost_q for name, held in subaccount.positions.items() if venue.markets[name].option is None)
-    short_q = -(subaccount.quote_q + sum(perps))
-    return short_q if short_q > limit_q else 0
-
-
-def collateral_buyer(asset: str) -> str:
-    """Id of the system subaccount that buys `asset` from subaccounts in debt."""
-    return f"market/{asset}"
-
-
-def collateral_sale(asset: Asset, held: int, debt_q: int) -> tuple[int, int]:
-    """Atoms to sell and quote received: just enough to cover `debt_q` at the discounted price, or all of it."""
-    keep_ppm = PPM - asset.conversion_discount_ppm
-    num, den = asset.price * asset.scale.num * keep_ppm, asset.scale.den * PPM
-    amount = min_(held, mul_div_up(debt_q, den, num)) if num else held
-    return amount, mul_div(amount, num, den, FLOOR)

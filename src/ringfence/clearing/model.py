@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from ..rules.words import PPM, WAD
+from .pace import Closing, Window
 from .set_rules import SetRule
 from .sides import Side, Solvency
 
@@ -187,12 +188,20 @@ class Auction(Struct, frozen=True):
 class Liquidation(Struct, frozen=True):
     """The liquidation procedure as data; zero switches a limit off."""
 
-    size: Literal["full", "portion", "target"] = "full"
+    size: Literal["full", "portion", "target", "window"] = "full"
+    """`window`: everything is seized at once and positions are closed at the pace of their markets' windows."""
     portion_ppm: int = 1_000_000
+    portion_of: Literal["position", "account", "debt"] = "position"
+    """What the portion is a share of: the position, the notional of all positions (taken from one), or the quote that
+    is owed (repaid by selling collateral)."""
     portion_above_q: int = 0
     """Positions of at most this notional are closed whole; larger ones by `portion_ppm` first."""
     portion_floor_ppm: int = 0
     """With equity below this share of maintenance margin a position is closed whole."""
+    portion_health_ppm: int = 0
+    """At this health factor or below a debt is repaid whole."""
+    leftover_q: int = 0
+    """Repaying a portion of a debt leaves at least this much of it and of the collateral sold, or nothing of one."""
     portion_once: bool = False
     """The portion is a first slice: during the cooldown that it starts, everything is closed whole."""
     minimum_q: int = 0
@@ -210,6 +219,8 @@ class Liquidation(Struct, frozen=True):
     fee_of: Literal["notional", "cost", "maintenance"] = "notional"
     """What the fee is a share of: what the fill is worth, what the lots cost, or the maintenance margin they free."""
     fee_to_fund_ppm: int = 1_000_000
+    fee_in_full: bool = False
+    """The fee is charged even where less is left: that makes the loss larger, and the fund then gets no part of it."""
     block_liquidations: int = 0
     block_deleveragings: int = 0
     block_subaccount_q: int = 0
@@ -244,7 +255,9 @@ class Policy(Struct, frozen=True):
     overdraft_q: int | None = None
     """Most quote that a subaccount may owe before its collateral is converted, even where its margin suffices."""
     initial_profit_cap_q: int | None = None
-    """Most unrealized profit per position that counts towards initial margin; `None` counts all of it."""
+    """Most unrealized profit that counts towards initial margin; `None` counts all of it."""
+    initial_profit_cap_of: Literal["position", "account"] = "position"
+    """Whether the cap is on each position's profit or on what all of them have earned together."""
     account_gating: Literal["none", "maintenance"] = "none"
     """What an order asks of the other subaccounts of its account; see `clearing.gating`."""
     exclusive_pools: bool = False
@@ -305,6 +318,9 @@ class Market(Struct):
     settling: bool = False
     """In final settlement: nobody trades or is liquidated, and positions are closed against each other at the mark, or
     at the bankruptcy price of who has negative equity."""
+    window: Window | None = None
+    closings: tuple[Closing, ...] = ()
+    """What liquidations closed within the window."""
     confidence_ppm: int = PPM
     """How sure the source of the mark is; only rules that charge for doubt look at it."""
     index_confidence_ppm: int = PPM
@@ -326,6 +342,10 @@ class Asset(Struct):
     price: int = 0
     conversion_discount_ppm: int = 0
     """Taken off the index price when the venue sells this collateral to cover a debt."""
+    bonus_ppm: int = 0
+    """Who buys it then gets so much more of it."""
+    bonus_fee_ppm: int = 0
+    """The venue's part of that bonus."""
     weights: Sided | None = None
     """Where equity counts the asset whole and both margins ask a share of its worth; without them it cannot be owed."""
     lent: bool = True
@@ -387,6 +407,8 @@ class Subaccount(Struct):
     block_insured_q: int = 0
     auction: LiveAuction | None = None
     """While it is on, nothing leaves but what bidders take, and positions may only shrink."""
+    flagged: bool = False
+    """All it had was seized; what remains is closed by liquidation and nothing else, until nothing is left."""
 
     @property
     def quote_q(self) -> int:

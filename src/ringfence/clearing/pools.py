@@ -20,7 +20,8 @@ from ..rules import amm
 from ..rules.words import CEIL, FLOOR, Int, max_, min_, mul_div_down, mul_div_up
 from . import command as cmd
 from . import event as ev
-from .liquidation import collateral_buyer, collateral_sale, liquidation_size_b, owed_q
+from .liquidation import liquidation_size_b
+from .loans import bonus_fee, collateral_buyer, collateral_sale
 from .model import Market, Subaccount, Venue
 from .resolve import Fills
 from .verdict import Accepted
@@ -155,11 +156,12 @@ class PoolFills(Fills):
 
     def buys(self, venue: Venue, subaccount: Subaccount, asset: str) -> bool:
         """Does the pool bring a liquidator at least what the venue lets him buy this collateral for?"""
-        pool, held = self.pools.get(asset), subaccount.balances[asset]
+        pool = self.pools.get(asset)
         if pool is None:
             return True
-        amount, paid_q = collateral_sale(venue.assets[asset], held, owed_q(venue, subaccount))
-        return amount > 0 and pool.sold(amount).quote_q >= paid_q
+        amount, paid_q = collateral_sale(venue, subaccount, asset)
+        got = amount - bonus_fee(venue.assets[asset], amount)
+        return amount > 0 and pool.sold(got).quote_q >= paid_q
 
     def filled(self, command: cmd.AnyCommand, verdict: Accepted) -> None:
         """Move the pools by what was traded."""

@@ -7,16 +7,19 @@ changes: equity stays the sum of what the legs and the collateral are worth, and
 
 `ScenarioMargin` asks for the worst of a set of moves of each underlying (`clearing.scenarios`). `StandardMargin` asks
 for every instrument by itself, options netted per expiry (`clearing.standard`).
+`DebtMargin` asks for a share of what positions owe, as initial margin.
 `SpreadCredit` takes what the markets ask for each position and gives a part back where collateral and the perp on it
 cancel: the asset owned and the perp sold, or the asset owed and the perp bought.
 """
 
+from ..rules.ratio import debt_value
+from ..rules.requirement import fraction_q
 from ..rules.weights import spread_basis, spread_relief_q
 from ..rules.words import PPM, WAD, abs_, max_, mul_div_down, power_of_ten
 from .holding import Exposure, Holding, Pledge, grouped, perp_b, term_of
 from .model import Market, Policy, Scale, Sided, Venue
 from .scenarios import scenario_bends, scenario_margin, valid_scenarios
-from .set_rules import ScenarioMargin, SetRule, SpreadCredit, StandardMargin
+from .set_rules import DebtMargin, ScenarioMargin, SetRule, SpreadCredit, StandardMargin
 from .standard import Asked, Expiry, OptionLeg, Underlying, standard_margin, valid_standard
 from .standard import bends as standard_bends
 
@@ -27,6 +30,8 @@ def valid(rule: SetRule) -> bool:
         return 0 <= rule.kept_num <= rule.kept_den and rule.kept_den > 0
     if isinstance(rule, StandardMargin):
         return valid_standard(rule)
+    if isinstance(rule, DebtMargin):
+        return 0 <= rule.initial_num <= rule.initial_den and rule.initial_den > 0
     return valid_scenarios(rule)
 
 
@@ -47,6 +52,8 @@ def asked(venue: Venue, holding: Holding, legs: Asked) -> Asked:
     assert rule is not None
     if isinstance(rule, SpreadCredit):
         return spread_margin(rule, holding, legs)
+    if isinstance(rule, DebtMargin):
+        return Asked(debt_margin_q(rule, holding, venue.policy.rounding.requirement), legs.maintenance_q)
     if isinstance(rule, StandardMargin):
         quote_num = mul_div_down(venue.quote_wad, rule.options.den, WAD)
         return standard_margin(rule, quote_num, underlyings(venue, rule, holding), legs)
@@ -72,6 +79,17 @@ def bends(venue: Venue, near: Holding, far: Holding, market: Market, most: int) 
 
 def _price_in(holding: Holding, market: Market) -> int:
     return next((e.price for e in holding.exposures if e.market.id == market.id), 0)
+
+
+def debt_margin_q(rule: DebtMargin, holding: Holding, rounding: int) -> int:
+    """Initial margin on what positions owe.
+
+    Source: Perp v2 `perp-curie-contract@d520bd8e contracts/Vault.sol:815-838` and `AccountBalance.sol`
+    (`getTotalDebtValue`).
+    """
+    sold_q = sum(-exposure.worth_q for exposure in holding.exposures if exposure.size_b < 0)
+    spent_q = sum(exposure.cost_q for exposure in holding.exposures)
+    return fraction_q(debt_value(sold_q, -spent_q), rule.initial_num, rule.initial_den, rounding)
 
 
 def spread_margin(rule: SpreadCredit, holding: Holding, legs: Asked) -> Asked:

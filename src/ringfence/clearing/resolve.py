@@ -11,7 +11,7 @@ from ..rules.close import slipped_price
 from ..rules.words import PPM, WAD
 from . import command as cmd
 from .auction import discount_wad
-from .liquidation import overdrawn_q, owed_q
+from .loans import is_loan, overdrawn_q, owed_q
 from .log import Clearinghouse
 from .model import QUOTE, Subaccount, Venue
 from .risk import freed_maintenance_q, is_liquidatable, subaccount_risk
@@ -71,16 +71,21 @@ def _by_order(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cm
         if subaccount.quote_q < 0:
             yield from _sales(venue, subaccount, fills)
         return
+    if subaccount.flagged:
+        yield from _windows(venue, subaccount)
+        return
     yield from _whatever_the_margin(venue, subaccount, fills)
     if not is_liquidatable(venue, subaccount):
         return
-    name = subaccount.id
-    if owed_q(venue, subaccount) > 0:
-        yield from _sales(venue, subaccount, fills)
-    close = venue.policy.liquidation
+    name, close = subaccount.id, venue.policy.liquidation
+    if close.size == "window":
+        yield from _windows(venue, subaccount)
+        return
     risk = subaccount_risk(venue, subaccount)
     if close.backstop_num and risk.equity_q * close.backstop_den < risk.maintenance_q * close.backstop_num:
         yield cmd.TakeOver(name, BACKSTOP)
+    if owed_q(venue, subaccount) > 0:
+        yield from _sales(venue, subaccount, fills)
     for order in sorted(subaccount.orders):
         yield cmd.Release(name, order)
     for market_id in order_of_markets(venue, subaccount):
@@ -91,6 +96,11 @@ def _by_order(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cm
                 yield cmd.DrawInsurance(venue.markets[market_id].pool, name, market_id)
             yield cmd.Deleverage(name, market_id, fills.draw)
             yield cmd.Liquidate(name, market_id, 0, price)
+
+
+def _windows(venue: Venue, subaccount: Subaccount) -> Iterator[cmd.AnyCommand]:
+    """Each market in turn, the first of which flags the subaccount; `decide` says what its window lets go."""
+    yield from (cmd.Liquidate(subaccount.id, market_id) for market_id in order_of_markets(venue, subaccount))
 
 
 def _whatever_the_margin(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
@@ -114,8 +124,11 @@ def _by_auction(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[
 
 
 def _sales(venue: Venue, subaccount: Subaccount, fills: Fills) -> Iterator[cmd.AnyCommand]:
-    for asset in sorted(subaccount.balances):
-        if asset != QUOTE and subaccount.balances[asset] > 0 and fills.buys(venue, subaccount, asset):
+    """Collateral that a debt may be covered with; that of a healthy loan is not for sale."""
+    due = bool(overdrawn_q(venue, subaccount)) or is_liquidatable(venue, subaccount)
+    for asset in sorted(subaccount.balances.keys() - {QUOTE}):
+        for_sale = due or not is_loan(subaccount, venue.assets[asset])
+        if subaccount.balances[asset] > 0 and for_sale and fills.buys(venue, subaccount, asset):
             yield cmd.SellCollateral(subaccount.id, asset)
 
 

@@ -5,6 +5,7 @@ Every question (decide, solve, reports) goes through `leg_risk` and `subaccount_
 
 from collections.abc import Iterator, Mapping
 from copy import copy
+from fractions import Fraction
 
 from msgspec import Struct
 
@@ -222,10 +223,19 @@ def market_risk(venue: Venue, subaccount: Subaccount, market_id: str, price: int
         leg += Risk(unsettled_funding_q(market, position, rounds))
     if market.solvency is not None:
         leg += Risk(-_withheld_q(venue, market, subaccount, at))
-    if venue.policy.initial_profit_cap_q is not None:
-        profit_q = leg.equity_q - position.cost_q
-        leg += Risk(initial_q=uncounted_profit_q(profit_q, venue.policy.initial_profit_cap_q))
+    cap_q = venue.policy.initial_profit_cap_q
+    if cap_q is not None and venue.policy.initial_profit_cap_of == "position":
+        leg += Risk(initial_q=uncounted_profit_q(leg.equity_q - position.cost_q, cap_q))
     return leg
+
+
+def _uncounted_q(venue: Venue, subaccount: Subaccount, prices: Prices | None) -> int:
+    """What initial margin does not let count of the price profit of all positions together."""
+    cap_q = venue.policy.initial_profit_cap_q
+    if cap_q is None or venue.policy.initial_profit_cap_of == "position":
+        return 0
+    profits = (each.worth_q - each.cost_q for each in exposures(venue, subaccount, prices))
+    return uncounted_profit_q(sum(profits), cap_q)
 
 
 def _withheld_q(venue: Venue, market: Market, subaccount: Subaccount, price: int) -> int:
@@ -254,11 +264,15 @@ def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None 
         initial += leg.initial_q
         maintenance += leg.maintenance_q
         notional += leg.notional_q
-    total = Risk(equity, initial, maintenance, notional)
-    return total if venue.policy.set_rule is None else _set_risk(venue, subaccount, held, total, prices)
+    total, beyond_q = Risk(equity, initial, maintenance, notional), _uncounted_q(venue, subaccount, prices)
+    if venue.policy.set_rule is None:
+        return total + Risk(initial_q=beyond_q)
+    return _set_risk(venue, subaccount, held, total, prices, beyond_q)
 
 
-def _set_risk(venue: Venue, subaccount: Subaccount, held: Risk, total: Risk, prices: Prices | None) -> Risk:
+def _set_risk(
+    venue: Venue, subaccount: Subaccount, held: Risk, total: Risk, prices: Prices | None, beyond_q: int
+) -> Risk:
     """Risk under a rule that looks at positions together: it replaces what the markets ask for each.
 
     Whoever holds a position is asked for at least one atom, so that a debt without a requirement can be liquidated.
@@ -267,21 +281,14 @@ def _set_risk(venue: Venue, subaccount: Subaccount, held: Risk, total: Risk, pri
     legs = Asked(total.initial_q - held.initial_q, total.maintenance_q - held.maintenance_q)
     found = asked(venue, holding(venue, subaccount, prices), legs)
     maintenance = max_(found.maintenance_q, (1 if subaccount.positions else 0) - held.maintenance_q)
-    initial = max_(found.initial_q, held.maintenance_q + maintenance - held.initial_q)
-    for filled in _filled(subaccount) if subaccount.orders else ():
+    initial = max_(found.initial_q + beyond_q, held.maintenance_q + maintenance - held.initial_q)
+    for filled in _filled(venue, subaccount, prices) if subaccount.orders else ():
         initial = max_(initial, subaccount_risk(venue, filled, prices).initial_q - held.initial_q)
     return Risk(total.equity_q, held.initial_q + initial, held.maintenance_q + maintenance, total.notional_q)
 
 
 def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Holding:
     """Everything that a set rule looks at."""
-    exposures = []
-    for market_id, position in subaccount.positions.items():
-        market = venue.markets[market_id]
-        at = risk_price(venue, market)
-        price = at if prices is None else prices.get(market_id, at)
-        worth = worth_q(market, position.size_b, price, venue.policy.rounding)
-        exposures.append(Exposure(market, position.size_b, price, worth))
     pledges = []
     for name, amount in subaccount.balances.items():
         if name != QUOTE:
@@ -293,7 +300,17 @@ def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) 
         market = venue.markets[market_id]
         now = risk_price(venue, market)
         spots[market_id] = mul_div_up(market.index, price, now) if now else price
-    return Holding(exposures, pledges, spots)
+    return Holding([*exposures(venue, subaccount, prices)], pledges, spots)
+
+
+def exposures(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Iterator[Exposure]:
+    """Every position with what it is worth and what it cost."""
+    for market_id, position in subaccount.positions.items():
+        market = venue.markets[market_id]
+        at = risk_price(venue, market)
+        price = at if prices is None else prices.get(market_id, at)
+        worth = worth_q(market, position.size_b, price, venue.policy.rounding)
+        yield Exposure(market, position.size_b, price, worth, position.cost_q)
 
 
 def with_sizes(subaccount: Subaccount, sizes: Mapping[str, int]) -> Subaccount:
@@ -308,11 +325,19 @@ def with_sizes(subaccount: Subaccount, sizes: Mapping[str, int]) -> Subaccount:
     return twin
 
 
-def _filled(subaccount: Subaccount) -> Iterator[Subaccount]:
-    """The subaccount after all its buys, and after all its sells, at no price."""
+def _filled(venue: Venue, subaccount: Subaccount, prices: Prices | None) -> Iterator[Subaccount]:
+    """The subaccount after all its buys, and after all its sells; lots that are added cost what they are worth."""
     reached = {market_id: reach_b(subaccount, market_id) for market_id in exposed_markets(subaccount)}
     for side in (0, 1):
-        yield with_sizes(subaccount, {market_id: sizes[side] for market_id, sizes in reached.items()})
+        twin = with_sizes(subaccount, {market_id: sizes[side] for market_id, sizes in reached.items()})
+        for each in list(exposures(venue, twin, prices)):
+            held = subaccount.positions.get(each.market.id, Position(0, 0, each.market.funding_index))
+            if _grows(held.size_b, each.size_b):
+                kept = held if held.size_b * each.size_b > 0 else Position(0, 0, 0)
+                kept_q = worth_q(each.market, kept.size_b, each.price, venue.policy.rounding)
+                cost_q = kept.cost_q + each.worth_q - kept_q
+                twin.positions[each.market.id] = Position(each.size_b, cost_q, held.funding_index)
+        yield twin
 
 
 def equity_q(venue: Venue, subaccount: Subaccount) -> int:
@@ -332,10 +357,41 @@ def owes(subaccount: Subaccount) -> bool:
     return any(amount < 0 for amount in subaccount.balances.values())
 
 
+def quote_owed_q(venue: Venue, subaccount: Subaccount) -> int:
+    """Quote that is owed (negative: left over). What perpetuals cost is not owed, what options cost was paid."""
+    perps = (held.cost_q for name, held in subaccount.positions.items() if venue.markets[name].option is None)
+    return -(subaccount.quote_q + sum(perps))
+
+
+def debts_q(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> int:
+    """Worth of all that a subaccount owes, quote and other assets."""
+    total = max_(0, quote_owed_q(venue, subaccount))
+    for name, amount in subaccount.balances.items():
+        if name != QUOTE and amount < 0:
+            asset = venue.assets[name]
+            total -= collateral_q(asset, amount, asset_price(venue, asset, prices))
+    return total
+
+
+def health_factor(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Fraction | None:
+    """What is left for debts by the weights of what backs them, over those debts; `None` without one.
+
+    `(equity + debt - maintenance margin) / debt`: below 1 a loan is liquidatable. Source: Aave v3
+    `aave-v3-origin@fd1fbd91 src/contracts/protocol/libraries/logic/GenericLogic.sol:65-183`.
+    """
+    owed_q = debts_q(venue, subaccount, prices)
+    if owed_q == 0:
+        return None
+    risk = subaccount_risk(venue, subaccount, prices)
+    return Fraction(risk.equity_q + owed_q - risk.maintenance_q, owed_q)
+
+
 def is_liquidatable(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> bool:
-    """The trigger itself."""
+    """The trigger itself; a flagged subaccount has no way back."""
     if subaccount.system or not (subaccount.positions or owes(subaccount)):
         return False
+    if subaccount.flagged:
+        return True
     return subaccount_risk(venue, subaccount, prices).liquidatable(
         at_equality=venue.policy.trigger_at_equality
     )

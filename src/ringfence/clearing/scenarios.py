@@ -81,23 +81,24 @@ def valid_scenarios(rule: ScenarioMargin) -> bool:
 
 def scenario_margin(venue: Venue, rule: ScenarioMargin, holding: Holding) -> Asked:
     """What the scenario rule asks: underlyings one by one, and doubt about the rest of the collateral."""
-    initial_num, den = initial_share_num(venue, rule), rule.den
-    initial_q = maintenance_q = 0
-    for found in breakdowns(venue, rule, holding).values():
-        scaled = rule.scales_charges
-        for_initial, for_maintenance = found.initial.total_q, found.maintenance.total_q
-        initial_q += found.doubt_q + scenario_margin_q(
-            found.loss_q, for_initial if scaled else 0, 0 if scaled else for_initial, initial_num, den
-        )
-        maintenance_q += scenario_margin_q(
-            found.loss_q,
-            for_maintenance if scaled else 0,
-            0 if scaled else for_maintenance,
-            rule.maintenance_num,
-            den,
-        )
-    initial_q += still_doubt_q(venue, rule, holding)
+    initial_num = initial_share_num(venue, rule)
+    parts = [underlying_margin(rule, initial_num, each) for each in breakdowns(venue, rule, holding).values()]
+    initial_q = sum(part.initial_q for part in parts) + still_doubt_q(venue, rule, holding)
+    maintenance_q = sum(part.maintenance_q for part in parts)
     return Asked(max_(initial_q, maintenance_q), maintenance_q)
+
+
+def underlying_margin(rule: ScenarioMargin, initial_num: int, found: Breakdown) -> Asked:
+    """What is asked of one underlying, with `initial_num` as the share of the loss that initial margin asks."""
+
+    def of(share_num: int, charges_q: int) -> int:
+        scaled_q, added_q = (charges_q, 0) if rule.scales_charges else (0, charges_q)
+        return scenario_margin_q(found.loss_q, scaled_q, added_q, share_num, rule.den)
+
+    return Asked(
+        found.doubt_q + of(initial_num, found.initial.total_q),
+        of(rule.maintenance_num, found.maintenance.total_q),
+    )
 
 
 def initial_share_num(venue: Venue, rule: ScenarioMargin) -> int:
@@ -139,7 +140,7 @@ def _breakdown(venue: Venue, rule: ScenarioMargin, group: Group) -> Breakdown:
 def shocked_q(rule: ScenarioMargin, options: Iterable[tuple[Option, Exposure]]) -> list[int]:
     """Worth of one expiry at every price of the grids: bought lots at the lower price, sold ones at the higher."""
     total = [0] * rule.grid_length
-    for _, (market, size_b, _, _) in options:
+    for _, (market, size_b, *_) in options:
         grid, scale = market.grid, market.scale
         assert grid is not None, f"{market.id} has no grid"
         for at, price in enumerate(grid.low if size_b > 0 else grid.high):

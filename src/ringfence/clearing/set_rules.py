@@ -98,6 +98,17 @@ class SpreadCredit(Struct, frozen=True, tag=True):
     kept_den: int
 
 
+class DebtMargin(Struct, frozen=True, tag=True):
+    """Perp v2: initial margin is a share of what is owed, not of what is held; see `clearing.portfolio`.
+
+    Owed is what shorts are worth, and the quote that longs cost as far as shorts did not bring it. Maintenance margin
+    is what the markets ask.
+    """
+
+    initial_num: int
+    initial_den: int
+
+
 class StandardMargin(Struct, frozen=True, tag=True):
     """Every instrument by itself, options netted per expiry; see `clearing.standard`.
 
@@ -116,5 +127,5 @@ class StandardMargin(Struct, frozen=True, tag=True):
     peg_num: int = 0
 
 
-SetRule = ScenarioMargin | SpreadCredit | StandardMargin
+SetRule = ScenarioMargin | SpreadCredit | StandardMargin | DebtMargin
 """A margin rule that looks at a set of positions together, not at each alone."""

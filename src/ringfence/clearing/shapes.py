@@ -276,6 +276,7 @@ def on_grid(market: Market, *, quote: int = 1, base: int = 1) -> Market:
         requirement=_on_grid(market.requirement, quote, base),
         minimum_margin_q=market.minimum_margin_q * quote,
         close_cost=None if cost is None else _cost_on_grid(cost, quote),
+        window=None if market.window is None else market.window.on_grid(base),
     )
 
 

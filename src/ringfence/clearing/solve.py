@@ -97,7 +97,11 @@ def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> l
 
 
 def _set_bends(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> Iterable[int]:
-    """Prices at which a rule that looks at positions together may bend."""
+    """Prices at which a rule that looks at positions together may bend.
+
+    Such a rule rounds several amounts, each by less than an atom, which is more than one price quantum may change. So a
+    price nearer to the mark than the root can be short of maintenance margin, by less than an atom for each of them.
+    """
     if venue.policy.set_rule is None:
         return ()
     mark = risk_price(venue, market)

@@ -45,6 +45,7 @@ class Reason(IntEnum):
     UNDER_AUCTION = 309
     NOT_UNDER_AUCTION = 310
     AUCTION_OVER = 311
+    FLAGGED = 312
     BALANCE_TOO_SMALL = 401
     WITHDRAWALS_GATED = 402
     PARENT_MARGIN = 403
@@ -115,6 +116,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.UNDER_AUCTION: "The subaccount is under auction: deposit, reduce positions, or wait until it ends.",
     Reason.NOT_UNDER_AUCTION: "The subaccount has no such auction; start one first.",
     Reason.AUCTION_RUNNING: "The auction goes on: it neither lifted the subaccount nor reached a price of zero.",
+    Reason.FLAGGED: "The subaccount is flagged for liquidation: nothing moves until its positions are closed.",
     Reason.AUCTION_OVER: "The solvent auction is over; convert it, or end it if the margin is there.",
 }
 

@@ -194,6 +194,6 @@ def _exposed(venue: Venue, pool: str) -> list[str]:
     return [
         name
         for name in sorted(venue.subaccounts)
-        if not venue.subaccounts[name].system
+        if not (venue.subaccounts[name].system or venue.subaccounts[name].flagged)
         and any(venue.markets[market].pool == pool for market in venue.subaccounts[name].positions)
     ]

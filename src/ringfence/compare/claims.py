@@ -95,7 +95,7 @@ def _origins(origins: Iterable[Origin], document: Document | None) -> str:
     """Where the figures of a measurement are from, as text."""
     words = {
         "engine": f"worked examples under the rulebook {load(examples.RULEBOOK).name}",
-        "rulebooks": f"rulebooks {', '.join(load(name).name for name in findings_venues.VENUES)}",
+        "rulebooks": f"rulebooks of {len(findings_venues.VENUES)} venues, with their sources (`ringfence venues`)",
     }
     if document is not None:
         scenario, setup = document["scenario"], document["setup"]

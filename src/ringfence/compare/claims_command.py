@@ -155,7 +155,7 @@ def _print_matrix(found: "list[Claim]") -> None:
         pad_edge=False,
         show_lines=True,
     )
-    for name, share in zip(MATRIX, (2, 2, 2, 4, 4, 2), strict=True):
+    for name, share in zip(MATRIX, (3, 2, 2, 4, 4, 2), strict=True):
         table.add_column(Text(name), ratio=share, overflow="fold")
     for row in _matrix(found):
         table.add_row(*map(Text, row))

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from fractions import Fraction
 from statistics import median_high
 
+from ..clearing.set_rules import ScenarioMargin, StandardMargin
 from ..clearing.shapes import lowest_initial
 from ..errors import UnknownValueError
 from ..units import format_fraction
 from ..venues.model import Rulebook
 from ..venues.rulebook import load
-from .finding import Finding, measurement
+from .examples_options import RULEBOOK as EXAMPLE
+from .examples_options import perpetual_and_option
+from .finding import Finding, measurement, usd
 from .reading import Document
 
 VENUES = (
@@ -42,8 +45,10 @@ SAID = {
     "vertex": "cross",
 }
 """M7: the column in which the comparison lists a venue."""
-ISOLATED_SAID, CROSS_SAID = (10, 50), (3, 10)
-"""M6: the ranges of maximum leverage that the comparison calls typical."""
+CROSS_SAID = (3, 10)
+"""M6: the range of maximum leverage that the comparison calls typical of cross margin."""
+COLLATERAL = "facts.collateral"
+"""R9: where a rulebook says what is taken besides the quote asset and the engine does not know it as an asset."""
 
 
 def offered(rulebook: Rulebook) -> dict[str, bool]:
@@ -93,9 +98,8 @@ def leverage_by_mode(_document: Document | None) -> Finding:
         most = {}
         for rulebook, found in _each(mode):
             most[rulebook.name] = max(found)
-            text = (
-                f"up to {times(max(found))}, median market {times(median_high(found))}, {len(found)} markets"
-            )
+            count = "1 market" if len(found) == 1 else f"{len(found)} markets"
+            text = f"up to {times(max(found))}, median market {times(median_high(found))}, {count}"
             figures[f"{rulebook.name}, {mode}"] = text
         tops[mode] = most
         low, high = min(most, key=most.__getitem__), max(most, key=most.__getitem__)
@@ -165,15 +169,16 @@ def deleveraging_by_mode(_document: Document | None) -> Finding:
 def collateral_by_mode(_document: Document | None) -> Finding:
     """R9: what venues take as collateral besides the quote asset, by the modes that they offer."""
     figures: dict[str, str] = {}
-    isolated_only: list[tuple[str, int]] = []
-    with_cross: list[tuple[str, int]] = []
+    isolated_only: list[tuple[str, bool]] = []
+    with_cross: list[tuple[str, bool]] = []
     for name in VENUES:
         rulebook = load(name)
-        taken = rulebook.names("assets")
-        figures[rulebook.name] = f"quote asset{''.join(f', {asset}' for asset in taken)}"
-        (with_cross if offered(rulebook)["cross"] else isolated_only).append((name, len(taken)))
-    many = [name for name, count in with_cross if count]
-    few = [name for name, count in isolated_only if count]
+        listed = ", ".join(rulebook.names("assets"))
+        stated = listed or (rulebook.ask(COLLATERAL) if COLLATERAL in rulebook.document.values else "")
+        figures[rulebook.name] = f"besides the quote asset: {stated or 'none'}"
+        (with_cross if offered(rulebook)["cross"] else isolated_only).append((name, bool(stated)))
+    many = [name for name, others in with_cross if others]
+    few = [name for name, others in isolated_only if others]
     words = f"Besides the quote asset, {len(many)} of {len(with_cross)} venues with cross margin take other assets"
     words += f" ({', '.join(many)}) and {len(few)} of {len(isolated_only)} that are isolated only"
     words += (
@@ -181,5 +186,33 @@ def collateral_by_mode(_document: Document | None) -> Finding:
         if few == ["gmx-v2"]
         else f" ({', '.join(few) or 'none'})."
     )
-    share = Fraction(len(few), max(len(isolated_only), 1)) <= Fraction(len(many), max(len(with_cross), 1))
-    return Finding("refuted" if share else "confirmed", words, figures)
+    if few:
+        return Finding("depends", words, figures, "the venue: tokens come with its pools, not with the mode")
+    return Finding("refuted", words, figures)
+
+
+def lists_options(rulebook: Rulebook) -> bool:
+    """Whether a venue's margin has rules for options."""
+    return isinstance(rulebook.margin_policy().set_rule, ScenarioMargin | StandardMargin)
+
+
+@measurement("engine", "rulebooks")
+def perpetuals_and_options(_document: Document | None) -> Finding:
+    """C6: a covered call behind one deposit, and whether the venues named for it list options."""
+    found = perpetual_and_option()
+    apart_q = found.perpetual_q + found.option_q
+    figures = {
+        f"{EXAMPLE}, 10 ETH perpetual and 10 calls sold, initial margin together": usd(found.together_q),
+        f"{EXAMPLE}, the perpetual alone": usd(found.perpetual_q),
+        f"{EXAMPLE}, the calls alone": usd(found.option_q),
+        f"{EXAMPLE}, left free of one deposit": usd(found.free_q),
+    }
+    lists = {name: lists_options(load(name)) for name in ("hyperliquid", "aevo", "derive")}
+    figures |= {load(name).name: "options" if has else "no options" for name, has in lists.items()}
+    if found.free_q < 0 or found.together_q > apart_q:
+        return Finding("refuted", "One deposit does not carry both better than two.", figures)
+    without = [name for name, has in lists.items() if not has]
+    words = "It can, where a venue judges both together: the option's risk then offsets the perpetual's."
+    if without:
+        return Finding("depends", f"{words} {', '.join(without)} lists no options.", figures, "the venue")
+    return Finding("confirmed", words, figures)

@@ -42,10 +42,11 @@ from ringfence.sim.partition import (
     arms_that_differ,
     make_plan,
 )
-from ringfence.sim.paths import Path, integer_path
+from ringfence.sim.paths import Path, decimals_that_fit, integer_path
 from ringfence.sim.prices import ORDERS, Candles, Order
 from ringfence.sim.traders import generate
 from ringfence.sim.world import SHARED_POOL, Ring, World, admits, empty_venue, enter, snapshot, start
+from ringfence.venues.model import scale_of
 from ringfence.venues.rulebook import Rulebook, load
 
 MODES: dict[str, Partition] = {"isolated": ISOLATED, "cross": CROSS, "hybrid": HYBRID}
@@ -102,6 +103,8 @@ class Lab:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        for name in (setup.venue, *setup.venue_frame.values()):
+            _refuse_sets(load(name))
         self.procedure = load(setup.venue).policy()
         self.markets, self.left_out = _markets(load(setup.venue), setup)
         self._paths: dict[Order, Path] = {}
@@ -158,7 +161,7 @@ class Lab:
         """Markets and policy under each rulebook that a frame names; the procedure is the first rulebook's."""
         found = {}
         for name in dict.fromkeys(job.rulebook for job in self.jobs):
-            policy = replace(self.procedure, rounding=load(name).policy().rounding)
+            policy = replace(self.procedure, rounding=load(name).margin_policy().rounding)
             found[name] = (self.markets if name == self.setup.venue else self._regrid(name)), policy
         return found
 
@@ -170,12 +173,16 @@ class Lab:
         rulebook, found, missing = load(name), {}, []
         for symbol, market in self.markets.items():
             try:
-                other = rulebook.market(symbol)
+                asked = rulebook.market(symbol, market.base_decimals)
             except InputError:
                 missing.append(symbol)
-                other = market
+                asked = market
             found[symbol] = replace(
-                market, requirement=other.requirement, minimum_margin_q=other.minimum_margin_q
+                market,
+                requirement=asked.requirement,
+                minimum_margin_q=asked.minimum_margin_q,
+                minimum_margin_as=asked.minimum_margin_as,
+                close_cost=asked.close_cost,
             )
         self.unlisted[name] = tuple(missing)
         return found
@@ -316,16 +323,32 @@ def key(job: Job) -> str:
 
 
 def _markets(rulebook: Rulebook, setup: Setup) -> tuple[dict[str, Market], list[str]]:
-    """Markets of the scenario that the rulebook lists, and those that it lacks."""
+    """Markets of the scenario that the rulebook lists, and those that it lacks.
+
+    Caps on a pool's profits are left out: who provides liquidity, and how much, is not part of a replay.
+    """
     found, missing = {}, []
     for symbol in setup.candles.markets:
         try:
-            found[symbol] = rulebook.market(symbol)
+            market = rulebook.market(symbol)
         except InputError:
             missing.append(symbol)
+        else:
+            decimals = min(market.price_decimals, decimals_that_fit(setup.candles, symbol))
+            scale = scale_of(market.base_decimals, decimals)
+            found[symbol] = replace(market, price_decimals=decimals, scale=scale, solvency=None)
     if not found:
         raise InputError(f"{rulebook.name} lists none of the markets {', '.join(setup.candles.markets)}")
     return found, missing
+
+
+def _refuse_sets(rulebook: Rulebook) -> None:
+    """A replay finds triggers leg by leg, which a rule over a set of positions does not allow."""
+    if rulebook.margin_policy().set_rule is not None:
+        raise InputError(
+            f"{rulebook.name} judges sets of positions, which a replay of a crash does not; "
+            "`ringfence margin` answers for it"
+        )
 
 
 def _check_groups(mode: Partition, markets: Mapping[str, Market], rulebook: Rulebook) -> None:

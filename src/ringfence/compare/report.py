@@ -13,6 +13,7 @@ from string import Template
 from typing import Any
 
 from ..errors import InputError
+from ..html import Html, join, section, style, tag
 from .reading import Document, runs
 from .report_charts import (
     Chart,
@@ -27,7 +28,6 @@ from .report_charts import (
 from .report_claims import claims
 from .report_summary import assumptions, header, reproduce, summary, title
 from .report_tables import glossary, measures, prices, refused, sensitivity_table, stakeholders
-from .report_text import Html, join, section, tag
 
 VENUE_RISK = (
     "bad_debt",
@@ -79,7 +79,7 @@ def render(document: Document) -> str:
     figures = {chart.id: chart.spec for chart in charts}
     return Template(_resource("report.html")).substitute(
         title=tag("title", title(document)),
-        style=_resource("report.css"),
+        style=style() + _resource("report.css"),
         body=parts,
         figures=_embedded(figures),
         plotly=get_plotlyjs().replace("</script", r"<\/script"),

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from ..html import Html, details, section, tag
 from .reading import FRAME, Document, Run, layers, modes, runs
 from .report_tables import BASE_ARM, LAYER_WORDS
-from .report_text import Html, details, section, short, tag
+from .report_text import short
 
 Spec = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..html import Html, cell, column, details, join, label, row, section, table, tag
 from .finding import STATUSES
 from .reading import Document
-from .report_text import Html, cell, column, details, join, label, row, section, table, tag
 
 MARKS = {
     "confirmed": "✓",

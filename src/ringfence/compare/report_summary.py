@@ -4,22 +4,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from ..html import Html, coded, details, join, section, tag
 from .finding import choices_at
 from .reading import FRAME, Document, Pair, frames, modes, order, pairs, runs, varied_pairs
-from .report_text import (
-    Html,
-    coded,
-    details,
-    headline,
-    join,
-    mode_name,
-    section,
-    short,
-    span,
-    tag,
-    term,
-    unit_note,
-)
+from .report_text import headline, mode_name, short, span, term, unit_note
 
 SHOWN = (
     "survival_capital",

@@ -4,28 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ..html import Html, cell, column, details, join, label, row, section, table, tag
 from ..units import format_fraction, to_fraction
 from .finding import number
 from .reading import FRAME, Document, Run, frames, layers, modes, runs
-from .report_text import (
-    DASH,
-    Html,
-    cell,
-    column,
-    details,
-    headline,
-    join,
-    label,
-    mode_name,
-    row,
-    section,
-    short,
-    span,
-    table,
-    tag,
-    term,
-    unit_note,
-)
+from .report_text import DASH, headline, mode_name, short, span, term, unit_note
 
 FRAME_WORDS = {
     "identical": "The same margin parameters in every mode: only the partition differs.",

@@ -18,6 +18,7 @@ from ..books.record import EXACT, Place
 from ..clearing.decide import LIMIT
 from ..clearing.model import (
     QUOTE,
+    Asset,
     CollateralPool,
     Leverage,
     Market,
@@ -295,7 +296,20 @@ class _Builder:
                 priced.price = atoms(price, priced.price_decimals, where)
                 self.venue.assets[asset] = priced
                 balances[asset] = round_atoms(amount, priced.decimals)
+                self._add_followed(priced, price, where)
         return balances
+
+    def _add_followed(self, asset: Asset, price: Decimal, where: Place) -> None:
+        """The market that collateral moves with, where a rule over all positions nets the two."""
+        name = asset.market
+        if self.rules.policy.set_rule is None or not name or name in self.venue.markets:
+            return
+        mark = price if name == asset.id else self._price(name) or self.account.prices.get(name)
+        if mark is None:
+            raise InputError(
+                f"{where}: it moves with {name}, whose price is not stated; give --price {name}=..."
+            )
+        self.venue.markets[name] = self.rules.priced(name, 0, mark, where)
 
     def _asset_price(self, asset: str) -> Decimal | None:
         """The price of a collateral asset; none where nobody states one, so that it counts for nothing."""

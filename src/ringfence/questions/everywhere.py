@@ -16,7 +16,7 @@ from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
 from .arrange import Arrangement
 from .build import Built, build
-from .listings import MODE, POSITIONS, CannotHoldError, kind_of
+from .listings import INPUT, MODE, POSITIONS, CannotHoldError, kind_of
 from .margin import answer, check_prices
 from .procedure import in_a_word, procedure
 from .spread import Report, silent, spread
@@ -135,7 +135,9 @@ def survey(
         for at, rulebook in enumerate(rulebooks)
     ]
     if accounts and not any(each.rows for each in answers):
-        raise InputError(f"no venue can hold this: {answers[0].refused[0].sentence}")
+        refused = [refusal for each in answers for refusal in each.refused]
+        first = next((refusal for refusal in refused if refusal.kind == INPUT), refused[0])
+        raise InputError(f"no venue can hold this: {first.sentence}")
     return answers
 
 

@@ -14,7 +14,9 @@ from types import FrameType, FunctionType
 from typing import TypeVar
 
 from ..clearing import risk, shapes
+from ..errors import InputError
 from ..rules import close, requirement, value
+from ..venues.model import Rulebook
 
 T = TypeVar("T")
 
@@ -161,3 +163,12 @@ def written(value: Value) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else str(value).lower()
+
+
+def cite(rulebook: Rulebook, path: str) -> str:
+    """Rulebook, path and source of a value."""
+    try:
+        source = rulebook.source(path)
+    except InputError:
+        return rulebook.name
+    return f"{rulebook.name}, {path}: {source.title} ({source.date})"

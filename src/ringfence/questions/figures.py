@@ -15,14 +15,14 @@ from ..clearing.decide import decide
 from ..clearing.model import QUOTE
 from ..clearing.risk import Risk, cash_q, market_risk, risk_price, subaccount_risk
 from ..clearing.verdict import Rejected
-from ..errors import InputError, check
+from ..errors import check
 from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, format_atoms, format_fraction
-from ..venues.model import Rulebook
 from ..venues.symbols import ANY
 from .arrange import Held
 from .build import UNLISTED, Built, Part
-from .explain import Call, Explanation, Figure, Value, watch, written
+from .explain import Call, Explanation, Figure, Value, cite, watch, written
+from .together import together
 
 RATIO_DECIMALS = 12
 """Decimal places of ratios, which are rounded; amounts and trigger prices are exact."""
@@ -110,6 +110,8 @@ class PartFigures:
         """A figure that is the sum of the positions'."""
 
         def why() -> Explanation:
+            if self.venue.policy.set_rule is not None and name != "notional":
+                return together(self.venue, self.subaccount, name, total_q, self.built.rulebook)
             parts = [position.figures[name].explain() for position in self.positions]
             if not self.is_whole:
                 rest_q = market_risk(self.venue, self.subaccount, UNLISTED).maintenance_q
@@ -291,7 +293,9 @@ class PositionFigures:
             "margin of the rule at the chosen leverage + the market's minimum; never below maintenance margin"
         )
         rules = ("notional_q", "initial_q")
-        return self._of_leg("initialMargin", self.leg.initial_q, formula, rules, self.rule_source())
+        return self._of_leg(
+            "initialMargin", self.leg.initial_q, self.alone(formula), rules, self.rule_source()
+        )
 
     def maintenance_margin(self) -> Figure:
         """What keeping the position asks."""
@@ -299,7 +303,12 @@ class PositionFigures:
         rules: tuple[str, ...] = ("notional_q", "maintenance_q")
         if self.market.close_cost is not None:
             formula, rules = f"{formula} + estimated cost of closing", (*rules, "close_cost_q")
-        return self._of_leg("maintenanceMargin", self.leg.maintenance_q, formula, rules, self.rule_source())
+        source = self.rule_source()
+        return self._of_leg("maintenanceMargin", self.leg.maintenance_q, self.alone(formula), rules, source)
+
+    def alone(self, formula: str) -> str:
+        """A margin's formula; says that it is the position's own where a rule judges all of them together."""
+        return formula if self.venue.policy.set_rule is None else f"alone: {formula}"
 
     def rule_source(self) -> str:
         """Where the margin rule of this market comes from."""
@@ -414,12 +423,3 @@ def quote_only(name: str, value: object) -> str | None:
 def ratio(top_q: int, bottom_q: int) -> str | None:
     """A ratio as text; none where the denominator is not positive."""
     return format_fraction(Fraction(top_q, bottom_q), RATIO_DECIMALS) if bottom_q > 0 else None
-
-
-def cite(rulebook: Rulebook, path: str) -> str:
-    """Rulebook, path and source of a value."""
-    try:
-        source = rulebook.source(path)
-    except InputError:
-        return rulebook.name
-    return f"{rulebook.name}, {path}: {source.title} ({source.date})"

@@ -5,7 +5,7 @@ are kept per venue and per class of provenance, because only what a venue publis
 a number that somebody derived from a formula is a cross-check and is counted apart.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from os import PathLike
@@ -151,10 +151,10 @@ def judge(case: Case) -> Result:
     return _compared(case, ours)
 
 
-def kinds(venue: str) -> dict[str, Rule]:
+def kinds(venue: str) -> Mapping[str, Rule]:
     """The kinds of cases of a venue that are modelled, each with the function that answers it."""
-    module = _module(venue)
-    return {} if module is None else module.KINDS
+    found: Mapping[str, Rule] = getattr(_module(venue), "KINDS", {})
+    return found
 
 
 @cache

@@ -2,8 +2,8 @@
 
 Between two bends of a margin rule a leg's surplus (worth less maintenance margin) is a straight line in its price. So
 the exact rule is read at the bends and at the path's extremes, and everything between is interpolated: no second
-formula. Roundings of the rule are a few atoms; the slack covers them and the floats, and whatever lies within it is
-decided exactly.
+formula. Positions are those of a replay: bought at the path's first price. Roundings of the rule are a few atoms; the
+slack covers them and the floats, and whatever lies within it is decided exactly.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ringfence.clearing.model import Market, Rounding
-from ringfence.clearing.risk import leg_risk
+from ringfence.clearing.risk import leg_risk, worth_q
 from ringfence.clearing.shapes import bends
 from ringfence.sim.paths import Path
 from ringfence.sim.prices import FloatArray
@@ -29,6 +29,7 @@ class Curves:
         self.markets = dict(markets)
         self._column = {name: path.column(name) for name in path.markets}
         self._extent = {name: (int(column.min()), int(column.max())) for name, column in self._column.items()}
+        self._entry = path.at(0)
 
     def price(self, market: str, start: int = 0) -> FloatArray:
         """Prices of a market from step `start` on."""
@@ -39,12 +40,18 @@ class Curves:
         low, high = self._extent[market]
         rule = self.markets[market]
         knots = sorted({low, high, *(bend for bend in bends(rule, size_b, high) if bend > low)})
-        values = [float(leg_risk(rule, size_b, knot, self.rounds).surplus_q) for knot in knots]
+        values = [float(self._surplus_q(market, size_b, knot)) for knot in knots]
         prices = self._column[market][start:]
         if len(knots) == 2:  # noqa: PLR2004 - no bend between the extremes: one straight line, many times as fast
             return values[0] + (prices - low) * ((values[1] - values[0]) / (high - low))
         surplus: FloatArray = np.interp(prices, knots, values)
         return surplus
+
+    def _surplus_q(self, market: str, size_b: int, price: int) -> int:
+        """Worth less maintenance margin of lots that were bought at the beginning of the path."""
+        rule = self.markets[market]
+        cost_q = worth_q(rule, size_b, self._entry[market], self.rounds)
+        return leg_risk(rule, size_b, price, self.rounds, cost_q=cost_q).surplus_q
 
     def leg_worth(self, market: str, size_b: int, start: int = 0) -> FloatArray:
         """Signed worth of `size_b` lots, in quote atoms."""
@@ -87,7 +94,5 @@ class Curves:
         """
         worst = int(self.surplus(-cost_q, sizes).argmin())
         prices = self.path.at(worst)
-        legs = (
-            leg_risk(self.markets[m], size_b, prices[m], self.rounds).surplus_q for m, size_b in sizes.items()
-        )
+        legs = (self._surplus_q(market, size_b, prices[market]) for market, size_b in sizes.items())
         return max(0, cost_q - sum(legs) + 1)

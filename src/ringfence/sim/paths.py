@@ -44,6 +44,12 @@ class Path:
         return dict(zip(self.markets, self.quanta[step].tolist(), strict=True))
 
 
+def decimals_that_fit(candles: Candles, market: str) -> int:
+    """Most decimal places with which a path's integers hold every price of a market."""
+    highest = float(candles.high[:, candles.markets.index(market)].max())
+    return int(np.floor(np.log10(QUANTA_MAX / highest)))
+
+
 def integer_path(candles: Candles, markets: Mapping[str, Market], *, order: Order, max_step_ppm: int) -> Path:
     """Walk `candles` on the markets' grids; raises `InputError` where a price does not fit the grid."""
     steps = list(walk(candles, order=order, max_step_ppm=max_step_ppm))

@@ -28,7 +28,8 @@ from ringfence.clearing.model import (
     market_subaccount,
 )
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
-from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk
+from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk, worth_q
+from ringfence.clearing.shapes import Leg, initial_q
 from ringfence.clearing.verdict import Accepted
 from ringfence.rules.words import PPM
 from ringfence.sim.curves import Curves
@@ -209,7 +210,10 @@ def empty_venue(markets: Mapping[str, Market], policy: Policy, entry: Mapping[st
 def admits(group: Group, venue: Venue) -> bool:
     """Does a group's collateral cover the initial margin of its legs at the entry prices?"""
     twin = Subaccount("", "")
-    twin.positions = {leg.market: Position(leg.size_b, 0, 0) for leg in group.legs}
+    rounds = venue.policy.rounding
+    for leg in group.legs:
+        market = venue.markets[leg.market]
+        twin.positions[leg.market] = Position(leg.size_b, worth_q(market, leg.size_b, market.mark, rounds), 0)
     initial_q = subaccount_risk(venue, twin).initial_q
     return group.collateral_q >= initial_q
 
@@ -258,8 +262,12 @@ def _set_leverages(house: Clearinghouse, name: str, group: Group) -> None:
     for leg, share_q in zip(group.legs, shares, strict=True):
         market = house.venue.markets[leg.market]
         leg_q = leg_risk(market, leg.size_b, market.mark, rounds)
+        # What the market adds to the margin of the rule, leverage does not change.
+        held = Leg(leg.size_b, leg_q.notional_q, leg_q.equity_q)
+        added_q = leg_q.initial_q - initial_q(market, held, None, rounds)
         if share_q > leg_q.initial_q:
-            house.require(cmd.SetLeverage(name, leg.market, leg_q.notional_q, share_q))
+            base_q = max(leg_q.notional_q, abs(leg_q.equity_q))
+            house.require(cmd.SetLeverage(name, leg.market, base_q, share_q - added_q))
 
 
 def start(

@@ -5,6 +5,7 @@ So a mistake is found on loading, and named with its file and path.
 
 from collections.abc import Mapping
 
+from ..clearing.auction import valid_auction
 from ..clearing.decide import valid_policy
 from ..clearing.portfolio import valid as valid_set_rule
 from ..errors import InputError, UnknownValueError
@@ -83,6 +84,8 @@ def _check_policy(rulebook: Rulebook) -> None:
         _needs(rulebook, where, closes_lots, name)
     if policy.set_rule is not None and not valid_set_rule(policy.set_rule):
         raise InputError(f"{rulebook.document.file}: standard: a rate falls where it must rise")
+    if not valid_auction(policy.liquidation.auction):
+        raise InputError(f"{where}: the auction's price rises, or a share is none")
     if not valid_policy(policy):
         raise InputError(f"{where}: the maker's rebate exceeds the taker's fee, or a portion is zero")
 
@@ -91,7 +94,9 @@ def _check_set_rules(rulebook: Rulebook) -> None:
     stated = [name for name in ("portfolio", "standard") if rulebook.names(name)]
     stated += ["policy.spread_credit"] if "policy.spread_credit" in rulebook.document.values else []
     if len(stated) > 1:
-        raise InputError(f"{rulebook.document.file}: expected one rule over a set, got {' and '.join(stated)}")
+        raise InputError(
+            f"{rulebook.document.file}: expected one rule over a set, got {' and '.join(stated)}"
+        )
 
 
 def _check_portfolio(rulebook: Rulebook) -> None:

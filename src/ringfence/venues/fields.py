@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ..clearing.set_rules import SpreadCredit
+from ..clearing.set_rules import DebtMargin, SpreadCredit
 from ..errors import InputError
 from ..rules.words import CEIL, FLOOR, PPM, TRUNC
 from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms, to_fraction
@@ -143,6 +143,16 @@ def spread_credit() -> Field:
     return Field("share", read)
 
 
+def debt_margin() -> Field:
+    """The share of what positions owe that initial margin asks."""
+
+    def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+        asked = rate(raw, where)
+        return {"set_rule": DebtMargin(asked.numerator, asked.denominator)}
+
+    return Field("share", read)
+
+
 def usd(name: str, *, required: bool = False) -> Field:
     """An amount in USD."""
 
@@ -199,10 +209,13 @@ ROUNDING = {
     "funding": direction("funding"),
 }
 LIQUIDATION = {
-    "size": choice("size", "full", "portion", "target"),
+    "size": choice("size", "full", "portion", "target", "window"),
     "portion": share("portion_ppm"),
+    "portion_of": choice("portion_of", "position", "account", "debt"),
     "portion_above": usd("portion_above_q"),
     "portion_floor": share("portion_floor_ppm"),
+    "portion_health": share("portion_health_ppm", most=None),
+    "leftover": usd("leftover_q"),
     "portion_once": flag("portion_once"),
     "minimum": usd("minimum_q"),
     "target": share("target_ppm", least=1, most=None),
@@ -215,6 +228,7 @@ LIQUIDATION = {
     "fee": share("fee_ppm"),
     "fee_of": choice("fee_of", "notional", "cost", "maintenance"),
     "fee_to_fund": share("fee_to_fund_ppm"),
+    "fee_in_full": flag("fee_in_full"),
     "block_liquidations": count("block_liquidations", "per block"),
     "block_deleveragings": count("block_deleveragings", "per block"),
     "block_subaccount": usd("block_subaccount_q"),
@@ -243,6 +257,8 @@ MARGIN_POLICY = {
     "trigger_at_equality": flag("trigger_at_equality", required=True),
     "withdrawal_floor": share("withdrawal_floor_ppm"),
     "initial_profit_cap": usd("initial_profit_cap_q"),
+    "initial_profit_cap_of": choice("initial_profit_cap_of", "position", "account"),
+    "debt_margin": debt_margin(),
     "exclusive_pools": flag("exclusive_pools"),
     "account_gating": choice("account_gating", "none", "maintenance"),
     "spread_credit": spread_credit(),
@@ -276,12 +292,17 @@ MARKET = {
     "profit_cap": share("profit_cap", most=None),
     "profit_trigger": share("profit_trigger", most=None),
     "profit_floor": share("profit_floor"),
+    "window": seconds("window_ms"),
+    "window_multiplier": share("window_multiplier_ppm", most=None),
+    "window_premium": share("window_premium_ppm"),
     "modes": names("modes"),
 }
 ASSET = {
     "decimals": count("decimals", "decimals", most=36, required=True),
     "price_decimals": count("price_decimals", "decimals", most=36, required=True),
     "conversion_discount": share("conversion_discount_ppm"),
+    "bonus": share("bonus_ppm"),
+    "bonus_fee": share("bonus_fee_ppm"),
     "market": text("market"),
     "long_initial": rate_field("long_initial"),
     "long_maintenance": rate_field("long_maintenance"),

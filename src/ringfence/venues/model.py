@@ -42,6 +42,7 @@ from .tables import (
     read_margin,
     read_solvency,
     read_weights,
+    read_window,
 )
 
 FRESH_DAYS = 365
@@ -196,21 +197,24 @@ class Rulebook:
             raise InputError(f"{self.name} has no market {text!r}: {self.ask(NO_MARKETS)}")
         return find_market(text, self.names("markets"), self.name)
 
-    def market(self, symbol: str) -> Market:
-        """A market without prices."""
+    def market(self, symbol: str, size_decimals: int | None = None) -> Market:
+        """A market without prices; its requirement counts sizes with `size_decimals` (its own where not given)."""
         name = self.symbol(symbol)
-        return self.market_of_row(name, self._row(name))
+        return self.market_of_row(name, self._row(name), size_decimals)
 
-    def market_of_row(self, name: str, row: str) -> Market:
+    def market_of_row(self, name: str, row: str, size_decimals: int | None = None) -> Market:
         """The market `name` by the rules of a row of the table of markets."""
         path = f"markets.{row}"
         read = self._read(path, fields.MARKET)
         base_decimals, price_decimals = read["base_decimals"], read["price_decimals"]
         where = f"{self.document.file}: {path}.step"
+        requirement = self.margin_table(
+            read["margin"], base_decimals if size_decimals is None else size_decimals
+        )
         return Market(
             id=name,
             scale=scale_of(base_decimals, price_decimals),
-            requirement=self.margin_table(read["margin"], base_decimals),
+            requirement=requirement,
             pool=read["pool"],
             base_decimals=base_decimals,
             price_decimals=price_decimals,
@@ -220,6 +224,7 @@ class Rulebook:
             minimum_margin_q=read.get("minimum_margin_q", 0),
             minimum_margin_as=read.get("minimum_margin_as", "added"),
             close_cost=read_close_cost(read),
+            window=read_window(read, requirement, f"{self.document.file}: {path}"),
             solvency=read_solvency(read, f"{self.document.file}: {path}"),
             margin_locked=self._locks_margin(row),
             **self._read("policy", fields.OF_ALL_MARKETS),

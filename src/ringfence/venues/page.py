@@ -12,6 +12,7 @@ from ..errors import InputError, UnknownValueError
 from ..units import format_fraction, parse_decimal, to_fraction
 from .document import Value
 from .model import Mode, Rulebook
+from .portfolio import SCENARIOS
 from .show import leverage_text
 from .symbols import ANY
 
@@ -38,6 +39,8 @@ def page(rulebook: Rulebook, warnings: Iterable[str] = ()) -> str:
         *_section("Margin modes", _modes(rulebook)),
         *_section("Markets and what they ask", _markets(rulebook)),
         *_section("Collateral beside USDC", _assets(rulebook)),
+        *_section("Margin of a whole portfolio", _values(rulebook, "portfolio")),
+        *_section("Margin of options by themselves", _values(rulebook, "standard")),
         *_section("Policy", _values(rulebook, "policy")),
         *_section("The liquidation price it shows", _values(rulebook, "display")),
         *_section("Facts that the engine does not read", _values(rulebook, "facts")),
@@ -182,6 +185,8 @@ def _written(raw: Any, unit: str) -> str:  # noqa: ANN401 - as the file has it
     match raw:
         case bool():
             return "yes" if raw else "no"
+        case list() if unit == SCENARIOS:
+            return _moves(raw)
         case list():
             return _rows(raw, unit) if any(isinstance(row, dict) for row in raw) else _listed(raw)
         case dict():
@@ -192,11 +197,23 @@ def _written(raw: Any, unit: str) -> str:  # noqa: ANN401 - as the file has it
         return str(raw).replace("_", " ")
     if unit in {"name", "text", "decimals", ""}:
         return str(raw)
-    return f"{_number(raw)} {unit}"
+    return _number(raw) if unit == "number" else f"{_number(raw)} {unit}"
 
 
 def _listed(raw: list[Any]) -> str:
     return ", ".join(str(item).replace("_", " ") for item in raw) if raw else "none"
+
+
+def _moves(rows: list[dict[str, Any]]) -> str:
+    """Scenarios by price: `price x 1.1 with volatility up, none; price x 2 with volatility up, of which 1 % counts`."""
+    found: dict[tuple[Any, Any], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["price"], row.get("weight", 1)), []).append(row["vol"])
+    told = []
+    for (price, weight), vols in found.items():
+        counted = "" if to_fraction(weight, "") == 1 else f", of which {percent(weight)} counts"
+        told.append(f"price x {price} with volatility {', '.join(vols)}{counted}")
+    return "; ".join(told)
 
 
 def _rows(rows: list[dict[str, Any]], unit: str) -> str:

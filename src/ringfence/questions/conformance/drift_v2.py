@@ -24,17 +24,19 @@ from ...rules.weights import discounted_weight, premium_weight, scaled_asset_wei
 from ...rules.words import mul_div_down, power_of_ten
 from ...units import QUOTE_DECIMALS, format_fraction, to_fraction
 from .drift_v2_account import ALLOWED, MARGINS, allowed, margins
-from .joined import Joined
+from .named import NamedKinds
 from .vectors import Case, Field, UnsupportedError, Value
 
 Ours = dict[str, Value]
 
 FACTOR_PRECISION = 1_000_000
 SIZE_DECIMALS = 9
-PERCENT = re.compile(r"(?P<number>[\d.]+)\s*%")
+PERCENT = re.compile(r"(?P<number>[\d.]+)\s*%?")
 DECIMALS = re.compile(r"(?P<decimals>\d+) ?dec")
-WEIGHT_NAME = re.compile(r"_(?P<side>aw|lw)_(?P<maintenance>maint_)?imf(?P<factor>\d+(?:e\d+)?)")
-"""These cases state in their names alone which weight is meant and the factor of its premium."""
+SIDE = re.compile(r"_(?P<side>aw|lw)_")
+FACTOR = re.compile(r"_imf(?P<factor>\d+(?:e\d+)?)")
+MARGIN = re.compile(r"_(?P<margin>init|fill|maint)")
+"""These cases state in their names alone which weight is meant, the factor of its premium, and which margin asks."""
 
 
 def number(row: Field, name: str, default: int | None = None) -> int:
@@ -128,7 +130,7 @@ def fund_fee(case: Case) -> Ours:
     return {
         "if_fee_1e6": perp_fund_fee(
             shortage,
-            number(row, "base_1e9"),
+            abs(row["base_1e9"].integer()),
             number(row, "margin_ratio_1e4"),
             number(row, "liquidator_fee_1e6"),
             number(row, "oracle_1e6"),
@@ -164,10 +166,18 @@ def liquidation_share(case: Case) -> Ours:
         number(row, "margin_freed_1e6", 0),
         _atoms(case.body["rule"]["threshold_usd"], QUOTE_DECIMALS),
         int(initial),
-        max(0, number(row, "slot") - number(row, "last_active_slot", 0)),
+        _slots(row),
         number(row, "duration"),
     )
     return {"pct": f"{format_fraction(Fraction(share * 100, MYRIAD), 2)}%"}
+
+
+def _slots(row: Field) -> int:
+    """Slots since the account was last active."""
+    elapsed = row.get("slots_elapsed")
+    if elapsed is not None:
+        return elapsed.integer(least=0)
+    return max(0, number(row, "slot") - number(row, "last_active_slot", 0))
 
 
 def weight(case: Case) -> Ours:
@@ -178,19 +188,44 @@ def weight(case: Case) -> Ours:
         worth = tokens * rule["price"].positive() * power_of_ten(QUOTE_DECIMALS)
         start = _atoms(rule["scale_start_usd"], QUOTE_DECIMALS)
         return {"weight_1e4": scaled_asset_weight(number(rule, "initial_asset_weight"), start, int(worth))}
-    named, decimals = WEIGHT_NAME.search(case.id), DECIMALS.search(held["asset"].text())
-    if named is None or decimals is None:
-        raise UnsupportedError("the case states neither side nor size factor of the weight")
+    decimals, side = DECIMALS.search(held["asset"].text()), SIDE.search(case.id)
+    if side is None or decimals is None:
+        raise UnsupportedError("the case does not state whose weight it is, or of how many decimals")
     size = mul_div_down(
         number(held, "amount_raw"), power_of_ten(SIZE_DECIMALS), power_of_ten(int(decimals["decimals"]))
     )
-    factor = int(to_fraction(named["factor"], case.place))
-    when = "maintenance" if named["maintenance"] else "initial"
-    if named["side"] == "aw":
-        given = number(rule, f"{when}_asset_weight")
+    factor = _size_factor(case)
+    if side["side"] == "aw":
+        given = _weight_of_margin(case, "asset")
         return {"weight_1e4": discounted_weight(size, factor, given, FACTOR_PRECISION, MYRIAD)}
-    given = number(rule, f"{when}_liability_weight", 0 if named["maintenance"] else None)
+    given = _weight_of_margin(case, "liability")
     return {"weight_1e4": premium_weight(size, factor, given, FACTOR_PRECISION, MYRIAD)}
+
+
+def _size_factor(case: Case) -> int:
+    """Factor of the weight's premium for size, in millionths."""
+    stated = case.body["rule"].get("imf_factor")
+    if stated is not None:
+        return stated.integer(least=0)
+    named = FACTOR.search(case.id)
+    if named is None:
+        raise UnsupportedError("the case does not state the size factor of the weight")
+    return int(to_fraction(named["factor"], case.place))
+
+
+def _weight_of_margin(case: Case, side: str) -> int:
+    """A weight before its size counts: initial, maintenance, or half way between for a fill.
+
+    The test that the cases come from leaves the maintenance weight of debts at zero.
+    """
+    rule, named = case.body["rule"], MARGIN.search(case.id)
+    margin = "init" if named is None else named["margin"]
+    if margin == "init":
+        return number(rule, f"initial_{side}_weight")
+    maintenance = number(rule, f"maintenance_{side}_weight", 0 if side == "liability" else None)
+    if margin == "maint":
+        return maintenance
+    return mul_div_down(number(rule, f"initial_{side}_weight") + maintenance, 1, 2)
 
 
 def _atoms(field: Field, decimals: int) -> int:
@@ -208,4 +243,4 @@ ANSWERS: dict[Callable[[Case], Ours], tuple[str, ...]] = {
     margins: MARGINS,
     weight: ("weight_1e4",),
 }
-KINDS = Joined(ANSWERS)
+KINDS = NamedKinds(ANSWERS)

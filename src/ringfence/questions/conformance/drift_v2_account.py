@@ -159,6 +159,9 @@ def read_book(case: Case, policy: Policy) -> Book:
     """The account of a case. Every requirement counts resting orders, so a position stands at its worst size."""
     rule, held = case.body["rule"], [*map(_held, case.body["positions"])]
     venue = Venue(policy, {each.market: _market(rule, each) for each in held if each.mark})
+    for each in held:
+        if each.mark and venue.markets[each.market].mark != each.mark:
+            raise InputError(f"{case.place}: {each.market} has two marks")
     venue.pools = {market.pool: CollateralPool(market.pool) for market in venue.markets.values()}
     rows = (*case.body.items("collateral"), *case.body.items("positions"))
     venue.subaccounts = {pool: Subaccount(pool, ACCOUNT) for pool in (CROSS, *map(_pool, rows))}

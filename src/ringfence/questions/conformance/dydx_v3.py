@@ -43,13 +43,12 @@ def rulebook_policy() -> Policy:
 
 def account(case: Case) -> ExactAccount:
     """The account of a case; its USDC is what is left after paying for the positions."""
-    rates = case.body["rule"]["mmf"]
-    legs = []
-    for held in case.body["positions"]:
+    rates, legs = case.body["rule"]["mmf"], []
+    for held in case.body.items("positions"):
         name = held["market"].text()
-        rate = rates[name].positive()
+        rate = (rates[name] if isinstance(rates.raw, dict) else rates).positive()
         legs.append(
-            Leg(name, held["size"].nonzero(), held["mark"].positive(), (Rate(Fraction(0), rate, rate),))
+            Leg(name, held["size"].fraction(), held["mark"].positive(), (Rate(Fraction(0), rate, rate),))
         )
     cash = sum((held["amount"].fraction() for held in case.body.items("collateral")), Fraction(0))
     return build(cash, legs, rulebook_policy(), case.place)

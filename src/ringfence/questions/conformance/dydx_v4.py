@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-from . import dydx_v4_docs, dydx_v4_margin, dydx_v4_state
+from .dydx_v4_docs import DOCS_KINDS
+from .dydx_v4_margin import MARGIN_KINDS
+from .dydx_v4_state import STATE_KINDS
 from .vectors import Case, Value
 
-KINDS: dict[str, Callable[[Case], dict[str, Value]]] = {
-    **dydx_v4_margin.KINDS,
-    **dydx_v4_state.KINDS,
-    **dydx_v4_docs.KINDS,
-}
+KINDS: dict[str, Callable[[Case], dict[str, Value]]] = {**MARGIN_KINDS, **STATE_KINDS, **DOCS_KINDS}

@@ -177,7 +177,7 @@ def deleveraging_example(case: Case) -> Ours:
     }
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+DOCS_KINDS: dict[str, Callable[[Case], Ours]] = {
     "client_account": client_account,
     "doc_adl": deleveraging_example,
     "doc_insurance": insurance_example,

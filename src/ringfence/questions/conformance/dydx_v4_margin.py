@@ -351,7 +351,7 @@ def compared(case: Case) -> Ours:
     return {"cmp": riskier(first, second)}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+MARGIN_KINDS: dict[str, Callable[[Case], Ours]] = {
     "account_risk": account_risk,
     "bankruptcy_price": bankruptcy_price,
     "fillable_price": fillable_price,

@@ -28,6 +28,8 @@ from ...clearing.model import (
 )
 from ...clearing.risk import bankruptcy_q, leg_risk, may_act, subaccount_risk
 from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
+from ...rules.close import liquidation_fee_q
+from ...rules.value import value_q
 from ...rules.words import PPM
 from .dydx_v4_margin import (
     CROSS,
@@ -237,12 +239,12 @@ def stored(subaccount: Subaccount, tickers: dict[str, str]) -> Ours:
 
 
 def insurance_delta(case: Case) -> Ours:
-    """What a liquidation fill pays to the insurance fund (negative: takes from it)."""
+    """What a liquidation fill pays to the insurance fund (negative: takes from it); limits of a block do not bind it."""
     rule, action = case.body["rule"], case.body["action"]
     size_b = action["fill_base_quantums"].integer(least=0)
     if size_b == 0:
         raise RefusedError(NO_SIZE)
-    config = replace(liquidations_of(rule), size="full")
+    config = replace(liquidations_of(rule), size="full", block_subaccount_q=0, block_insurance_q=0)
     venue = venue_of(case, replace(rulebook_policy(), liquidation=config))
     name = known(action["market"].text(), venue.markets)
     must_reduce(venue.subaccounts[MAIN], name, size_b if action["is_buy"].flag() else -size_b)
@@ -256,10 +258,21 @@ def insurance_delta(case: Case) -> Ours:
         venue, markets={**venue.markets, name: market}, ledger={f"fund/{market.pool}": {QUOTE: ENDLESS_Q}}
     )
     verdict = decide(with_subaccounts(venue, [counterparty]), cmd.Liquidate(MAIN, name, size_b, price))
+    if isinstance(verdict, Rejected) and verdict.reason is Reason.NOT_LIQUIDATABLE:
+        return {"insurance_fund_delta": fund_change_q(venue, name, size_b, price)}
     if not isinstance(verdict, Accepted):
         raise refused(verdict) or RefusedError(verdict.reason.name)
     (fill,) = (event for event in verdict.events if isinstance(event, ev.Liquidated))
     return {"insurance_fund_delta": fill.fee_q - fill.loss_q}
+
+
+def fund_change_q(venue: Venue, market: str, size_b: int, price: int) -> int:
+    """What the same fill of a subaccount that is not liquidatable would pay: the venue's function does not ask."""
+    main, scale = settled(venue, MAIN), venue.markets[market].scale
+    signed_b = size_b if main.positions[market].size_b > 0 else -size_b
+    got_q = value_q(signed_b, price, scale.num, scale.den, venue.policy.rounding.value)
+    left_q = got_q - bankruptcy_q(venue, main, market, signed_b)
+    return min(left_q, liquidation_fee_q(abs(got_q), venue.policy.liquidation.fee_ppm, left_q))
 
 
 def on_subticks(market: Market, worth: int, subtick: int, price: int) -> tuple[Market, int]:
@@ -292,7 +305,7 @@ def insurance_valid(case: Case) -> Ours:
     return {"valid": isinstance(verdict, Accepted)}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+STATE_KINDS: dict[str, Callable[[Case], Ours]] = {
     "can_deleverage": can_deleverage,
     "can_update": can_update,
     "deleverage": deleverage,

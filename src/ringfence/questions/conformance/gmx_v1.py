@@ -89,7 +89,7 @@ def trade(case: Case) -> Trade:
     brought = usd(stake["usd"].positive())
     opening = present(held) is None
     return Trade(
-        held["side"].text() == "long",
+        held["side"].is_long(),
         size,
         usd(held["entry"].positive()),
         brought - fee if opening else brought,

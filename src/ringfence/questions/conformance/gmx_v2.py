@@ -10,6 +10,7 @@ Sources: gmx-io/gmx-synthetics@a5c0c883 test/**; the cases name their own.
 import re
 from fractions import Fraction
 from functools import cache
+from math import ceil
 from typing import NamedTuple
 
 from ...clearing.model import (
@@ -27,6 +28,7 @@ from ...clearing.model import (
 )
 from ...clearing.risk import is_liquidatable, subaccount_risk
 from ...clearing.shapes import Leg, maintenance_q
+from ...errors import InputError
 from ...rules import collateral as token
 from ...rules.impact import has_power, imbalance_cost_e30
 from ...rules.pool import (
@@ -42,7 +44,7 @@ from ...rules.words import CEIL, FLOOR, mul_div
 from ...venues.rulebook import load
 from ...venues.tables import read_haircut
 from .named import NamedKinds
-from .vectors import Case, Field, RefusedError, UnsupportedError, Value
+from .vectors import Case, Field, Range, RefusedError, UnsupportedError, Value, printed_range
 
 Ours = dict[str, Value]
 
@@ -56,7 +58,7 @@ NO_HAIRCUT = [{"lower": "0", "haircut": "0"}]
 RESERVE_USD = Fraction(100_000)
 """What each side of a pool holds where profits are capped: testPositionUtils.ts:26-58."""
 RESERVE_TOKENS = 1_000
-"""What the pool that deleverages holds of the token that pays longs, the index token: AdlOrder.ts:19-26."""
+"""What the pool that deleverages holds of the token that pays longs, WETH: AdlOrder.ts:19-26, testAdl.ts:27-47."""
 DELEVERAGING_ORDER = 1
 """The contract's number for a secondary order that deleverages; 0 is none."""
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -65,12 +67,14 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 class Stake(NamedTuple):
     """The position of a case in the contract's units: USD with 30 decimal places, tokens in atoms.
 
-    Prices are of one atom. `token_low` values the collateral, `token_high` is what profit is paid at.
+    Prices are of one atom. `token_low` values the collateral, `token_high` is what profit is paid at. `size_slack` is
+    how far the size may be off: none where the case states it exactly.
     """
 
     market: str
     is_long: bool
     size: int
+    size_slack: int
     cost: int
     mark: int
     asset: str
@@ -88,6 +92,11 @@ class Stake(NamedTuple):
     def signed_size(self) -> int:
         """Index tokens held, negative for a short."""
         return self.size if self.is_long else -self.size
+
+    def around(self, amount: int) -> Range:
+        """A USD amount that moves with the size, as far as the size is known."""
+        slack = self.size_slack * self.mark
+        return Range(Fraction(amount - slack, E30), Fraction(amount + slack, E30))
 
     def tokens(self, atoms: int) -> Ours:
         """Atoms of the collateral token as the cases write them."""
@@ -115,18 +124,21 @@ def stated(rule: Field, name: str) -> Fraction:
 def stake(case: Case) -> Stake:
     """The position, at the price that is worse for its owner where the case shows two."""
     held, kept = case.body["positions"].only(), case.body["collateral"].only()
-    is_long, asset = held["side"].text() == "long", kept["asset"].text()
+    is_long, asset = held["side"].is_long(), kept["asset"].text()
     places = TOKEN_DECIMALS.get(asset, INDEX_DECIMALS)
     low, high = shown(kept, "price", 30 - places)
     mark = shown(held, "mark", 30 - INDEX_DECIMALS)
+    amount = kept["amount"].fraction()
+    if amount < 0:
+        raise InputError(f"{kept.where}.amount: expected no number below 0")
     return Stake(
         held["market"].text(),
         is_long,
-        size_atoms(held, is_long=is_long),
+        *size_atoms(held, is_long=is_long),
         e30(held["size_usd"].positive()),
         pnl_price(*mark, is_long),
         asset,
-        int(kept["amount"].positive() * 10**places),
+        int(amount * 10**places),
         low,
         high,
         places,
@@ -139,13 +151,15 @@ def shown(priced: Field, name: str, decimals: int) -> tuple[int, int]:
     return int(low.positive() * 10**decimals), int(high.positive() * 10**decimals)
 
 
-def size_atoms(held: Field, *, is_long: bool) -> int:
-    """Index tokens in atoms; bought at the entry price they round against the trader."""
-    tokens = held.get("size_tokens")
+def size_atoms(held: Field, *, is_long: bool) -> tuple[int, int]:
+    """Index tokens in atoms, and how many they may be off; bought at the entry price they round against the trader."""
+    unit, tokens = 10**INDEX_DECIMALS, held.get("size_tokens")
     if tokens is not None:
-        return int(tokens.positive() * 10**INDEX_DECIMALS)
-    bought = held["size_usd"].positive() / held["entry"].positive() * 10**INDEX_DECIMALS
-    return mul_div(bought.numerator, 1, bought.denominator, FLOOR if is_long else CEIL)
+        low, high = (number * unit for number in printed_range(tokens))
+        return int(tokens.positive() * unit), ceil((high - low) / 2)
+    bought = held["size_usd"].positive() / held["entry"].positive() * unit
+    atoms = mul_div(bought.numerator, 1, bought.denominator, FLOOR if is_long else CEIL)
+    return atoms, 0 if atoms == bought else 1
 
 
 def venue_of(case: Case, held: Stake) -> Venue:
@@ -180,6 +194,9 @@ def venue_of(case: Case, held: Stake) -> Venue:
 
 def liquidation(case: Case) -> Ours:
     """May the position be liquidated, and what does everybody get if it is?"""
+    for name in ("borrowing", "funding"):
+        if stated(case.body["rule"], name):
+            raise UnsupportedError(f"the case does not say for how long {name} has been owed")
     held = stake(case)
     venue = venue_of(case, held)
     account, market = venue.subaccounts[ACCOUNT], venue.markets[held.market]
@@ -187,8 +204,8 @@ def liquidation(case: Case) -> Ours:
     leg = Leg(held.signed_size, held.size * held.mark, account.positions[held.market].cost_q)
     ours: Ours = {
         "liquidatable": is_liquidatable(venue, account),
-        "pnl_usd": Fraction(held.pnl, E30),
-        "remaining_collateral_usd_before_fees": Fraction(equity, E30),
+        "pnl_usd": held.around(held.pnl),
+        "remaining_collateral_usd_before_fees": held.around(equity),
         "min_collateral_usd_for_leverage": Fraction(
             maintenance_q(market, leg, venue.policy.rounding.requirement), E30
         ),
@@ -235,25 +252,40 @@ def capped(case: Case) -> Ours:
     left, _, _ = token.payout(held.collateral, paid, (max(-profit, 0),), held.token_low)
     return {
         "uncapped_pnl_usd": Fraction(held.pnl, E30),
+        "pnl_usd": Fraction(held.pnl, E30),
         "capped_pnl_usd": Fraction(profit, E30),
         "pool_amount_usd": Fraction(reserve, E30),
         "payout": held.tokens(left),
     }
 
 
-def reserve_usd(case: Case, in_the_test: Fraction) -> Fraction:
+def reserve_usd(case: Case, in_the_test: Fraction | None) -> Fraction:
     """Worth of the tokens that pay a side, where the case states it; otherwise that of the test."""
     found = case.body["rule"].get("pool_amount_usd")
-    return in_the_test if found is None else found.fraction()
+    if found is not None:
+        return found.fraction()
+    if in_the_test is None:
+        raise UnsupportedError("the case does not say what the pool holds to pay this side")
+    return in_the_test
+
+
+def long_reserve_usd(held: Stake) -> Fraction | None:
+    """Worth of what the pools that deleverage hold for longs, at the present price of the token: `None` if unknown."""
+    if not held.is_long:
+        return None
+    if held.market.partition("-")[0] == "ETH":
+        return Fraction(RESERVE_TOKENS * held.mark, 10 ** (30 - INDEX_DECIMALS))
+    return (
+        Fraction(RESERVE_TOKENS * held.token_low, 10 ** (30 - held.decimals))
+        if held.asset == "WETH"
+        else None
+    )
 
 
 def deleveraging(case: Case) -> Ours:
     """Is the side owed so much that winners may be closed, and does the keeper's order stand?"""
     held, rule = stake(case), case.body["rule"]
-    if not held.is_long and rule.get("pool_amount_usd") is None:
-        raise UnsupportedError("the case does not say what the pool holds to pay shorts")
-    mark = Fraction(held.mark, 10 ** (30 - INDEX_DECIMALS))
-    reserve = e30(reserve_usd(case, RESERVE_TOKENS * mark))
+    reserve = e30(reserve_usd(case, long_reserve_usd(held)))
     trigger = e30(rule["max_pnl_factor_for_adl"].fraction())
     floor = e30(rule["min_pnl_factor_after_adl"].fraction())
     size = asked_size(case)
@@ -290,11 +322,17 @@ def impact(case: Case) -> Ours:
     return {"result_1e30": imbalance_cost_e30(imbalance, factor, exponent)}
 
 
+def position(case: Case) -> Ours:
+    """A position where profit is capped, if the case states such a cap; otherwise whether it is liquidated."""
+    cap = case.body["rule"].get("max_pnl_factor_for_traders")
+    return liquidation(case) if cap is None else capped(case)
+
+
 KINDS = NamedKinds(
     {
         impact: ("result_1e30",),
         deleveraging: ("adl_*", "order_executed_secondary_type", "pnl_to_pool_factor"),
-        liquidation: (
+        position: (
             "liquidatable",
             "pnl_usd",
             "remaining_collateral_usd_before_fees",
@@ -305,6 +343,6 @@ KINDS = NamedKinds(
             "uncollectable_usd",
             "note",
         ),
-        capped: ("uncapped_pnl_usd", "capped_pnl_usd", "pool_amount_usd", "payout"),
+        capped: ("uncapped_pnl_usd", "capped_pnl_usd", "pool_amount_usd", "pnl_usd", "payout"),
     }
 )

@@ -21,8 +21,8 @@ from ...rules.weights import (
     weighted_value,
 )
 from ...rules.words import TRUNC, WAD, mul_div
-from .joined import Joined
-from .vectors import Case, Field, Value
+from .named import NamedKinds
+from .vectors import Case, Field, UnsupportedError, Value
 
 Ours = dict[str, Value]
 HealthType = Literal["init", "liquidation_end", "maint"]
@@ -34,24 +34,43 @@ STATED = {"init": "init", "liquidation_end": "init", "maint": "maint"}
 _TOKEN = re.compile(r"token\d+")
 _PERP = re.compile(r"perp\d+")
 _MARKET = re.compile(r"oo_(?P<quote>\d+)_(?P<base>\d+)")
+_HELD = re.compile(
+    rf"{_TOKEN.pattern}|{_PERP.pattern}|oo_\d+_\d+|(lowest_ask|highest_bid_inv)_\d+_\d+"
+    r"|(bank_)?potential_serum_tokens|bank_(deposits|borrows)|(deposit|borrow)_weight_scale_start_quote"
+)
+"""Names of what an account holds, and of what the banks do."""
+_NEVER = ("max", "inf", "none")
+"""Starts of a scale that is never reached."""
+
+
+class Prices(NamedTuple):
+    """Price of what is owned and of what is owed: for initial health the worse of the oracle's and a slow one."""
+
+    asset: int
+    debt: int
 
 
 class Token(NamedTuple):
-    """A token's price and its weights as an asset and as a debt."""
+    """A token's prices and its weights as an asset and as a debt."""
 
-    price: int
+    prices: Prices
     asset: int
     debt: int
 
     @property
     def asset_price(self) -> int:
         """What one unit that is owned counts for."""
-        return mul_div(self.price, self.asset, WAD, TRUNC)
+        return mul_div(self.prices.asset, self.asset, WAD, TRUNC)
 
     @property
     def debt_price(self) -> int:
         """What one unit that is owed asks for."""
-        return mul_div(self.price, self.debt, WAD, TRUNC)
+        return mul_div(self.prices.debt, self.debt, WAD, TRUNC)
+
+    def contribution(self, balance: int) -> int:
+        """What a balance adds to health."""
+        price = self.prices.asset if balance >= 0 else self.prices.debt
+        return weighted_value(balance, weight_of(balance, self.asset, self.debt), price, WAD)
 
 
 class Reserved(NamedTuple):
@@ -88,18 +107,32 @@ def _states(rule: Field, stated: str) -> bool:
 
 def health(case: Case, kind: HealthType) -> int:
     """The sum of weighted balances and of what the spot markets' reserved funds are worth at worst."""
-    rule, held = case.body["rule"], case.body["collateral"].only()
+    rule, held = case.body["rule"], _held(case)
     tokens = _tokens(rule, held, kind)
     balances = {name: number(held.get(name)) for name in tokens}
     for name, row in rule.entries().items():
         if _PERP.fullmatch(name):
-            balances[_named(tokens, row["settle"])] += _perp_value(case, name, row, STATED[kind])
-    total = 0
-    for name, token in tokens.items():
-        weight = weight_of(balances[name], token.asset, token.debt)
-        total += weighted_value(balances[name], weight, token.price, WAD)
+            balances[_named(tokens, row["settle"])] += _perp_value(case, name, row, kind)
+    total = sum(token.contribution(balances[name]) for name, token in tokens.items())
     markets = list(_reserved(held, tokens))
     return total + sum(_reserved_worth(market, markets, balances, tokens) for market in markets)
+
+
+def _held(case: Case) -> Field:
+    """What the account holds; a name that is not known could change every answer."""
+    held = case.body["collateral"].only()
+    unknown = [name for name in held.entries() if not _HELD.fullmatch(name)]
+    if unknown:
+        raise UnsupportedError(f"holdings of an unknown kind: {', '.join(unknown)}")
+    return held
+
+
+def _prices(row: Field, kind: HealthType) -> Prices:
+    oracle, stable = wad(row["price"].positive()), row.get("stable_price")
+    if stable is None or kind != "init":
+        return Prices(oracle, oracle)
+    slow = wad(stable.positive())
+    return Prices(min(oracle, slow), max(oracle, slow))
 
 
 def _named(tokens: dict[str, Token], field: Field) -> str:
@@ -116,38 +149,43 @@ def _tokens(rule: Field, held: Field, kind: HealthType) -> dict[str, Token]:
 
 
 def _token(row: Field, held: Field, at: int, kind: HealthType) -> Token:
-    price = wad(row["price"].positive())
+    prices = _prices(row, kind)
     asset, debt = (number(row[f"{STATED[kind]}_{side}"]) for side in ("asset", "liab"))
     if kind != "init":
-        return Token(price, asset, debt)
+        return Token(prices, asset, debt)
     # What rests on the spot markets may still come back as a deposit.
-    deposits = _of(held, "bank_deposits", at) + _of(held, "potential_serum_tokens", at)
+    resting = max(_of(held, f"{of}potential_serum_tokens", at) for of in ("", "bank_"))
+    deposits = _of(held, "bank_deposits", at) + resting
     deposited, lent = (
-        mul_div(amount, price, WAD, TRUNC) for amount in (deposits, _of(held, "bank_borrows", at))
+        mul_div(amount, prices.debt, WAD, TRUNC) for amount in (deposits, _of(held, "bank_borrows", at))
     )
     asset = scaled_asset_weight(asset, _of(held, "deposit_weight_scale_start_quote", at), deposited)
     debt = scaled_liability_weight(debt, _of(held, "borrow_weight_scale_start_quote", at), lent)
-    return Token(price, asset, debt)
+    return Token(prices, asset, debt)
 
 
 def _of(held: Field, name: str, at: int) -> int:
+    """One of a list that stands in the order of the tokens: zero where it is not stated or never counts."""
     rows = held.items(name)
-    return number(rows[at]) if at < len(rows) and rows[at].raw is not None else 0
+    if at >= len(rows) or rows[at].raw is None or rows[at].raw in _NEVER:
+        return 0
+    return number(rows[at])
 
 
 # -- perpetuals --------------------------------------------------------------------------------------------------------
 
 
-def _perp_value(case: Case, name: str, rule: Field, stated: str) -> int:
+def _perp_value(case: Case, name: str, rule: Field, kind: HealthType) -> int:
     """Unsettled profit of a perpetual at its worse side of orders; a profit counts by the overall weight."""
     lots, quote, bids, asks = _perp_position(case, name)
-    unit = number(rule["base_lot_size"])
-    price = wad(rule["price"].positive())
-    asset, debt = (
-        mul_div(price, number(rule[f"{stated}_base_{side}"]), WAD, TRUNC) for side in ("asset", "liab")
-    )
+    if lots == quote == bids == asks == 0:
+        return 0
+    unit, prices, stated = number(rule["base_lot_size"]), _prices(rule, kind), STATED[kind]
+    asset = mul_div(prices.asset, number(rule[f"{stated}_base_asset"]), WAD, TRUNC)
+    debt = mul_div(prices.debt, number(rule[f"{stated}_base_liab"]), WAD, TRUNC)
     worth = quote + min(
-        executed_value(lots * unit, orders * unit, asset, debt, price, WAD) for orders in (bids, -asks)
+        executed_value(lots * unit, orders * unit, asset, debt, at, WAD)
+        for orders, at in ((bids, prices.debt), (-asks, prices.asset))
     )
     if worth <= 0:
         return worth
@@ -159,9 +197,9 @@ def _perp_position(case: Case, name: str) -> tuple[int, int, int, int]:
     stated = [row for row in case.body.items("positions") if row.get(f"{name}_base_lots") is not None]
     if stated:
         row = stated[0]
-        lots = row[f"{name}_base_lots"].integer()
-        bids, asks = (row[side].integer(least=0) for side in ("bids_lots", "asks_lots"))
-        return lots, number(row[f"{name}_quote"]), bids, asks
+        orders = (row.get(side) for side in ("bids_lots", "asks_lots"))
+        bids, asks = (0 if lots is None else lots.integer(least=0) for lots in orders)
+        return row[f"{name}_base_lots"].integer(), number(row[f"{name}_quote"]), bids, asks
     row = case.body["collateral"].only()
     listed = row.items(name)
     if not listed:
@@ -196,10 +234,10 @@ def _reserved(held: Field, tokens: dict[str, Token]) -> Iterator[Reserved]:
             number(held.get(f"{limit}_{suffix}")) for limit in ("lowest_ask", "highest_bid_inv")
         )
         as_base = in_base + converted(
-            in_quote, quote.price, base.price, mul_div(in_quote, highest_bid_inv, WAD, TRUNC)
+            in_quote, quote.prices.asset, base.prices.debt, mul_div(in_quote, highest_bid_inv, WAD, TRUNC)
         )
         as_quote = in_quote + converted(
-            in_base, base.price, quote.price, mul_div(in_base, lowest_ask, WAD, TRUNC)
+            in_base, base.prices.asset, quote.prices.debt, mul_div(in_base, lowest_ask, WAD, TRUNC)
         )
         if as_base and as_quote:
             yield Reserved(base_name, quote_name, as_base, as_quote)
@@ -221,4 +259,4 @@ def _reserved_worth(
     return min(added(market.base, market.as_base), added(market.quote, market.as_quote))
 
 
-KINDS = Joined({healths: tuple(f"{kind}_health" for kind in TYPES)})
+KINDS = NamedKinds({healths: tuple(f"{kind}_health" for kind in TYPES)})

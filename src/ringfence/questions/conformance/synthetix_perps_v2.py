@@ -7,7 +7,6 @@ venue displays; whether a position can be liquidated, and at which price it coul
 Source: `Synthetixio/synthetix@1609d156`, `test/contracts/PerpsV2Market.js` and examples in the contracts' comments.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from ...rules.words import WAD
 from ...units import to_fraction
 from ...venues.rulebook import load
 from . import synthetix
-from .joined import Joined
+from .named import NamedKinds
 from .vectors import Case, Field, Range, UnsupportedError, Value
 from .wad import amount_wad, count, find, need, positive_wad, to_precision, wad, whole
 
@@ -43,6 +42,9 @@ FIXTURE = {
 }
 """What the venue's test suite sets up (`PerpsV2Market.js:60-80`); a case states what it changes. The skew scale is not
 among them: a case without one leaves the price impact of size aside."""
+UNSTATED_S = 10
+"""Seconds for which a test may have run between its transactions: funding of a case that states neither is not known
+any closer."""
 
 
 class Terms(NamedTuple):
@@ -161,13 +163,14 @@ def margin(case: Case, asked: Terms, held: Held) -> Ours:
         held.size, held.fill, put_up - premium, maintenance, per_unit
     )
     keepers = fee + asked.keeper_liquidation_fee
+    unstated = unstated_funding_wad(case, asked, held)
     return {
         "margin": whole(put_up),
         "pnl": whole(pnl),
         "accrued_funding": whole(funded),
         "remaining_margin": whole(remaining),
         "accessible_margin": whole(max(0, remaining - kept)),
-        "liquidation_price": whole(shown),
+        "liquidation_price": Range(whole(shown - unstated), whole(shown + unstated)),
         "fee_pool": whole(max(0, remaining - keepers)) if trigger.liquidatable else Fraction(0),
         "can_liquidate": trigger.liquidatable,
         "trigger_price": trigger.price,
@@ -245,6 +248,17 @@ def funding_per_unit_wad(case: Case, asked: Terms, held: Held) -> int:
     return skew.funding_per_unit_wad(before, after, days, held.price)
 
 
+def unstated_funding_wad(case: Case, asked: Terms, held: Held) -> int:
+    """Most funding of one base unit in the seconds that a test took, where the case states neither funding nor time."""
+    place = case.body["positions"].only()
+    if find([place], "funding_per_unit", "net_funding_per_unit", "dt_s") is not None:
+        return 0
+    velocity = skew.funding_velocity_wad(held.skew + held.size, asked.skew_scale, asked.max_funding_velocity)
+    days = skew.elapsed_wad(UNSTATED_S)
+    rate = skew.funding_rate_wad(0, velocity, days)
+    return abs(skew.funding_per_unit_wad(0, rate, days, held.price))
+
+
 def rates(place: Field, asked: Terms) -> tuple[int, int, int]:
     """Funding rate before and after the stated time, and that time in days."""
     stated, skewed, before = place.get("prev_velocity"), place.get("skew"), place.get("prev_rate")
@@ -295,7 +309,7 @@ def closing(case: Case) -> Ours:
     return {"liquidatable_by_anyone": alone, "needs_endorsed_liquidator": not alone}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = Joined(
+KINDS = NamedKinds(
     {
         trade: (
             "accessible_margin",

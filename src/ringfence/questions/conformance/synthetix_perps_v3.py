@@ -3,15 +3,12 @@
 Sources: `Synthetixio/synthetix-v3@23585f73 markets/perps-market/test/integration/`, as the cases name them.
 """
 
-from collections.abc import Callable
-
-from .joined import Joined
+from .named import NamedKinds
 from .synthetix_v3_account import ACCOUNT_ANSWERS, account
 from .synthetix_v3_funding import FUNDING_ANSWERS, funding
 from .synthetix_v3_keeper import REWARD_ANSWERS, WINDOW_ANSWERS, reward, windows
-from .vectors import Case, Value
 
-KINDS: dict[str, Callable[[Case], dict[str, Value]]] = Joined(
+KINDS = NamedKinds(
     {
         account: ACCOUNT_ANSWERS,
         funding: FUNDING_ANSWERS,

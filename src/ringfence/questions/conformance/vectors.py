@@ -38,6 +38,8 @@ DOUBLE_STEP = Fraction(1, 2**52)
 """Relative distance of two neighbouring doubles: what the venue's own arithmetic may be off by."""
 DIGITS_SHOWN = 24
 
+_SIDES = {"long": True, "buy": True, "short": False, "sell": False}
+
 
 class Range(NamedTuple):
     """A number known up to a bound: it lies somewhere in `low` .. `high`."""
@@ -144,7 +146,8 @@ class Field:
         if number.denominator != 1:
             raise InputError(f"{self.where}: expected a whole number, got {shown(self.raw)}")
         if (least is not None and number < least) or (most is not None and number > most):
-            raise InputError(f"{self.where}: expected a number from {least} to {most}, got {shown(self.raw)}")
+            allowed = f"from {least} on" if most is None else f"from {least} to {most}"
+            raise InputError(f"{self.where}: expected a number {allowed}, got {shown(self.raw)}")
         return int(number)
 
     def positive(self) -> Fraction:
@@ -179,6 +182,13 @@ class Field:
         if not isinstance(self.raw, bool):
             raise InputError(f"{self.where}: expected true or false, got {kind(self.raw)}")
         return self.raw
+
+    def is_long(self) -> bool:
+        """The side of a position: long or bought, short or sold."""
+        found = _SIDES.get(self.text().strip().lower())
+        if found is None:
+            raise InputError(f"{self.where}: expected long or short, got {shown(self.raw)}")
+        return found
 
     def _path(self, name: str) -> str:
         return f"{self.where}{name}" if self.where.endswith(": ") else f"{self.where}.{name}"

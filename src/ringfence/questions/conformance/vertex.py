@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ...errors import InputError
 from ...rules.premium import premium_index_delta
 from ...rules.socialize import half_loss_per_lot
 from ...rules.weights import discount_share, discounted_price, spread_basis
@@ -19,7 +18,7 @@ from ...rules.words import TRUNC, WAD, mul_div
 from ...units import to_fraction
 from ...venues.rulebook import load
 from .vectors import Case, RefusedError, UnsupportedError, Value
-from .vertex_book import QUOTE_ID, Holder, Listing, Perp, Product, health, healths, read_holder, read_listing
+from .vertex_book import QUOTE_ID, Holder, Listing, Perp, health, healths, read_book
 
 Ours = dict[str, Value]
 
@@ -88,14 +87,14 @@ class Desk(Struct):
 
 def account_health(case: Case) -> Ours:
     """All healths of a subaccount."""
-    return healths(read_listing(case.body["rule"]), read_holder(case.body))
+    return healths(*read_book(case.body))
 
 
 def funding(case: Case) -> Ours:
     """Cumulative funding after an interval, and what the position paid."""
-    listing, holder, action = read_listing(case.body["rule"]), read_holder(case.body), case.body["action"]
+    (listing, holder), action = read_book(case.body), case.body["action"]
     product = case.body["positions"].only()["product_id"].integer()
-    price, held = _known(listing.perps, product, case.place).price, holder.perp(product)
+    price, held = listing.perps[product].price, holder.perp(product)
     premium, seconds = action["avg_price_diff_x18"].integer(), action["dt_seconds"].integer(least=0)
     delta = premium_index_delta(premium, price, *constants().funding_cap, seconds, SECONDS_PER_DAY)
     return {
@@ -105,18 +104,11 @@ def funding(case: Case) -> Ours:
     }
 
 
-def _known(products: dict[int, Product], product: int, where: str) -> Product:
-    if product not in products:
-        raise InputError(f"{where}: product {product} is not listed")
-    return products[product]
-
-
 def liquidation(case: Case) -> Ours:
     """One liquidation: the accounts before and after it, or the venue's reason to refuse it."""
     action = case.body["action"]
     desk = Desk(
-        read_listing(case.body["rule"]),
-        read_holder(case.body),
+        *read_book(case.body),
         Holder({QUOTE_ID: action["liquidator_usdc"].integer()}, {}),
         action["insurance_before"].integer(),
     )
@@ -300,8 +292,7 @@ def bankruptcy(case: Case) -> Ours:
     """A subaccount closed at a loss: the fund pays what it may, the rest is spread over the open interest."""
     body, action = case.body, case.body["action"]
     product = body["positions"].only()["product_id"].integer()
-    listing, liquidatee = read_listing(body["rule"]), read_holder(body)
-    _known(listing.perps, product, case.place)
+    listing, liquidatee = read_book(body)
     others = _others(
         liquidatee.perp(product),
         {side: amount.integer() for side, amount in action["other_accounts"].entries().items()},
@@ -339,6 +330,8 @@ def _step(listing: Listing, words: re.Match[str]) -> Close:
 def _finalize(desk: Desk, product: int, others: dict[str, Perp]) -> Ours:
     """Losses are settled against quote, then insured, then borne by every open lot through cumulative funding."""
     liquidatee, before = desk.liquidatee, desk.insurance
+    if health(desk.listing, liquidatee, "maintenance") >= 0:
+        raise RefusedError("NL")
     debts = [spot for spot in desk.listing.spots if liquidatee.spot(spot)]
     owns = any(liquidatee.spot(spot) > 0 for spot in debts)
     if owns or any(perp.amount for perp in liquidatee.perps.values()):

@@ -116,17 +116,24 @@ def _weights(row: Field, asked: str) -> Weights:
     return asset * WEIGHT_UNIT, debt * WEIGHT_UNIT
 
 
-def read_holder(body: Field) -> Holder:
-    """The subaccount that a case is about."""
-    spots: dict[int, int] = {}
+def read_book(body: Field) -> tuple[Listing, Holder]:
+    """The products of a case and the subaccount that it is about, which holds none but them."""
+    listing, holder = read_listing(body["rule"]), Holder({}, {})
     for row in body.items("collateral"):
-        product = row["product_id"].integer(least=0)
-        spots[product] = spots.get(product, 0) + row["amount"].integer()
-    perps = {
-        row["product_id"].integer(least=1): Perp(row["amount"].integer(), row["v_quote"].integer())
-        for row in body.items("positions")
-    }
-    return Holder(spots, perps)
+        holder.add_spot(_product_of(row, {QUOTE_ID, *listing.spots}), row["amount"].integer())
+    for row in body.items("positions"):
+        product = _product_of(row, {*listing.perps})
+        if product in holder.perps:
+            raise InputError(f"{row.where}: product {product} stands twice")
+        holder.add_perp(product, row["amount"].integer(), row["v_quote"].integer())
+    return listing, holder
+
+
+def _product_of(row: Field, listed: set[int]) -> int:
+    product = row["product_id"].integer(least=0)
+    if product not in listed:
+        raise InputError(f"{row.where}: product {product} is not listed")
+    return product
 
 
 def health(listing: Listing, holder: Holder, asked: Requirement) -> int:

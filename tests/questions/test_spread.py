@@ -1,0 +1,64 @@
+"""Runs of items on one process or several: the same answers in the same order."""
+
+import pytest
+
+from ringfence.questions import spread as module
+from ringfence.questions.spread import CHUNKS, spread
+
+
+def squares(numbers):
+    return [number * number for number in numbers]
+
+
+class Times:
+    """A job with something to carry."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, numbers):
+        return [self.factor * number for number in numbers]
+
+
+def flat(parts):
+    return [number for part in parts for number in part]
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 99, 100, 101, 1234])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_item_once_and_in_order(total, workers):
+    assert flat(spread(Times(3), range(total), workers=workers)) == [3 * n for n in range(total)]
+
+
+def test_few_items_start_no_process(monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", refuse)
+    assert flat(spread(squares, range(10), workers=4, worth_from=11)) == squares(range(10))
+    with pytest.raises(AssertionError, match="a process was started"):
+        flat(spread(squares, range(11), workers=4, worth_from=11))
+
+
+def test_where_a_fork_is_not_safe_others_are_started(monkeypatch):
+    monkeypatch.setattr(module, "may_fork", lambda: False)
+    assert flat(spread(Times(2), range(50), workers=2)) == [2 * n for n in range(50)]
+
+
+def test_progress_runs_to_the_end():
+    told = []
+    flat(spread(squares, range(1000), report=lambda *heard: told.append(heard), what="numbers"))
+    assert told[0] == (0, 1000, "numbers")
+    assert told[-1] == (1000, 1000, "numbers")
+    assert len(told) == CHUNKS + 1
+
+
+def fails(numbers):
+    raise ValueError(f"no {numbers[0]}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_job_comes_through(workers):
+    with pytest.raises(ValueError, match="no 0"):
+        flat(spread(fails, range(5), workers=workers))
+    assert module._state == []
