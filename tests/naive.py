@@ -5,15 +5,24 @@ It shares no code with the package: no words, no deductions, no signs folded int
 rounded once, at the place where the rulebook rounds.
 """
 
+from copy import copy
 from fractions import Fraction
 from itertools import chain, combinations, pairwise
 from math import ceil, floor, isqrt, trunc
 from typing import NamedTuple
 
+import naive_sets
+
 ROUNDINGS = (floor, ceil, trunc)
 MILLION = 1_000_000
 INDEX_SCALE = 10**18
 QUOTE = "USDC"
+
+
+class Held(NamedTuple):
+    size_b: int
+    cost_q: int
+    funding_index: int
 
 
 class Risk(NamedTuple):
@@ -183,6 +192,17 @@ def with_fixed_amounts(market, required, closing):
     return max(required, minimum + closing)
 
 
+def opening_rate(market, size, amount, rounding):
+    """Initial margin rate of a position, whatever open interest adds."""
+    shape = market.requirement
+    if hasattr(shape, "initial_ppm"):
+        return Fraction(shape.initial_ppm, MILLION)
+    if hasattr(shape, "tiers"):
+        lowers, rates = tier_columns(shape, "initial_num")
+        return rates[tier_number(amount, lowers)]
+    return rates_of(shape, size, amount, rounding)[0]
+
+
 def closing_cost(market, amount, cost, rounding):
     """What closing is expected to cost, within its bounds."""
     rule = market.close_cost
@@ -251,21 +271,23 @@ def maintained(venue, market, held, amount, cost):
 
 
 def withheld(venue, subaccount, name):
-    """Profit that the liquidity behind a market does not pay: beyond its cap every winner of a side loses alike."""
+    """Profit of a position that the liquidity behind its market would not pay."""
     market, held = venue.markets[name], subaccount.positions[name]
-    if market.solvency is None or subaccount.system:
+    scale, rounding = (market.scale.num, market.scale.den), venue.policy.rounding.value
+    profit = value(held.size_b, price_of(venue, name), scale, rounding) - held.cost_q
+    return 0 if subaccount.system else unpaid(venue, name, profit, 1 if held.size_b > 0 else -1)
+
+
+def unpaid(venue, name, profit, sign):
+    """The part of a profit beyond the cap on its side of the market: every winner of that side loses the same share."""
+    solvency = venue.markets[name].solvency
+    if solvency is None or profit <= 0:
         return 0
-    scale, rounding, price = (
-        (market.scale.num, market.scale.den),
-        venue.policy.rounding.value,
-        price_of(venue, name),
+    owed, most = (
+        owed_to_side(venue, name, sign),
+        floor(Fraction(reserve(venue, name) * solvency.cap_ppm, MILLION)),
     )
-    profit = value(held.size_b, price, scale, rounding) - held.cost_q
-    owed = owed_to_side(venue, name, 1 if held.size_b > 0 else -1)
-    most = floor(Fraction(reserve(venue, name) * market.solvency.cap_ppm, MILLION))
-    if profit <= 0 or owed <= most:
-        return 0
-    return profit - floor(Fraction(profit * most, owed))
+    return profit - floor(Fraction(profit * most, owed)) if owed > most else 0
 
 
 def owed_to_side(venue, name, sign):
@@ -343,10 +365,51 @@ def risk(venue, subaccount):
     """Equity, initial margin, maintenance margin and notional of everything that a subaccount holds."""
     markets = {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
     legs = [leg(venue, subaccount, name) for name in sorted(markets)]
-    sums = [sum(column) for column in zip(*legs, strict=True)] or [0, 0, 0, 0]
-    initial, maintenance = weighed(venue, subaccount)
-    initial += sums[1] + profit_beyond_the_cap(venue, subaccount)
-    return Risk(cash(venue, subaccount) + sums[0], initial, sums[2] + maintenance, sums[3])
+    equity, initial, maintenance, amount = [sum(column) for column in zip(*legs, strict=True)] or [0, 0, 0, 0]
+    held, beyond = weighed(venue, subaccount), profit_beyond_the_cap(venue, subaccount)
+    if venue.policy.set_rule is not None:
+        initial, maintenance = together(venue, subaccount, (initial, maintenance), held, beyond)
+        beyond = 0
+    equity += cash(venue, subaccount)
+    return Risk(equity, initial + held[0] + beyond, maintenance + held[1], amount)
+
+
+def together(venue, subaccount, legs, held, beyond):
+    """What the rule over sets asks beside weights: an atom at least of who has positions, orders at the worse side."""
+    initial, maintenance = naive_sets.asked(venue, subaccount, legs)
+    maintenance = max(maintenance, (1 if subaccount.positions else 0) - held[1])
+    initial = max(initial + beyond, held[1] + maintenance - held[0])
+    if subaccount.orders:
+        sides = (all_filled(venue, subaccount, sign) for sign in (1, -1))
+        initial = max(initial, *(risk(venue, filled).initial - held[0] for filled in sides))
+    return initial, maintenance
+
+
+def all_filled(venue, subaccount, sign):
+    """A subaccount after all its buys or all its sells; lots that are added cost what they are worth."""
+    filled = copy(subaccount)
+    filled.orders, filled.positions = {}, {}
+    names = {*subaccount.positions, *(order.market for order in subaccount.orders.values())}
+    for name in names:
+        held = subaccount.positions.get(name)
+        before = held.size_b if held else 0
+        orders = (order for order in subaccount.orders.values() if order.market == name)
+        size = before + sum(order.size_b for order in orders if order.size_b * sign > 0)
+        if size:
+            filled.positions[name] = bought_at_worth(venue, name, held, before, size)
+    return filled
+
+
+def bought_at_worth(venue, name, held, before, size):
+    market = venue.markets[name]
+    scale, rounding, price = market.scale, venue.policy.rounding.value, price_of(venue, name)
+    worths = [value(lots, price, (scale.num, scale.den), rounding) for lots in (size, before)]
+    index = held.funding_index if held else market.funding_index
+    if before * size <= 0:
+        return Held(size, worths[0], index)
+    if abs(size) > abs(before):
+        return Held(size, held.cost_q + worths[0] - worths[1], index)
+    return Held(size, floor(Fraction(held.cost_q * size, before)), index)
 
 
 def is_liquidatable(venue, subaccount):

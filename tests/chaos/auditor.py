@@ -1,6 +1,6 @@
 """The auditor: after every command it says what the state must be, and finds whatever is different.
 
-It sees what anybody could see: the command, the answer and the state, as plain data. `Shadow` works out what had to
+It sees what anybody could see: the command, the answer and the state, by the names of their fields. `Shadow` works out what had to
 follow; the checks below it hold whatever the rules are: money and lots are conserved, a refusal leaves no trace, events
 tell the whole story, a loss stays inside its fences, and a refusal for want of margin or for health is true.
 """
@@ -8,42 +8,47 @@ tell the whole story, a loss stays inside its fences, and a refusal for want of 
 from collections import Counter
 from pickle import dumps, loads
 
+from msgspec import json
+
 from chaos.books import QUOTE, AuditError, must, things
 from chaos.shadow import Shadow
 
 LOSS_STEPS = (
     *("Liquidate", "TakeOver", "SellCollateral", "DrawInsurance", "Deleverage", "Socialize"),
-    *("StartAuction", "Bid"),
+    *("StartAuction", "Bid", "Expire", "RelievePool"),
 )
-MARGIN = ("INITIAL_MARGIN", "INITIAL_MARGIN_COUNTERPARTY", "PARENT_MARGIN", "BACKSTOP_CAPACITY")
+MARGIN = (
+    *("INITIAL_MARGIN", "INITIAL_MARGIN_COUNTERPARTY", "PARENT_MARGIN", "ACCOUNT_MARGIN"),
+    *("BACKSTOP_CAPACITY", "MARGIN_LOCKED", "WITHDRAWALS_GATED"),
+)
 
 
 class Auditor:
     """Holds the state as it was after the last command, and the second clearinghouse."""
 
     def __init__(self, venue):
-        self.plain, self.last = venue, things(venue)
+        self.told, self.last = encode(venue), things(venue)
         self.shadow = Shadow(things(venue))
         self.brought = Counter()
         self.pledged = set()
         self.commands = 0
 
     def check(self, command, answer, venue):
-        """`answer` is a list of events, or the name of the reason for a refusal; all of it plain data."""
-        c = things(command)
+        """`answer` is the events of an accepted command, or the name of the reason for a refusal."""
+        c, told = things(command), encode(venue)
         try:
             if isinstance(answer, str):
-                self.refused(c, answer, venue)
+                self.refused(c, answer, things(venue) if told != self.told else self.last)
             else:
                 self.accepted(c, [things(event) for event in answer], things(venue))
         except AuditError as wrong:
             raise AuditError(f"command {self.commands} {command}: {wrong}") from None
-        self.plain = venue
+        self.told = told
         self.commands += 1
 
-    def refused(self, c, reason, plain):
-        if plain != self.plain:
-            raise AuditError(f"a refusal left a trace: {differences(self.plain, plain)}")
+    def refused(self, c, reason, now):
+        if now != self.last:
+            raise AuditError(f"a refusal left a trace: {differences(self.last, now)}")
         if reason in MARGIN and c.type in ("Trade", "Withdraw", "TransferMargin"):
             self.would_be_wrong(c, reason)
         elif reason == "NOT_LIQUIDATABLE" and c.type == "Liquidate":
@@ -116,6 +121,8 @@ class Auditor:
         allowed = self.parties(c, now) | {"outside", "fees"} | {f"funding/{market}" for market in now.markets}
         if c.type in LOSS_STEPS:
             allowed |= self.pool_people(c)
+        elif c.type in ("SettleMarket", "ChangePolicy"):
+            allowed |= {f"sub/{name}" for name in self.swept()}
         else:
             allowed |= {f"fund/{c.get('pool')}"} if c.type == "FundInsurance" else set()
         must(changed <= allowed, f"{sorted(changed - allowed)} changed and had no part in it")
@@ -135,12 +142,23 @@ class Auditor:
             pools = {markets[name].pool for name in subs[c.subaccount].positions}
             reached |= {f"{book}/{name}" for book in ("fund", "debt") for name in pools}
         reached |= {f"sub/market/{c[key]}" for key in ("market", "asset") if c.get(key)}
-        if c.type not in ("Deleverage", "Socialize"):
+        if c.type not in ("Deleverage", "Socialize", "Expire", "RelievePool"):
             return reached
-        own = {name for name, market in markets.items() if market.pool == pool}
+        whole_pool = c.type in ("Deleverage", "Socialize")
+        own = {name for name, market in markets.items() if market.pool == pool} if whole_pool else {c.market}
         exposed = {name for name, sub in subs.items() if own & sub.positions.keys()}
-        parents = {subs[name].parent for name in exposed} if c.type == "Deleverage" else set()
+        parents = {subs[name].parent for name in exposed} if c.type != "Socialize" else set()
+        reached |= {f"settlement/{c.market}", "rounding"} if c.type == "Expire" else set()
         return reached | {f"sub/{name}" for name in exposed | parents if name}
+
+    def swept(self):
+        """Who may hand what is left to a parent when orders or auctions end for all: the flat ones, and those."""
+        flat = {name for name, sub in self.last.subaccounts.items() if sub.parent and not sub.positions}
+        return flat | {self.last.subaccounts[name].parent for name in flat}
+
+
+def encode(venue):
+    return json.encode(venue, order="deterministic")
 
 
 def balances(state):

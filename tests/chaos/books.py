@@ -4,7 +4,9 @@ Nothing here comes from the engine: every formula is `naive`'s, and amounts are 
 """
 
 from fractions import Fraction
-from math import ceil, trunc
+from math import ceil, floor, trunc
+
+from msgspec import Struct
 
 import naive
 
@@ -24,18 +26,15 @@ class Thing(dict):
             raise AttributeError(name) from None
 
 
-ARRAYS = {"scale": ("num", "den"), "tiers": ("lower_q", "initial_num", "maintenance_num", "deduction")}
-
-
-def things(plain, key=""):
-    """Plain data, where short arrays get names for their fields."""
-    if key == "leverages":
-        return Thing({name: Thing(num=pair[0], den=pair[1]) for name, pair in plain.items()})
-    if isinstance(plain, dict):
-        return Thing({name: things(value, name) for name, value in plain.items()})
-    if key == "tiers":
-        return [Thing(zip(ARRAYS[key], row, strict=True)) for row in plain]
-    return Thing(zip(ARRAYS[key], plain, strict=True)) if key in ARRAYS else plain
+def things(value):
+    """Plain data by the names of a record's fields; the name of its type stands under `type` where that is stated."""
+    if isinstance(value, Struct):
+        tag = value.__struct_config__.tag
+        found = {} if tag is None else {"type": tag}
+        return Thing(found | {name: things(getattr(value, name)) for name in value.__struct_fields__})
+    if isinstance(value, dict):
+        return Thing((name, things(inner)) for name, inner in value.items())
+    return [things(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 class AuditError(AssertionError):
@@ -63,6 +62,14 @@ class Books:
 
     def __init__(self, state):
         self.state = state
+        self.held = {}
+        """Lots that everybody held when the command came, by subaccount and market."""
+
+    def remember(self):
+        subs = self.state.subaccounts.items()
+        self.held = {
+            (name, market): each.size_b for name, sub in subs for market, each in sub.positions.items()
+        }
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -73,8 +80,7 @@ class Books:
         return self.state.markets[name]
 
     def price(self, name):
-        market = self.market(name)
-        return market.index if self.state.policy.risk_price == "index" else market.mark
+        return naive.price_of(self.state, name)
 
     def risk(self, name):
         return naive.risk(self.state, self.sub(name))
@@ -90,33 +96,46 @@ class Books:
     def worth(self, market, size):
         return self.value(market, size, self.price(market))
 
-    def maintenance(self, name, size):
-        """Maintenance margin of a position of `size`."""
-        market, rounds = self.market(name), self.state.policy.rounding
-        amount = naive.notional(size, self.price(name), (market.scale.num, market.scale.den), rounds.notional)
-        if not size:
-            return 0
-        margin = naive.maintenance_margin(market, size, amount, 0, rounds.requirement)
-        return margin + market.minimum_margin_q
-
     def notional(self, name, size):
         scale = self.market(name).scale
         return naive.notional(
             size, self.price(name), (scale.num, scale.den), self.state.policy.rounding.notional
         )
 
+    def with_lots(self, name, market, size):
+        """A subaccount as it would be with `size` lots of what it holds in a market, at their part of the cost."""
+        sub, held = self.sub(name), self.sub(name).positions[market]
+        part = Thing(held, size_b=size, cost_q=held.cost_q - released(held, held.size_b - size))
+        others = {other: each for other, each in sub.positions.items() if other != market}
+        return Thing(sub, orders=Thing(), positions=Thing(others | ({market: part} if size else {})))
+
+    def freed(self, name, market, closed):
+        """Maintenance margin that closing `closed` lots would free; none where it would ask for more."""
+        left = self.with_lots(name, market, self.sub(name).positions[market].size_b - closed)
+        return max(0, self.risk(name).maintenance - naive.risk(self.state, left).maintenance)
+
     def liquidatable(self, name):
-        risk, sub = self.risk(name), self.sub(name)
-        below = risk.equity < risk.maintenance
-        below |= self.state.policy.trigger_at_equality and risk.equity == risk.maintenance
-        return bool(below and risk.maintenance > 0 and sub.positions and not sub.system)
+        return naive.is_liquidatable(self.state, self.sub(name))
 
     def bankruptcy(self, name, market, closed):
         """Quote that closing `closed` lots must bring to use up their share of the equity."""
         held, risk = self.sub(name).positions[market].size_b, self.risk(name)
         worth = self.worth(market, held) - self.worth(market, held - closed)
-        freed = self.maintenance(market, held) - self.maintenance(market, held - closed)
-        return naive.bankruptcy(worth, risk.equity, freed, risk.maintenance)
+        return naive.bankruptcy(worth, risk.equity, self.freed(name, market, closed), risk.maintenance)
+
+    def carries(self, name, before):
+        """May a trader stand so after taking on risk? A venue may only let positions shrink that lack initial margin."""
+        sub, after = self.sub(name), self.risk(name)
+        if sub.system or (may_act(before, after) and after.equity >= after.initial):
+            return True
+        strict = self.state.policy.under_margin == "strict_reduce"
+        return may_act(before, after) and not (
+            strict and any(self.grew(name, market) for market in sub.positions)
+        )
+
+    def grew(self, name, market):
+        before, now = self.held.get((name, market), 0), self.sub(name).positions[market].size_b
+        return before * now <= 0 or abs(now) > abs(before)
 
     def fund(self, pool):
         return self.state.ledger.get(f"fund/{pool}", {}).get(QUOTE, 0)
@@ -138,6 +157,11 @@ class Books:
             if not book[asset]:
                 del book[asset]
 
+    def move_all(self, name, account):
+        """Everything that somebody has, and owes, goes elsewhere."""
+        for asset, amount in sorted(self.sub(name).balances.items()):
+            self.move(f"sub/{name}", account, amount, asset)
+
     def settle(self, name, markets=None):
         for market in list(self.sub(name).positions) if markets is None else markets:
             held, index = self.sub(name).positions.get(market), self.market(market).funding_index
@@ -148,33 +172,65 @@ class Books:
                 held.funding_index = index
 
     def fill(self, market, name, other, size, received):
-        """`name` changes by `size` lots and receives `received`; `other` does the opposite."""
+        """`name` changes by `size` lots and receives `received`; `other` does the opposite.
+
+        Profit that the liquidity behind the market does not pay stays there.
+        """
         for who in (name, other):
             self.settle(who, [market])
+        kept = self.kept(market, name, other, size, received) - self.kept(
+            market, other, name, -size, -received
+        )
         self.move(f"sub/{other}", f"sub/{name}", received)
         self.change(market, name, size, -received)
         self.change(market, other, -size, received)
+        self.move(f"sub/{name}", f"sub/{other}", kept)
+
+    def kept(self, market, name, payer, size, received):
+        held = self.sub(name).positions.get(market)
+        if payer != f"market/{market}" or self.sub(name).system or not held or held.size_b * size >= 0:
+            return 0
+        closed = min(abs(size), abs(held.size_b)) * (1 if held.size_b > 0 else -1)
+        got = floor(Fraction(received * abs(closed), abs(size)))
+        return naive.unpaid(self.state, market, got - released(held, closed), 1 if closed > 0 else -1)
 
     def change(self, market, name, size, paid):
         positions, index = self.sub(name).positions, self.market(market).funding_index
         held = positions.get(market, Thing(size_b=0, cost_q=0, funding_index=index))
-        cost = cost_after(held.size_b, held.cost_q, size, paid)
+        cost = cost_after(held, size, paid)
         self.market(market).open_interest_b += max(held.size_b + size, 0) - max(held.size_b, 0)
         positions[market] = Thing(size_b=held.size_b + size, cost_q=cost, funding_index=held.funding_index)
         if not positions[market].size_b:
             del positions[market]
+            self.sub(name).flagged = self.sub(name).flagged and bool(positions)
+        self.count_sides(market)
+
+    def count_sides(self, name):
+        """What traders hold of either side, where the liquidity behind the market is limited."""
+        if self.market(name).solvency is None:
+            return
+        traders = [sub for sub in self.state.subaccounts.values() if not sub.system and name in sub.positions]
+        for side, sign in (("longs", 1), ("shorts", -1)):
+            held = [sub.positions[name] for sub in traders if sub.positions[name].size_b * sign > 0]
+            lots, cost = sum(each.size_b for each in held), sum(each.cost_q for each in held)
+            self.market(name)[side] = Thing(size_b=lots, cost_q=cost)
 
     def sweep(self, name):
         sub = self.sub(name)
         if sub.parent and not sub.positions and not sub.orders and sub.balances.get(QUOTE, 0) >= 0:
             for asset, amount in sorted(sub.balances.items()):
-                self.move(f"sub/{name}", f"sub/{sub.parent}", amount, asset)
+                self.move(f"sub/{name}", f"sub/{sub.parent}", max(amount, 0), asset)
 
 
-def cost_after(held, cost, size, paid):
+def released(held, closed):
+    """Part of a position's cost that belongs to the lots closed (signed like the position), towards zero."""
+    return trunc(Fraction(held.cost_q * closed, held.size_b))
+
+
+def cost_after(held, size, paid):
     """Cost of a position after `size` lots for `paid`: closing keeps the entry price, flipping starts a new one."""
-    if held * size >= 0:
-        return cost + paid
-    if abs(size) <= abs(held):
-        return cost - trunc(Fraction(cost * abs(size), abs(held)))
-    return ceil(Fraction(paid * (abs(size) - abs(held)), abs(size)))
+    if held.size_b * size >= 0:
+        return held.cost_q + paid
+    if abs(size) <= abs(held.size_b):
+        return held.cost_q - released(held, -size)
+    return ceil(Fraction(paid * (abs(size) - abs(held.size_b)), abs(size)))

@@ -2,10 +2,10 @@
 
 from fractions import Fraction
 from itertools import count
-from math import ceil, floor
+from math import ceil, floor, trunc
 
 import naive
-from chaos.books import MILLION, QUOTE, Books, must
+from chaos.books import MILLION, QUOTE, Books, Thing, must, released
 
 
 class Losses(Books):
@@ -13,25 +13,59 @@ class Losses(Books):
 
     def on_liquidate(self, c):
         must(self.state.policy.liquidation.auction is None, "a position was closed where there are auctions")
+        must(not self.market(c.market).settling, "a position was liquidated in final settlement")
         self.settle(c.subaccount)
         must(self.liquidatable(c.subaccount), f"{c.subaccount} was liquidated while healthy")
         policy, market, sub = self.state.policy.liquidation, self.market(c.market), self.sub(c.subaccount)
         price, held = c.price or market.mark, sub.positions[c.market].size_b
         most = self.allowed(c.subaccount, c.market, price)
         lots = min(c.size_b, most) if c.size_b else most
-        signed = lots if held > 0 else -lots
-        got, needed = self.value(c.market, signed, price), self.bankruptcy(c.subaccount, c.market, signed)
-        fee = max(0, min(floor(Fraction(abs(got) * policy.fee_ppm, MILLION)), got - needed))
-        loss, whole = max(0, needed - got), lots == abs(held)
-        self.fill(c.market, c.subaccount, c.counterparty or f"market/{c.market}", -signed, got)
-        to_fund = floor(Fraction(fee * policy.fee_to_fund_ppm, MILLION))
+        signed, other = lots if held > 0 else -lots, c.counterparty or f"market/{c.market}"
+        got, whole, before = self.value(c.market, signed, price), lots == abs(held), self.risk(other)
+        fee, to_fund, loss = self.charged(c, signed, got, last=whole and len(sub.positions) == 1)
+        self.fill(c.market, c.subaccount, other, -signed, got)
         self.move(f"sub/{c.subaccount}", f"fund/{market.pool}", to_fund)
         self.move(f"sub/{c.subaccount}", "fees", fee - to_fund)
         insured = min(loss, self.fund(market.pool)) if "insurance" in self.state.policy.waterfall else 0
         self.move(f"fund/{market.pool}", f"sub/{c.subaccount}", insured)
-        self.move(f"debt/{market.pool}", f"sub/{c.subaccount}", loss - insured)
+        behind = "counterparty" in self.state.policy.waterfall
+        unpaid = f"sub/market/{c.market}" if behind else f"debt/{market.pool}"
+        self.move(unpaid, f"sub/{c.subaccount}", loss - insured)
         self.count(sub, abs(got), loss, None if whole else self.state.time_ms + policy.cooldown_ms)
+        if not sub.positions:
+            self.keep_remainder(c)
         self.sweep(c.subaccount)
+        must(self.carries(other, before), f"{other} cannot carry what it took")
+
+    def charged(self, c, signed, got, *, last):
+        """Fee on a fill, what the fund gets of it, and what the fill falls short of the bankruptcy price."""
+        rule = self.state.policy.liquidation
+        left = got - self.bankruptcy(c.subaccount, c.market, signed)
+        fee = floor(Fraction(self.fee_base(c, signed, got) * rule.fee_ppm, MILLION))
+        if not rule.fee_in_full:
+            fee = max(0, min(fee, left))
+            return fee, floor(Fraction(fee * rule.fee_to_fund_ppm, MILLION)), max(0, -left)
+        red = self.risk(c.subaccount).equity < 0
+        to_fund = 0 if red else floor(Fraction(fee * rule.fee_to_fund_ppm, MILLION))
+        return fee, to_fund, max(0, fee - left if last else -left)
+
+    def fee_base(self, c, signed, got):
+        of = self.state.policy.liquidation.fee_of
+        if of == "notional":
+            return abs(got)
+        if of == "cost":
+            return abs(released(self.sub(c.subaccount).positions[c.market], signed))
+        return self.freed(c.subaccount, c.market, signed)
+
+    def keep_remainder(self, c):
+        """What is left after the last position: too little goes to the counterparty, the rest where the venue says."""
+        rule, pool = self.state.policy.liquidation, self.market(c.market).pool
+        if self.risk(c.subaccount).equity < rule.remainder_least_q:
+            self.move_all(c.subaccount, f"sub/market/{c.market}")
+        elif rule.remainder != "subaccount":
+            for asset, amount in sorted(self.sub(c.subaccount).balances.items()):
+                taker = "fees" if rule.remainder == "fees" else f"fund/{pool}"
+                self.move(f"sub/{c.subaccount}", taker, max(0, amount), asset)
 
     def count(self, sub, notional, loss, cooldown):
         if sub.block != self.state.block:
@@ -46,12 +80,14 @@ class Losses(Books):
         rule, sub, step = self.state.policy.liquidation, self.sub(name), self.market(market).step_b
         size = abs(sub.positions[market].size_b)
         notional, lots = self.notional(market, size), size
-        whole_now = rule.portion_once and self.state.time_ms < sub.cooldown_until_ms
-        if rule.size == "portion" and notional > rule.portion_above_q and not whole_now:
-            share = ceil(Fraction(size * rule.portion_ppm, MILLION))
+        if rule.size == "portion" and notional > rule.portion_above_q and not self.whole_now(name):
+            share = rule.portion_ppm
+            if rule.portion_of == "account":
+                share = min(MILLION, floor(Fraction(self.risk(name).notional * share, notional)))
+            wanted = ceil(Fraction(size * share, MILLION))
             one = self.price(market) * Fraction(self.market(market).scale.num, self.market(market).scale.den)
             least = ceil(rule.minimum_q / (one * step)) * step
-            lots = min(size, max(min(size, ceil(Fraction(share, step)) * step), least))
+            lots = min(size, max(min(size, ceil(Fraction(wanted, step)) * step), least))
         elif rule.size == "target":
             lots = self.to_target(name, market, price)
         if rule.block_subaccount_q:
@@ -60,19 +96,43 @@ class Losses(Books):
             lots = min(lots, floor(Fraction(size * room, notional))) if notional > room else lots
         return lots if lots == size else floor(Fraction(lots, step)) * step
 
+    def whole_now(self, name):
+        """Is the portion over: after the first slice, or because too little equity is left?"""
+        rule, risk = self.state.policy.liquidation, self.risk(name)
+        later = rule.portion_once and self.state.time_ms < self.sub(name).cooldown_until_ms
+        return later or Fraction(risk.equity) < Fraction(risk.maintenance * rule.portion_floor_ppm, MILLION)
+
     def to_target(self, name, market, price):
         """Fewest lots that lift equity to the target, tried one step after the other."""
-        rule, held = self.state.policy.liquidation, self.sub(name).positions[market].size_b
-        risk, side, step = self.risk(name), 1 if held > 0 else -1, self.market(market).step_b
+        held, step, risk = (
+            self.sub(name).positions[market].size_b,
+            self.market(market).step_b,
+            self.risk(name),
+        )
+        now = naive.leg(self.state, self.sub(name), market)
         for lots in count(step, step):
-            closed = min(lots, abs(held)) * side
-            got = self.value(market, closed, price)
-            fee = floor(Fraction(abs(got) * rule.fee_ppm, MILLION))
-            equity = risk.equity - self.worth(market, held) + self.worth(market, held - closed) + got - fee
-            freed = self.maintenance(market, held) - self.maintenance(market, held - closed)
-            if abs(closed) == abs(held) or equity * MILLION >= (risk.maintenance - freed) * rule.target_ppm:
+            closed = min(lots, abs(held)) * (1 if held > 0 else -1)
+            if abs(closed) == abs(held) or self.reaches_target(name, market, closed, price, risk, now):
                 return abs(closed)
         raise AssertionError("a whole position is always enough")
+
+    def reaches_target(self, name, market, closed, price, risk, now):
+        """Does closing so many lots leave the liquidation-end margin: a share of a margin, and of the notional?"""
+        rule, got = self.state.policy.liquidation, self.value(market, closed, price)
+        base = self.fee_base(Thing(subaccount=name, market=market), closed, got)
+        left = self.what_is_left(name, market, closed)
+        asked = getattr(risk, rule.target_of) - getattr(now, rule.target_of) + getattr(left, rule.target_of)
+        notional = risk.notional - now.notional + left.notional
+        equity = risk.equity - now.equity + got + left.equity - floor(Fraction(base * rule.fee_ppm, MILLION))
+        return equity * MILLION >= asked * rule.target_ppm + notional * rule.buffer_ppm
+
+    def what_is_left(self, name, market, closed):
+        """Risk of the rest of a position, bought without leverage, orders or a cap on its profit."""
+        part = self.with_lots(name, market, self.sub(name).positions[market].size_b - closed)
+        policy = Thing(self.state.policy, initial_profit_cap_q=None)
+        return naive.leg(
+            Thing(self.state, policy=policy), Thing(part, system=True, leverages=Thing()), market
+        )
 
     def on_take_over(self, c):
         rule, sub = self.state.policy.liquidation, self.sub(c.subaccount)
@@ -84,25 +144,35 @@ class Losses(Books):
             "taken over above the threshold",
         )
         must(risk.equity >= 0, "a backstop took a debt")
+        before = self.risk(c.backstop)
         for market, held in sorted(sub.positions.items()):
             self.fill(market, c.subaccount, c.backstop, -held.size_b, held.cost_q)
-        for asset, amount in sorted(sub.balances.items()):
-            self.move(f"sub/{c.subaccount}", f"sub/{c.backstop}", amount, asset)
+        self.move_all(c.subaccount, f"sub/{c.backstop}")
         sub.orders.clear()
         must(self.risk(c.backstop).equity >= 0, "the backstop is in debt")
+        must(self.carries(c.backstop, before), f"{c.backstop} cannot carry what it took")
 
     def on_sell_collateral(self, c):
         sub, asset = self.sub(c.subaccount), self.state.assets[c.asset]
         pledged = naive.cash(self.state, sub) - sub.balances.get(QUOTE, 0)
-        owed = pledged - self.risk(c.subaccount).equity
+        over = self.overdrawn(sub)
+        owed = over or pledged - self.risk(c.subaccount).equity
         must(owed > 0, "collateral was sold though nothing is owed")
-        must(not sub.positions or self.liquidatable(c.subaccount), "a healthy trader's collateral was sold")
+        safe = (sub.positions or asset.weights) and not (over or self.liquidatable(c.subaccount))
+        must(not safe, "a healthy trader's collateral was sold")
         discounted = Fraction(MILLION - asset.conversion_discount_ppm, MILLION)
         one = asset.price * Fraction(asset.scale.num, asset.scale.den) * discounted
         sold = min(sub.balances[c.asset], ceil(owed / one))
         self.move(f"sub/{c.subaccount}", f"sub/market/{c.asset}", sold, c.asset)
         self.move(f"sub/market/{c.asset}", f"sub/{c.subaccount}", floor(sold * one))
         self.sweep(c.subaccount)
+
+    def overdrawn(self, sub):
+        """Quote that is owed where more is than the venue lets: what options cost was paid, what perps cost was not."""
+        limit = self.state.policy.overdraft_q
+        perps = (held.cost_q for name, held in sub.positions.items() if self.market(name).option is None)
+        owed = -sub.balances.get(QUOTE, 0) - sum(perps)
+        return owed if limit is not None and owed > limit else 0
 
     def shortfall(self, name, market):
         held = self.sub(name).positions[market].size_b
@@ -117,43 +187,62 @@ class Losses(Books):
         self.move(f"fund/{c.pool}", debtor, min(need, self.fund(c.pool)))
 
     def on_deleverage(self, c):
+        market, policy = self.market(c.market), self.state.policy
         self.settle(c.subaccount)
-        must(self.risk(c.subaccount).equity <= 0, "deleveraged for a solvent subaccount")
-        if self.state.policy.deleveraging.policy == "pro_rata":
+        equity = self.risk(c.subaccount).equity
+        must(equity <= 0 or market.settling, "deleveraged for a solvent subaccount")
+        if policy.deleveraging.policy == "pro_rata" and not market.settling:
             self.take_profits(c)
         else:
-            self.close_against(c)
-        if gate := self.state.policy.withdrawal_gate_blocks:
-            self.state.pools[self.market(c.market).pool].gated_until_block = self.state.block + gate
+            self.close_against(c, self.transfer_rule(c, equity))
+        if policy.withdrawal_gate_blocks and (equity < 0 or not market.settling):
+            self.state.pools[market.pool].gated_until_block = self.state.block + policy.withdrawal_gate_blocks
         self.state.block_deleveragings += 1
         self.sweep(c.subaccount)
 
     def winners(self, c):
-        """Opposite positions of traders: name, lots, profit, worth, equity; those the policy may touch, in order."""
-        policy, losing = self.state.policy.deleveraging, self.sub(c.subaccount).positions[c.market].size_b
+        """Opposite positions of traders: name, lots, cost, profit, worth, equity, maintenance; those to be touched."""
+        rule, held = self.state.policy.deleveraging, self.sub(c.subaccount).positions[c.market].size_b
+        everybody = self.market(c.market).settling or rule.policy == "cyclic"
+        rows = [row for row in self.claims(c.market, -held) if everybody or (row[3] > 0 and row[5] > 0)]
+        if everybody and rows:
+            start = c.draw % len(rows)
+            return (rows[start:] + rows[:start])[: rule.scan_max or None]
+        return self.ranked(rows) if rule.policy == "ranked" else rows
+
+    def claims(self, market, side):
         rows = []
         for name, sub in sorted(self.state.subaccounts.items()):
-            held = sub.positions.get(c.market)
-            if held and not sub.system and held.size_b * losing < 0:
-                worth = self.worth(c.market, held.size_b)
-                profit, equity = worth - held.cost_q, self.risk(name).equity
-                if policy.policy == "cyclic" or (profit > 0 and equity > 0):
-                    rows.append((name, held.size_b, held.cost_q, profit, worth, equity))
-        if policy.policy == "ranked":
-            rows.sort(key=lambda row: -score(policy.score, *row[2:]))
-        elif policy.policy == "cyclic" and rows:
-            start = c.draw % len(rows)
-            rows = (rows[start:] + rows[:start])[: policy.scan_max or None]
+            held = sub.positions.get(market)
+            if held and not (sub.system or sub.flagged) and held.size_b * side > 0:
+                worth, risk = self.worth(market, held.size_b), self.risk(name)
+                rows.append(
+                    (
+                        name,
+                        held.size_b,
+                        held.cost_q,
+                        worth - held.cost_q,
+                        worth,
+                        risk.equity,
+                        risk.maintenance,
+                    )
+                )
         return rows
 
-    def close_against(self, c):
+    def ranked(self, rows):
+        return sorted(rows, key=lambda row: -score(self.state.policy.deleveraging.score, *row[2:]))
+
+    def close_against(self, c, rule):
         held = self.sub(c.subaccount).positions[c.market].size_b
         left, pool = abs(held), self.market(c.market).pool
         for name, lots, *_ in self.winners(c):
             closed = min(left, abs(lots)) * (1 if held > 0 else -1)
             if not closed:
                 break
-            got, needed = self.transfer_price(c, closed), self.bankruptcy(c.subaccount, c.market, closed)
+            got, needed = (
+                self.transfer_price(c, closed, rule),
+                self.bankruptcy(c.subaccount, c.market, closed),
+            )
             if -got < self.bankruptcy(name, c.market, -closed):
                 continue
             self.settle(name)
@@ -162,8 +251,14 @@ class Losses(Books):
             self.sweep(name)
             left -= abs(closed)
 
-    def transfer_price(self, c, closed):
-        rule, market = self.state.policy.deleveraging.price, self.market(c.market)
+    def transfer_rule(self, c, equity):
+        """In final settlement positions are closed at the mark, and at the bankruptcy price of who is insolvent."""
+        if self.market(c.market).settling:
+            return "mark" if equity >= 0 else "bankruptcy"
+        return self.state.policy.deleveraging.price
+
+    def transfer_price(self, c, closed, rule):
+        market = self.market(c.market)
         if rule == "bankruptcy":
             return self.bankruptcy(c.subaccount, c.market, closed)
         return self.value(c.market, closed, market.mark if rule == "mark" else market.previous_mark)
@@ -171,7 +266,7 @@ class Losses(Books):
     def take_profits(self, c):
         held = self.sub(c.subaccount).positions[c.market].size_b
         need, rows, raised = self.shortfall(c.subaccount, c.market), self.winners(c), 0
-        caps = [min(profit, equity) for _, _, _, profit, _, equity in rows]
+        caps = [min(profit, equity) for _, _, _, profit, _, equity, _ in rows]
         if not rows or not need:
             return
         for row, amount in zip(rows, naive.largest_remainder(min(need, sum(caps)), caps), strict=True):
@@ -180,23 +275,77 @@ class Losses(Books):
                 self.move(f"sub/{row[0]}", f"sub/{c.subaccount}", amount)
                 self.sub(row[0]).positions[c.market].cost_q += amount
                 raised += amount
+        self.count_sides(c.market)
         self.fill(c.market, c.subaccount, f"market/{c.market}", -held, self.worth(c.market, held))
         self.move(f"debt/{self.market(c.market).pool}", f"sub/{c.subaccount}", need - raised)
 
     def on_socialize(self, c):
-        exposed = {}
+        exposed, debt = {}, self.debt(c.pool)
         for name, sub in sorted(self.state.subaccounts.items()):
-            pools = {self.market(market).pool for market in sub.positions}
-            if c.pool in pools and not sub.system and self.risk(name).equity > 0:
-                exposed[name] = self.risk(name).equity
-        spread = min(self.debt(c.pool), sum(exposed.values()))
-        shares = naive.largest_remainder(spread, list(exposed.values()))
+            own = [market for market in sub.positions if self.market(market).pool == c.pool]
+            if own and not (sub.system or sub.flagged):
+                exposed[name] = self.share_of_loss(name, own)
+        exposed = {name: share for name, share in exposed.items() if share > 0}
+        if self.state.policy.socialize_by == "equity":
+            debt = min(debt, sum(exposed.values()))
+        must(debt > 0 and exposed, "a loss was shared that nobody made or nobody bears")
+        shares = naive.largest_remainder(debt, list(exposed.values()))
         for name, share in zip(exposed, shares, strict=True):
             self.move(f"sub/{name}", f"debt/{c.pool}", share)
 
+    def share_of_loss(self, name, own):
+        """What counts of somebody with positions in a pool's markets: equity, or the worth of those positions."""
+        if self.state.policy.socialize_by == "equity":
+            return self.risk(name).equity
+        return sum(abs(self.worth(market, self.sub(name).positions[market].size_b)) for market in own)
 
-def score(rule, cost, profit, worth, equity):
+    def on_relieve_pool(self, c):
+        """Winners of a side are closed at the present price, until one lot more would leave it owed too little."""
+        side, market = 1 if c.is_long else -1, self.market(c.market)
+        trigger = Fraction(market.solvency.trigger_ppm, MILLION)
+        must(self.pressure(c.market, side) > trigger, "the pool was relieved though it does not owe too much")
+        rows = [row for row in self.claims(c.market, side) if row[3] > 0]
+        if self.state.policy.deleveraging.policy == "ranked":
+            rows = self.ranked([row for row in rows if row[5] > 0])
+        elif self.state.policy.deleveraging.policy == "cyclic":
+            rows = rows[: self.state.policy.deleveraging.scan_max or None]
+        else:
+            rows = [row for row in rows if row[5] > 0]
+        for name, size, _, profit, *_ in rows:
+            lots = self.relieving(c.market, side, abs(size), profit)
+            if lots == 0:
+                break
+            self.settle(name)
+            self.fill(c.market, name, f"market/{c.market}", -lots * side, self.worth(c.market, lots * side))
+            self.sweep(name)
+
+    def pressure(self, market, side, gone=0, paid=0):
+        """What a side is owed of what stands for it; `gone` of that is no longer owed, `paid` has left the pool."""
+        owed = naive.owed_to_side(self.state, market, side) - gone
+        reserve = naive.reserve(self.state, market) - floor(Fraction(paid, 2))
+        return Fraction(trunc(Fraction(owed * 10**30, reserve)), 10**30) if reserve else Fraction(0)
+
+    def relieving(self, market, side, size, profit):
+        """Most lots of a winner, in whole steps or all of them, that may be closed."""
+        kept = naive.unpaid(self.state, market, profit, side)
+        floor_of, before = (
+            Fraction(self.market(market).solvency.floor_ppm, MILLION),
+            self.pressure(market, side),
+        )
+
+        def stands(lots):
+            gone, paid = ceil(Fraction(profit * lots, size)), floor(Fraction((profit - kept) * lots, size))
+            return gone == 0 or floor_of <= self.pressure(market, side, gone, paid) < before
+
+        step = self.market(market).step_b
+        steps = [size, *range(size // step * step, 0, -step)]
+        return next((lots for lots in steps if stands(lots)), 0)
+
+
+def score(rule, cost, profit, worth, equity, maintenance):
     """Rank of a winner: the higher, the sooner."""
+    if rule == "profit_margin":
+        return Fraction(profit, max(equity - profit, MILLION)) * Fraction(maintenance, max(1, equity))
     leverage = Fraction(abs(worth), max(1, equity))
     if rule == "profit_leverage":
         return Fraction(profit, max(1, abs(cost))) * leverage

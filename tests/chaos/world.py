@@ -10,32 +10,15 @@ should be refused. Prices wander and jump; after every price all that is due is 
 import sys
 from random import Random
 
-from msgspec import to_builtins
-
 from chaos.auditor import Auditor
+from chaos.nature import EXPIRY_MS, STRIKE, Nature
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot, state_hash
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    Auction,
-    CollateralPool,
-    Deleveraging,
-    Liquidation,
-    Market,
-    OpenInterestScaled,
-    Policy,
-    Rounding,
-    Scale,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE
 from ringfence.clearing.resolve import BACKSTOP, BIDDER, Fills, resolve
 from ringfence.clearing.verdict import Accepted
 
-PPM = 1_000_000
 STEPS = 40
 PASSES = 9
 """What is done for one subaccount may hurt another that was looked at before."""
@@ -46,118 +29,16 @@ class AuditedHouse(Clearinghouse):
 
     def __init__(self, venue):
         super().__init__(venue)
-        self.auditor = Auditor(to_builtins(venue))
+        self.auditor = Auditor(venue)
         self.refusals = {}
 
     def submit(self, command):
         verdict = super().submit(command)
         accepted = isinstance(verdict, Accepted)
-        answer = [to_builtins(event) for event in verdict.events] if accepted else verdict.reason.name
-        self.auditor.check(to_builtins(command), answer, to_builtins(self.venue))
+        self.auditor.check(command, verdict.events if accepted else verdict.reason.name, self.venue)
         if not accepted:
             self.refusals[verdict.reason] = self.refusals.get(verdict.reason, 0) + 1
         return verdict
-
-
-class Nature:
-    """Draws venues."""
-
-    def __init__(self, random):
-        self.random = random
-
-    def maybe(self, value, otherwise=0):
-        return value if self.random.random() < 0.3 else otherwise
-
-    def requirement(self):
-        initial = self.random.choice((20, 50, 100, 200, 500))
-        if self.random.random() < 0.3:
-            lower = self.random.choice((0, 100_000, 10_000_000))
-            upper = lower + self.random.choice((0, 1, 10_000_000))
-            share = self.random.choice((400_000, 500_000, 600_000))
-            return OpenInterestScaled(initial * 1_000, share, lower if upper else 0, upper)
-        tiers, deduction = [Tier(0, initial, initial // 2, 0)], 0
-        for lower in sorted(self.random.sample((50_000, 300_000, 2_000_000), self.random.randrange(3))):
-            before = tiers[-1]
-            deduction += lower * (min(1_000, before.maintenance_num * 2) - before.maintenance_num)
-            rates = (min(1_000, before.initial_num * 2), min(1_000, before.maintenance_num * 2))
-            tiers.append(Tier(lower, *rates, deduction))
-        return Tiered(tuple(tiers), 1_000)
-
-    def liquidation(self):
-        choice, maybe = self.random.choice, self.maybe
-        return Liquidation(
-            size=choice(("full", "full", "portion", "target")),
-            portion_ppm=choice((100_000, 333_333, PPM)),
-            portion_above_q=choice((0, 20_000)),
-            portion_once=choice((False, True)),
-            minimum_q=choice((0, 5_000)),
-            target_ppm=choice((PPM, 1_250_000)),
-            cooldown_ms=maybe(2_000),
-            limit=choice(("none", "none", "fillable")),
-            adjustment_ppm=choice((PPM, 3 * PPM)),
-            spread_ppm=choice((0, 100_000, PPM)),
-            fee_ppm=choice((0, 15_000, 50_000)),
-            fee_to_fund_ppm=choice((0, 500_000, PPM)),
-            block_liquidations=maybe(3),
-            block_deleveragings=maybe(2),
-            block_subaccount_q=maybe(50_000),
-            block_insurance_q=maybe(20_000),
-            backstop_num=maybe(2),
-            backstop_den=3,
-            auction=maybe(self.auction(), None),
-        )
-
-    def auction(self):
-        choice = self.random.choice
-        return Auction(
-            start_ppm=choice((PPM, 950_000)),
-            cutoff_ppm=choice((0, 333_333, 950_000)),
-            fast_ms=choice((0, 1_000, 2_500)),
-            slow_ms=choice((0, 1_500, 10_000)),
-            insolvent_ms=choice((0, 3_000)),
-            buffer_ppm=choice((0, 150_000, PPM)),
-            fee_ppm=choice((0, 100_000)),
-        )
-
-    def policy(self):
-        choice = self.random.choice
-        deleveraging = Deleveraging(
-            choice(("ranked", "cyclic", "pro_rata")),
-            choice(("profit_leverage", "index", "index_literal")),
-            choice(("bankruptcy", "bankruptcy", "mark", "previous_mark")),
-            choice((0, 0, 2)),
-        )
-        steps = ("insurance", "deleverage", "socialize")
-        return Policy(
-            rounding=Rounding(choice((0, 1, 2)), 1, 1, choice((0, 2))) if choice((0, 1)) else Rounding(),
-            risk_price=choice(("mark", "mark", "index")),
-            trigger_at_equality=choice((False, True)),
-            withdrawal_floor_ppm=self.maybe(100_000),
-            exclusive_pools=choice((False, False, True)),
-            taker_fee_ppm=choice((0, 450)),
-            maker_fee_ppm=choice((0, 100, -0)),
-            liquidation=self.liquidation(),
-            insurance=choice(("continuous", "continuous", "all_or_nothing")),
-            deleveraging=deleveraging,
-            waterfall=tuple(step for step in steps if self.random.random() < 0.85),
-            withdrawal_gate_blocks=self.maybe(3),
-        )
-
-    def venue(self):
-        choice = self.random.choice
-        pools = [f"pool{number}" for number in range(self.random.randint(1, 3))]
-        markets = {}
-        for name in ("ETH", "SOL", "ARB", "OP")[: self.random.randint(1, 4)]:
-            scale = Scale(choice((1, 1, 3, 1_000)), choice((1, 1, 7)))
-            minimum_q = self.maybe(50)
-            market = Market(name, scale, self.requirement(), choice(pools), step_b=choice((1, 1, 5)))
-            market.minimum_margin_q = minimum_q
-            markets[name] = market
-        table = Tiered((Tier(0, 200, 200, 0), Tier(500_000, 500, 500, 150_000_000)), 1_000)
-        assets = {
-            "BTC": Asset("BTC", Scale(1, 1), table, conversion_discount_ppm=choice((0, 50_000, 300_000)))
-        }
-        return Venue(self.policy(), markets, assets, {pool: CollateralPool(pool) for pool in pools})
 
 
 class Crash:

@@ -6,7 +6,7 @@ from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.questions.conformance.perp_v2_account import ACCOUNT, standing_of, takers, venue_of
 from ringfence.questions.conformance.perp_v2_curie import KINDS
 from ringfence.questions.conformance.perp_v2_pool import root_at, taker_size
-from ringfence.questions.conformance.vectors import Case, Field
+from ringfence.questions.conformance.vectors import Case, Field, UnsupportedError
 from ringfence.questions.verify import run
 from ringfence.rules.amm import Q96
 
@@ -82,3 +82,23 @@ def test_every_wei_of_a_penalty_is_somebodys():
 def test_the_index_is_what_a_position_is_taken_over_at():
     answer = KINDS["penalty_wei"](case(usdc("150"), {**LONG, "mark": "900", "index": "880"}))
     assert answer["liquidated_notional_wei"] == 440 * WEI
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "position", "missing"),
+    [
+        ("max_repaid_wei", {"USDC": {"amount": "1000"}}, None, "debt"),
+        ("collateral_weth", {"WETH": {"price": "3000"}}, None, "amount"),
+        ("penalty_wei", {"USDC": {"amount": "150"}}, {"size": "1", "open_notional": "-1000"}, "mark"),
+        ("penalty_wei", {"USDC": {"amount": "150"}}, {"size": "1", "mark": "900"}, "open_notional"),
+    ],
+)
+def test_a_case_that_does_not_state_what_is_needed_is_unsupported(kind, held, position, missing):
+    with pytest.raises(UnsupportedError, match=rf"{missing} is not stated"):
+        KINDS[kind](case(held, *([] if position is None else [position])))
+
+
+def test_collateral_without_a_price_is_not_asked_about():
+    answer = KINDS["free_collateral_usdc"](case({"USDC": {"amount": "100"}, "WETH": {"amount": "1"}}))
+    assert answer["free_collateral_usdc"] == 100
+    assert "free_collateral_weth" not in answer

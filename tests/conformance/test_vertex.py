@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from ringfence.clearing.model import QUOTE, Position, Subaccount, Venue
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
-from ringfence.questions.conformance.vectors import Case, Field
-from ringfence.questions.conformance.vertex_book import Holder, Listing, Perp, Product, healths
+from ringfence.errors import InputError
+from ringfence.questions.conformance.vectors import Case, Field, RefusedError
+from ringfence.questions.conformance.vertex import KINDS
+from ringfence.questions.conformance.vertex_book import Holder, Listing, Perp, Product, healths, read_book
 from ringfence.questions.verify import judge, run
 from ringfence.venues.rulebook import load
 
@@ -127,3 +129,25 @@ def short_that_went_bankrupt(insurance):
 def test_a_short_is_closed_and_insured_like_a_long(insurance):
     result = judge(short_that_went_bankrupt(insurance))
     assert (result.status, [str(mismatch) for mismatch in result.mismatches]) == ("passed", [])
+
+
+def test_a_subaccount_that_stands_is_not_closed():
+    asked = short_that_went_bankrupt(0)
+    asked.body.raw["collateral"] = [{"product_id": Decimal(0), "amount": str(10_000 * WAD)}]
+    asked.body.raw["action"]["steps"] = ["finalize"]
+    with pytest.raises(RefusedError, match="NL"):
+        KINDS["bankruptcy_socialisation"](asked)
+
+
+@pytest.mark.parametrize(
+    ("positions", "sentence"),
+    [
+        ([{"product_id": Decimal(4), "amount": "1", "v_quote": "0"}], "product 4 is not listed"),
+        ([{"product_id": Decimal(2), "amount": "1", "v_quote": "0"}] * 2, "product 2 stands twice"),
+    ],
+)
+def test_positions_are_in_listed_products_and_one_in_each(positions, sentence):
+    asked = short_that_went_bankrupt(0)
+    asked.body.raw["positions"] = positions
+    with pytest.raises(InputError, match=sentence):
+        read_book(asked.body)

@@ -22,7 +22,7 @@ def normal_cdf(x: Decimal) -> Decimal:
 
 
 def price(terms: Terms, vol: float) -> Decimal:
-    """The price of an option."""
+    """The price of an option; what sixty digits leave below zero far out of the money is their own error."""
     with localcontext() as context:
         context.prec = 60
         forward, strike, years, discount = map(
@@ -34,5 +34,7 @@ def price(terms: Terms, vol: float) -> Decimal:
         d1 = (forward / strike).ln() / deviation + deviation / 2
         d2 = d1 - deviation
         if terms.call:
-            return discount * (forward * normal_cdf(d1) - strike * normal_cdf(d2))
-        return discount * (strike * normal_cdf(-d2) - forward * normal_cdf(-d1))
+            found = forward * normal_cdf(d1) - strike * normal_cdf(d2)
+        else:
+            found = strike * normal_cdf(-d2) - forward * normal_cdf(-d1)
+        return discount * max(found, Decimal(0))

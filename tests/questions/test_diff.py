@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,12 @@ AFTER = "hyperliquid{BTC.maxLeverage=20}"
 """Maintenance margin of BTC rises from 1.25 % to 2.5 %, initial margin from 2.5 % to 5 %."""
 
 
+@cache
+def rules(spec):
+    """The rulebook of a spec, read once."""
+    return load_spec(spec)
+
+
 def cross(symbol, size, entry, mark, **more):
     return BookPosition(symbol, D(size), D(entry), D(mark), "cross", **more)
 
@@ -42,7 +49,7 @@ def btc(usdc, name="desk", **more):
 
 
 def compared(*accounts, before=BEFORE, after=AFTER, **more):
-    return diff(accounts, load_spec(before), load_spec(after), more.pop("prices", {}), **more)
+    return diff(accounts, rules(before), rules(after), more.pop("prices", {}), **more)
 
 
 def values(found):
@@ -218,7 +225,7 @@ def test_every_change_is_what_margin_says(book, before, after):
     told = {(change.account, change.subaccount): change for change in found.changes}
     sums = [0, 0]
     for each in book:
-        results = [margin([each], load_spec(spec))[0] for spec in (before, after)]
+        results = [margin([each], rules(spec))[0] for spec in (before, after)]
         for left, right in zip(*(result.subaccounts for result in results), strict=True):
             sums[0] += D(left["initialMargin"].value)
             sums[1] += D(right["initialMargin"].value)
@@ -334,8 +341,8 @@ def test_rows_of_affected_subaccounts():
 
 def test_json_has_everything():
     found = compared(*BOOK)
-    rules = rule_changes(load_spec(BEFORE), load_spec(AFTER), found.markets)
-    document = json.loads(json.dumps(to_json(found, measures(found), rules)))
+    changed = rule_changes(rules(BEFORE), rules(AFTER), found.markets)
+    document = json.loads(json.dumps(to_json(found, measures(found), changed)))
     assert document["measures"]["liquidatable"] == "1"
     assert document["affected"][0]["after"] == {
         "equity": "1000",
@@ -348,16 +355,16 @@ def test_json_has_everything():
     assert document["rules"][0]["what"] == "BTC: tiers"
 
 
-def page(found, rules=(), **more):
+def page(found, changed=(), **more):
     options = {"book": "book.csv", "command": "ringfence diff book.csv"} | more
-    return note(found, measures(found), rules, **options)
+    return note(found, measures(found), changed, **options)
 
 
 def test_the_note_says_what_matters_and_loads_nothing():
     found = compared(*BOOK)
-    rules = rule_changes(load_spec(BEFORE), load_spec(AFTER), found.markets)
-    text = page(found, rules)
-    assert text == page(found, rules)
+    changed = rule_changes(rules(BEFORE), rules(AFTER), found.markets)
+    text = page(found, changed)
+    assert text == page(found, changed)
     assert "<h1>hyperliquid 2026-07 with BTC.maxLeverage=20</h1>" in text
     for words in ("1 account", "60,000 USD of notional", "becomes liquidatable", "free collateral runs out"):
         assert words in text

@@ -68,9 +68,10 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
     """Price (quanta) of one market at which the subaccount becomes liquidatable, all else held; nearest to the mark.
 
     At it the subaccount is liquidatable, one quantum before it (coming from the safe side) it is not; `None` when no
-    positive price liquidates it. For a subaccount that is liquidatable now it is the last such price before safety.
+    positive price liquidates it. For a subaccount that is liquidatable now it is the last such price before safety;
+    `None` for a flagged one, which no price saves.
     """
-    if market_id not in subaccount.positions:
+    if market_id not in subaccount.positions or subaccount.flagged:
         return None
     market = venue.markets[market_id]
     mark = risk_price(venue, market)

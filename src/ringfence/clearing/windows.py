@@ -37,10 +37,9 @@ def capacity_b(venue: Venue, market: Market) -> int:
         mul_div_down(ppm, WAD, PPM)
         for ppm in (policy.maker_fee_ppm, policy.taker_fee_ppm, window.multiplier_ppm)
     )
-    thousandfold_b = rule.window_capacity_wad(
-        maker_wad, taker_wad, window.depth_b, multiplier_wad, window.length_ms
-    )
-    return mul_div_down(thousandfold_b, 1, 1_000)
+    depth_wad, length_ms = window.depth_b * WAD, window.length_ms
+    thousandfold_wad = rule.window_capacity_wad(maker_wad, taker_wad, depth_wad, multiplier_wad, length_ms)
+    return mul_div_down(thousandfold_wad, 1, 1_000 * WAD)
 
 
 def closable_b(venue: Venue, market: Market, size_b: int) -> int:

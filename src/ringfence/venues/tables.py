@@ -215,9 +215,9 @@ def _build_schedule(read: dict[str, Any], base_decimals: int, where: str) -> Req
     baseline, width, most = (
         to_atoms(read[name], base_decimals, where) for name in ("baseline", "increment", "largest")
     )
-    lowers = [0, *range(baseline + width, most + 1, width)]
-    if len(lowers) > STEPS_MAX:
+    if (most - baseline) // width >= STEPS_MAX:
         raise InputError(f"{where}: more than {STEPS_MAX} increments up to the largest position")
+    lowers = [0, *range(baseline + width, most + 1, width)]
     rates = (min(read["initial"] + at * read["initial_increment"], Fraction(1)) for at in range(len(lowers)))
     least = read["maintenance"]
     return stepped(

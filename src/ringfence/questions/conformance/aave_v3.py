@@ -20,8 +20,8 @@ from ...rules import lending as rule
 from ...rules.lending import BPS, HALF_UP
 from ...rules.words import CEIL, FLOOR, WAD, power_of_ten
 from ...venues.rulebook import load
-from .named import NamedKinds
-from .vectors import Case, Field, RefusedError, UnsupportedError, Value
+from .named import NamedKinds, where_stated
+from .vectors import Case, Field, NotStatedError, RefusedError, UnsupportedError, Value
 from .wad import find, whole
 
 Ours = dict[str, Value]
@@ -58,6 +58,7 @@ FUNCTIONS: dict[str, tuple[int, bool]] = {
 ROUNDINGS = {"": HALF_UP, "Floor": FLOOR, "Ceil": CEIL}
 
 
+@where_stated
 def arithmetic(case: Case) -> Ours:
     """One fixed-point product or quotient; what does not fit 256 bits or divides by zero is refused."""
     asked, operands = case.body["rule"]["fn"], case.body["positions"].only()
@@ -151,7 +152,7 @@ def _reserve(
     decimals, listed = LISTED.get(name, (18, None))
     stated, places = item.get("price"), item.get("decimals")
     if stated is None and listed is None:
-        raise InputError(f"{item.where}.price: missing, and {name} is not one of the tests' tokens")
+        raise NotStatedError(f"{item.where}.price")
     usd = Fraction(str(listed)) if stated is None else stated.positive()
     unit = power_of_ten(decimals if places is None else places.integer(0, 36))
     price = _base(usd, item)
@@ -168,7 +169,7 @@ def _reserve(
 
 
 def _debts(item: Field, account: Account, terms: Field) -> list[Reserve]:
-    """Debts of one entry: in USD, an amount of a token, or as much of one (the tests' USDX) as reaches a health factor."""
+    """Debts of one entry: in USD, an amount of a token, or as much of one (else USDX) as reaches a health factor."""
     usd, debt, health = (item.get(name) for name in ("debt_usd", "debt", "health_factor"))
     if usd is not None:
         return [_reserve("USD", usd.fraction(), item, terms, rule.debt_worth)]
@@ -220,6 +221,7 @@ def _bps(stated: Field | None, otherwise: str, above_one: bool) -> int:
     return int(exact * BPS)
 
 
+@where_stated
 def health(case: Case) -> Ours:
     """What an account is worth, owes and may still borrow, and its health factor."""
     account = account_of(case)
@@ -260,6 +262,7 @@ def _asset(each: Reserve) -> Asset:
     return Asset(each.name, Scale(1, each.unit), WHOLE_WORTH, weights=weights, price=each.price)
 
 
+@where_stated
 def liquidation(case: Case) -> Ours:
     """How much of a debt one liquidation repays and what it seizes; of several tokens the largest of each."""
     account = account_of(case)

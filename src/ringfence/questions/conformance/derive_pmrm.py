@@ -21,9 +21,9 @@ from ...errors import InputError
 from ...pricing.scenarios import Discount, Expiry, Shocks, VolShock
 from ...rules.words import WAD
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, exact
-from .derive_srm_setup import PRICES, SECONDS
+from .derive_srm_setup import PRICES, SECONDS, check_cash
 from .named import NamedKinds
-from .vectors import Case, Field, Range, Value
+from .vectors import Case, Field, Range, UnsupportedError, Value
 
 Ours = dict[str, Value]
 
@@ -31,6 +31,8 @@ DAY_SECONDS = 86_400
 E8 = 10**8
 """Amounts and entry prices of portfolios have eight decimal places."""
 BASE = "base"
+UNDERLYING = "eth"
+"""Of the manager in the venue's test set-up: each manager has one."""
 VOLS: tuple[Literal["up", "none", "down"], ...] = ("up", "none", "down")
 MOVES = tuple(Fraction(percent, 100) for percent in (115, 110, 105, 100, 95, 90, 85))
 
@@ -59,10 +61,12 @@ class Rates(NamedTuple):
 
 def scenario(case: Case) -> Ours:
     """Margin of a portfolio and what it is made of, in wei and negative as the venue counts charges."""
+    if not case.body.items("positions"):
+        raise UnsupportedError("the case leaves its portfolio in the file that it names")
     rates, stated = _rates(case.body["rule"]), case.body["positions"].only()
     found = margin_of(stated, rates)
     charges = found.parts.maintenance
-    initial, maintenance = _wei(found.usd(found.risk.free_q)), _wei(found.usd(found.risk.surplus_q))
+    initial, maintenance = _wei(found.usd(found.initial_free_q)), _wei(found.usd(found.risk.surplus_q))
     return {
         "Cash": stated["Cash"].fraction(),
         "UnrealisedPerpPNL": stated["UnrealisedPerpPNL"].fraction(),
@@ -202,9 +206,9 @@ class Change(NamedTuple):
     """What the test of a case changes first; `None` leaves a price as it is."""
 
     stable: Fraction = Fraction(1)
-    spot: Fraction = Fraction(PRICES["eth"].spot)
+    spot: Fraction = Fraction(PRICES[UNDERLYING].spot)
     spot_confidence: Fraction = Fraction(1)
-    perp: Fraction = Fraction(PRICES["eth"].perp)
+    perp: Fraction = Fraction(PRICES[UNDERLYING].perp)
     perp_confidence: Fraction = Fraction(1)
     forwards: Mapping[str, tuple[Fraction, Fraction]] = MappingProxyType({})
     """By date: forward and its confidence."""
@@ -249,16 +253,21 @@ VOL, RATE = Fraction("0.5"), Fraction("0.02")
 def portfolio(case: Case) -> Ours:
     """Initial and maintenance margin, net, in whole USD; the venue cuts off what is behind the point."""
     found = _answer(_portfolio_book(case), Rates())
-    margins = {"im": found.usd(found.risk.free_q), "mm": found.usd(found.risk.surplus_q)}
+    margins = {"im": found.usd(found.initial_free_q), "mm": found.usd(found.risk.surplus_q)}
     return {name: Range(*(Fraction(math.trunc(end)) for end in both)) for name, both in margins.items()}
 
 
 def _portfolio_book(case: Case) -> Book:
     change = CHANGES.get(case.id.rpartition("/")[2], Change())
     cash = base = size = settled = Fraction(0)
+    for item in (*case.body.items("collateral"), *case.body.items("positions")):
+        owner = item.get("underlying")
+        if owner is not None and owner.text() != UNDERLYING:
+            raise UnsupportedError(f"the manager of the test set-up takes {UNDERLYING}, not {owner.text()}")
     for item in case.body.items("collateral"):
         amount = item["amount"].fraction() / E8
         if item.get("underlying") is None:
+            check_cash(item)
             cash += amount
         else:
             base += amount
@@ -299,10 +308,10 @@ def _test_feeds(options: list[Field], change: Change) -> dict[int, Feed]:
     The test contract keeps one confidence of volatility an expiry, the one that was set last: that of the change, or
     full where an option's volatility is set for the case.
     """
-    above = dict(zip(SECONDS, PRICES["eth"].above, strict=True))
+    above = dict(zip(SECONDS, PRICES[UNDERLYING].above, strict=True))
     found = {}
     for date in dict.fromkeys(map(_date, options)):
-        usual = Fraction(PRICES["eth"].spot) + Fraction(above[date]), Fraction(1)
+        usual = Fraction(PRICES[UNDERLYING].spot) + Fraction(above[date]), Fraction(1)
         forward, forward_sure = change.forwards.get(date, usual)
         known = {strike: sure for (day, strike), (_, sure) in change.vols.items() if day == date}
         strikes = {option["strike"].integer() for option in options if _date(option) == date}

@@ -59,7 +59,7 @@ class Loss(NamedTuple):
 
 def margin(case: Case) -> Ours:
     """Margin of a portfolio and all that it is made of."""
-    params, stated = case.body["rule"]["params"], case.body["positions"].only()
+    params, stated = _stated(case)
     rule, shocks = rule_of(case), shocks_of(params)
     book = book_of(case)
     found = answer(book, rule, shocks)
@@ -79,9 +79,19 @@ def margin(case: Case) -> Ours:
         **_losses(losses, found),
         **_worst(case, losses, found),
         **_multipliers(book, shocks),
-        **{name: found.usd(found.risk.free_q) for name in ("IM", "IMHand")},
+        **{name: found.usd(found.initial_free_q) for name in ("IM", "IMHand")},
         **{name: found.usd(found.risk.surplus_q) for name in ("MM", "MMHand")},
     }
+
+
+def _stated(case: Case) -> tuple[Field, Field]:
+    """Parameters and portfolio; a case may leave them in the file that it names as its source."""
+    params, portfolios = case.body["rule"].get("params"), case.body.items("positions")
+    if params is None or not isinstance(params.raw, dict) or not portfolios:
+        raise UnsupportedError("the case leaves its parameters or its portfolio in the file that it names")
+    if not params.items("Scenarios"):
+        raise InputError(f"{params.where}.Scenarios: expected at least one")
+    return params, case.body["positions"].only()
 
 
 def _worths(book: Book, shocks: Shocks, found: Answer) -> Ours:
@@ -199,8 +209,8 @@ def rule_of(case: Case) -> ScenarioMargin:
         perp_maintenance_num=perp,
         option_initial_num=option + num(other["IM_OPTION_PERCENT"]),
         option_maintenance_num=option,
-        basis_up_num=num(basis["SCENARIO_SPOT_UP"]),
-        basis_down_num=num(basis["SCENARIO_SPOT_DOWN"]),
+        basis_up_num=exact(basis["SCENARIO_SPOT_UP"].positive()),
+        basis_down_num=exact(basis["SCENARIO_SPOT_DOWN"].positive()),
         basis_add_num=num(basis["BASIS_CONT_ADD_FACTOR"]),
         basis_yearly_num=num(basis["BASIS_CONT_MULT_FACTOR"]),
         peg_below_num=num(other["PEG_LOSS_THRESHOLD"]),
@@ -212,7 +222,7 @@ def rule_of(case: Case) -> ScenarioMargin:
 
 
 def _scenario(item: Field) -> Scenario:
-    name, move = item["VolShockDirection"], item["SpotShock"].fraction()
+    name, move = item["VolShockDirection"], item["SpotShock"].positive()
     if name.text() not in VOLS:
         raise InputError(f"{name.where}: expected one of {', '.join(VOLS)}, got {name.text()}")
     vol = VOLS[name.text()]

@@ -28,7 +28,14 @@ from ...clearing.model import (
     Venue,
 )
 from ...clearing.risk import Risk, collateral_risk, holding, subaccount_risk
-from ...clearing.scenarios import Breakdown, Charges, breakdowns, initial_share_num, still_doubt_q
+from ...clearing.scenarios import (
+    Breakdown,
+    Charges,
+    breakdowns,
+    initial_share_num,
+    still_doubt_q,
+    underlying_margin,
+)
 from ...clearing.set_rules import ScenarioMargin
 from ...pricing.scenarios import Contract, Expiry, Shocks, discounts, grid, scenario_bounds, term
 from ...rules.words import CEIL, FLOOR, PPM
@@ -89,6 +96,8 @@ class Answer(NamedTuple):
     """What the engine says of a book."""
 
     risk: Risk
+    initial_free_q: int
+    """Net initial margin as the venue states it: ours never exceeds net maintenance margin, the venue's may."""
     held: Risk
     """Collateral alone: what it is worth and what its haircuts ask."""
     parts: Breakdown
@@ -122,12 +131,16 @@ def answer(book: Book, rule: ScenarioMargin, shocks: Shocks) -> Answer:
     for lots in _merged(book.lots):
         mark = venue.markets[_name(lots)].mark
         marks[lots.expiry] += math.floor(lots.size * mark)
+    risk, held = subaccount_risk(venue, account), collateral_risk(venue, account)
+    share_num, still_q = initial_share_num(venue, rule), still_doubt_q(venue, rule, everything)
+    asked_q = held.initial_q + underlying_margin(rule, share_num, parts).initial_q + still_q
     return Answer(
-        subaccount_risk(venue, account),
-        collateral_risk(venue, account),
+        risk,
+        risk.equity_q - asked_q,
+        held,
         parts,
-        parts.doubt_q + still_doubt_q(venue, rule, everything),
-        initial_share_num(venue, rule),
+        parts.doubt_q + still_q,
+        share_num,
         marks,
         _slack(venue, account, rule),
     )

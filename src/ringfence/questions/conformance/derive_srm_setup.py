@@ -138,6 +138,7 @@ def portfolio_book(case: Case) -> Book:
     for item in case.body.items("collateral"):
         amount, owner = item["amount"].integer() * E10, item.get("underlying")
         if owner is None:
+            check_cash(item)
             cash += amount
         else:
             _known(holdings, owner).base += amount
@@ -148,6 +149,12 @@ def portfolio_book(case: Case) -> Book:
         else:
             _add_perp(held, position["amount"].integer() * E10, position["entryPrice"].integer() * E10)
     return Book(SETUP, cash, _wad(change.stable), holdings)
+
+
+def check_cash(item: Field) -> None:
+    """Refuse collateral without an underlying that is not the quote asset."""
+    if item["asset"].text() != "cash":
+        raise InputError(f"{item.where}.underlying: missing")
 
 
 def _known(holdings: dict[str, Holding], owner: Field) -> Holding:

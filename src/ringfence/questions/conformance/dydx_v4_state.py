@@ -239,7 +239,7 @@ def stored(subaccount: Subaccount, tickers: dict[str, str]) -> Ours:
 
 
 def insurance_delta(case: Case) -> Ours:
-    """What a liquidation fill pays to the insurance fund (negative: takes from it); limits of a block do not bind it."""
+    """What a liquidation fill pays to the insurance fund (negative: takes from it), whatever the limits of a block."""
     rule, action = case.body["rule"], case.body["action"]
     size_b = action["fill_base_quantums"].integer(least=0)
     if size_b == 0:

@@ -288,25 +288,30 @@ def deleveraging(case: Case) -> Ours:
     reserve = e30(reserve_usd(case, long_reserve_usd(held)))
     trigger = e30(rule["max_pnl_factor_for_adl"].fraction())
     floor = e30(rule["min_pnl_factor_after_adl"].fraction())
-    size = asked_size(case)
-    paid = int(max(held.pnl, 0) * size / Fraction(held.cost, E30))
     due = deleveraging_due(held.pnl, reserve, trigger)
+    ours: Ours = {
+        "adl_enabled": due,
+        "pnl_to_pool_factor": Fraction(pnl_factor_e30(held.pnl, reserve), E30),
+    }
+    size = asked_size(case)
+    if size is None:
+        return ours
+    paid = int(max(held.pnl, 0) * size / Fraction(held.cost, E30))
     fits = size * E30 <= held.cost
     stands = due and fits and deleveraging_stands(held.pnl, reserve, held.pnl - paid, reserve - paid, floor)
     return {
-        "adl_enabled": due,
-        "pnl_to_pool_factor": Fraction(pnl_factor_e30(held.pnl, reserve), E30),
+        **ours,
         "adl_size_delta_usd": size if stands else Fraction(0),
         "order_executed_secondary_type": DELEVERAGING_ORDER if stands else 0,
     }
 
 
-def asked_size(case: Case) -> Fraction:
-    """Size in USD that the keeper asks to close; a case without an action names it among what came of it."""
+def asked_size(case: Case) -> Fraction | None:
+    """Size in USD that the keeper asks to close, if any; a case without an action names it among what came of it."""
     action = case.body.get("action")
     asked = None if action is None else action.get("size_delta_usd")
     asked = asked or case.body["expected"].get("adl_size_delta_usd")
-    return Fraction(0) if asked is None else asked.fraction()
+    return None if asked is None else asked.fraction()
 
 
 def impact(case: Case) -> Ours:

@@ -120,10 +120,16 @@ def health(case: Case, kind: HealthType) -> int:
 
 def _held(case: Case) -> Field:
     """What the account holds; a name that is not known could change every answer."""
-    held = case.body["collateral"].only()
+    held, known = case.body["collateral"].only(), case.body["rule"].entries()
     unknown = [name for name in held.entries() if not _HELD.fullmatch(name)]
     if unknown:
         raise UnsupportedError(f"holdings of an unknown kind: {', '.join(unknown)}")
+    priced = [name for name in held.entries() if _TOKEN.fullmatch(name) or _PERP.fullmatch(name)]
+    for row in case.body.items("positions"):
+        priced += [name.removesuffix("_base_lots") for name in row.entries() if name.endswith("_base_lots")]
+    for name in priced:
+        if name not in known:
+            raise InputError(f"{held.where}: there is no {name} in the rule")
     return held
 
 

@@ -7,10 +7,24 @@ any mix of them is a kind.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import translate
+from functools import wraps
 
-from .vectors import Case, Value
+from .vectors import Case, NotStatedError, UnsupportedError, Value
 
 Rule = Callable[[Case], dict[str, Value]]
+
+
+def where_stated(rule: Rule) -> Rule:
+    """A rule for cases of no fixed form: one that does not state what the rule needs is unsupported, not malformed."""
+
+    @wraps(rule)
+    def answer(case: Case) -> dict[str, Value]:
+        try:
+            return rule(case)
+        except NotStatedError as missing:
+            raise UnsupportedError(f"{missing.field} is not stated") from None
+
+    return answer
 
 
 class NamedKinds(Mapping[str, Rule]):

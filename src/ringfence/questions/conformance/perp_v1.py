@@ -18,7 +18,7 @@ from ...rules.close import fee_share_q
 from ...rules.words import PPM, TRUNC, WAD, mul_div, mul_div_down, power_of_ten
 from ...units import QUOTE_DECIMALS
 from ...venues.rulebook import load
-from .named import NamedKinds
+from .named import NamedKinds, where_stated
 from .vectors import Case, Field, RefusedError, Value
 from .wad import find, positive_wad, wad
 
@@ -154,6 +154,7 @@ def judged_wad(case: Case, pool: Pool, held: Position) -> int:
     return rule.judged_ratio_wad(ratio_wad, by_oracle, gap_wad, int(Fraction(str(limit)) * WAD))
 
 
+@where_stated
 def margin(case: Case) -> Ours:
     """What a position is worth and whether it may be liquidated."""
     pool, held = state_of(case)
@@ -168,6 +169,7 @@ def margin(case: Case) -> Ours:
     }
 
 
+@where_stated
 def liquidation(case: Case) -> Ours:
     """What one liquidation closes, charges and leaves. A position that meets its requirement is refused."""
     pool, held = state_of(case)

@@ -30,8 +30,8 @@ from ...units import QUOTE_DECIMALS
 from ...venues.model import Rulebook
 from ...venues.rulebook import load
 from .perp_v2_pool import maker_profit, taker_size
-from .vectors import Case, Field, UnsupportedError
-from .wad import find, positive_wad, wad
+from .vectors import Case, Field, NotStatedError, UnsupportedError
+from .wad import find, need, positive_wad, wad
 
 ACCOUNT = "account"
 POOL = "fund"
@@ -119,10 +119,10 @@ def role_of(position: Field) -> str:
 
 def held_of(position: Field) -> Held:
     """A position. Without a size it is what the tests' pool gives for the notional."""
-    market, mark = position.get("market"), positive_wad(position["mark"])
+    market, mark = position.get("market"), positive_wad(need([position], "mark", "index", "price"))
     notional, index = find([position], "open_notional_wei", "open_notional"), position.get("index")
     if notional is None:
-        raise InputError(f"{position.where}.open_notional: missing")
+        raise NotStatedError(f"{position.where}.open_notional")
     quote = notional.integer() if notional.where.endswith("_wei") else wad(notional)
     return Held(
         market.text() if market else "ETH",

@@ -15,7 +15,7 @@ from ...errors import InputError
 from ...rules import ratio as rule
 from ...rules import repay
 from ...rules.words import PPM, WAD, mul_div_down, power_of_ten
-from .named import NamedKinds
+from .named import NamedKinds, where_stated
 from .perp_v2_account import (
     DEBTS,
     Held,
@@ -29,7 +29,7 @@ from .perp_v2_account import (
     tokens,
     worth_wad,
 )
-from .vectors import Case, Field, Range, RefusedError, UnsupportedError, Value
+from .vectors import Case, Field, NotStatedError, Range, RefusedError, UnsupportedError, Value
 from .wad import amount_wad, find, positive_wad, wad, whole
 
 Ours = dict[str, Value]
@@ -46,6 +46,7 @@ PRINTED_WEI = 100
 # -- mark price --------------------------------------------------------------------------------------------------------
 
 
+@where_stated
 def mark(case: Case) -> Ours:
     """Mark price. The test allows a tolerance for ticks; every tolerance from our deviation on agrees with it."""
     stated, expected = case.body["positions"].only(), case.body["expected"]
@@ -63,6 +64,7 @@ def mark(case: Case) -> Ours:
 # -- free collateral ---------------------------------------------------------------------------------------------------
 
 
+@where_stated
 def free_collateral(case: Case) -> Ours:
     """What an account may take out, in the settlement token and in each collateral."""
     found, terms = standing_of(case), terms_of(case)
@@ -71,10 +73,9 @@ def free_collateral(case: Case) -> Ours:
     settled = found.cash + found.profit >= 0
     cash = min(free, max(found.cash, 0)) if settled else 0
     all_free = {
-        f"free_collateral_{token.name.lower()}": _token(
-            _withdrawable(case, token, free) if settled else 0, token
-        )
+        f"free_collateral_{token.name.lower()}": _token(_withdrawable(token, free) if settled else 0, token)
         for token in tokens(case)
+        if token.price is not None and token.amount is not None
     }
     return {
         "total_debt_value": whole(debt),
@@ -87,10 +88,10 @@ def free_collateral(case: Case) -> Ours:
     }
 
 
-def _withdrawable(case: Case, token: Token, free: int) -> int:
+def _withdrawable(token: Token, free: int) -> int:
     """Token atoms that free collateral releases: rounded up at the price, then cut by the weight."""
     if not token.price or token.amount is None:
-        raise InputError(f"{case.place}: collateral: {token.name} needs an amount and a price above 0")
+        return 0
     worth = _cut(repay.collateral_for(free, token.price, token.unit), token)
     return min(mul_div_down(worth, PPM, token.weight_ppm), token.amount)
 
@@ -111,6 +112,7 @@ def _settlement(amount_wad: int, terms: Terms) -> Fraction:
 # -- collateral sold to repay a debt -----------------------------------------------------------------------------------
 
 
+@where_stated
 def collateral_sale(case: Case) -> Ours:
     """Settlement for an amount of collateral, or collateral for an amount of settlement where no amount is stated.
 
@@ -128,7 +130,7 @@ def collateral_sale(case: Case) -> Ours:
         return {"settlement_usdc": _settlement(paid, terms), name: _token(token.amount, token)}
     asked = find([case.body.get("action"), case.body["expected"]], "settlement_usdc", "settlement")
     if asked is None:
-        raise InputError(f"{case.place}: neither an amount of {token.name} nor of settlement is stated")
+        raise NotStatedError("amount")
     bought = _cut(repay.collateral_for(positive_wad(asked), price, token.unit), token)
     return {"settlement_usdc": asked.fraction(), name: _token(bought, token)}
 
@@ -144,6 +146,7 @@ def _as_wad(token: Token) -> int:
     return (token.amount or 0) * mul_div_down(WAD, 1, power_of_ten(token.decimals))
 
 
+@where_stated
 def repayment(case: Case) -> Ours:
     """Most that liquidators may repay at once, and of which collateral that buys how much."""
     terms, found = terms_of(case), standing_of(case)
@@ -154,6 +157,8 @@ def repayment(case: Case) -> Ours:
     stated = stated_debt(case)
     alone = stated is None and not case.body.items("positions")
     printed = case.body["expected"].get("max_debt_usd") if alone else None
+    if alone and printed is None and not debt:
+        raise NotStatedError("debt")
     debt = max([debt, *(amount_wad(field) for field in (stated, printed) if field is not None)])
     shares = (terms.dust, terms.portion_ppm, terms.fund_fee_ppm)
     most = repay.max_repaid(debt, requirement, *shares)
@@ -203,6 +208,7 @@ def _limits(case: Case, token: Token, most: int) -> Ours:
 # -- takeover of a position --------------------------------------------------------------------------------------------
 
 
+@where_stated
 def takeover(case: Case) -> Ours:
     """A liquidator takes a position over at the index price; what he leaves out, the trader and the fund get."""
     found, terms, held = standing_of(case), terms_of(case), liquidated(case)
@@ -236,6 +242,7 @@ def takeover(case: Case) -> Ours:
     }
 
 
+@where_stated
 def standing(case: Case) -> Ours:
     """Account value and margin ratio. An approximate ratio is cut or rounded by hand: good to two units of its end."""
     found, terms = standing_of(case), terms_of(case)

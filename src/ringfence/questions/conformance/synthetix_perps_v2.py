@@ -20,7 +20,7 @@ from ...rules.words import WAD
 from ...units import to_fraction
 from ...venues.rulebook import load
 from . import synthetix
-from .named import NamedKinds
+from .named import NamedKinds, where_stated
 from .vectors import Case, Field, Range, UnsupportedError, Value
 from .wad import amount_wad, count, find, need, positive_wad, to_precision, wad, whole
 
@@ -109,6 +109,7 @@ def position(case: Case, asked: Terms) -> Held:
     return Held(size, price, fill, skew_wad)
 
 
+@where_stated
 def trade(case: Case) -> Ours:
     """What a position's size and price say of it, and what its margin does where the case states one."""
     asked = terms(case.body["rule"])
@@ -273,6 +274,7 @@ def rates(place: Field, asked: Terms) -> tuple[int, int, int]:
     return rate, skew.funding_rate_wad(rate, velocity, days), days
 
 
+@where_stated
 def funding(case: Case) -> Ours:
     """Funding rate after a time, and the velocity that the present skew gives it from then on.
 
@@ -296,6 +298,7 @@ def funding(case: Case) -> Ours:
     return ours
 
 
+@where_stated
 def closing(case: Case) -> Ours:
     """May anyone close a flagged position, or only an endorsed address?"""
     rule, held = case.body["rule"], case.body["positions"].only()

@@ -15,6 +15,7 @@ from ...rules import keeper, skew
 from ...rules.words import WAD
 from ...venues.rulebook import load
 from . import synthetix
+from .named import where_stated
 from .synthetix_v3_collateral import collateral
 from .synthetix_v3_keeper import capacity_wad, costs, first_reward_wad, guards, next_reward_wad
 from .vectors import Case, Field, RefusedError, Value
@@ -134,6 +135,7 @@ def margins(case: Case, held: list[Held], collateral_wad: int) -> Margins:
     return Margins(initial, maintenance, flagging, reward)
 
 
+@where_stated
 def account(case: Case) -> dict[str, Value]:
     """Everything that the venue's views say of an account; a withdrawal that it would refuse is refused."""
     held, backing = positions(case), collateral(case)

@@ -7,6 +7,7 @@ from ...errors import InputError
 from ...rules import skew
 from ...rules.skew import DAY_S
 from ...rules.words import WAD
+from .named import where_stated
 from .vectors import Case, Field, UnsupportedError, Value
 from .wad import count, find, need, positive_wad, wad, whole
 
@@ -48,6 +49,7 @@ class Step(NamedTuple):
     skew: int
 
 
+@where_stated
 def funding(case: Case) -> dict[str, Value]:
     """Funding rate, its velocity after the trade and what the trader has paid, after the last step of a case."""
     rule = case.body["rule"]

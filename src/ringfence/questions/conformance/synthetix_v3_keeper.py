@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ...rules import keeper, skew
 from ...rules.words import WAD
+from .named import where_stated
 from .synthetix_v3_collateral import collateral
 from .vectors import Case, Field, Value
 from .wad import amount_wad, count, find, need, positive_wad, wad, whole
@@ -89,6 +90,7 @@ def _bounded(earned: int, cost: int, collateral: int, bounds: Guards) -> int:
     return keeper.keeper_reward_wad(earned, cost, least, most)
 
 
+@where_stated
 def reward(case: Case) -> dict[str, Value]:
     """What the keepers get who liquidate an account, window by window where the case has a window.
 
@@ -140,6 +142,7 @@ class Market(NamedTuple):
     max_premium: int
 
 
+@where_stated
 def windows(case: Case) -> dict[str, Value]:
     """Who is closed by how much when keepers call at the times of a case, all in one market.
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from ...books.files import read_json
 from ...books.record import kind, shown
 from ...errors import InputError
-from ...units import format_fraction, to_fraction
+from ...units import DIGITS_MAX, format_fraction, to_fraction
 
 Provenance = Literal["published", "executed", "live", "measured", "derived", "unstated"]
 
@@ -37,6 +37,8 @@ DIGITS_DOUBLE = range(16, 18)
 DOUBLE_STEP = Fraction(1, 2**52)
 """Relative distance of two neighbouring doubles: what the venue's own arithmetic may be off by."""
 DIGITS_SHOWN = 24
+VANISHING = -400
+"""Exponent below which not even a double reaches."""
 
 _SIDES = {"long": True, "buy": True, "short": False, "sell": False}
 
@@ -50,6 +52,14 @@ class Range(NamedTuple):
 
 Value = bool | int | Fraction | Range | str | list["Value"] | dict[str, "Value"] | None
 """What a rule answers; compared with what a case expects under the same name."""
+
+
+class NotStatedError(InputError):
+    """A case leaves out what is needed; `field` is where it would stand in the case."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}: missing")
+        self.field = path.rpartition(": ")[2]
 
 
 class RefusedError(Exception):
@@ -95,7 +105,7 @@ class Field:
     def __getitem__(self, name: str) -> "Field":
         found = self.get(name)
         if found is None:
-            raise InputError(f"{self._path(name)}: missing")
+            raise NotStatedError(self._path(name))
         return found
 
     def __iter__(self) -> Iterator["Field"]:
@@ -138,6 +148,8 @@ class Field:
         """An exact number: a JSON number, decimal text, or a fraction such as `90000/97`."""
         if not isinstance(self.raw, str | Decimal):
             raise InputError(f"{self.where}: expected a number, got {kind(self.raw)}")
+        if isinstance(self.raw, Decimal) and VANISHING < self.raw.adjusted() < -DIGITS_MAX:
+            return Fraction(self.raw)
         return to_fraction(self.raw, self.where)
 
     def integer(self, least: int | None = None, most: int | None = None) -> int:

@@ -315,6 +315,8 @@ def bankruptcy(case: Case) -> Ours:
 
 def _others(held: Perp, amounts: dict[str, int]) -> dict[str, Perp]:
     """The market's other accounts, which traded at the price at which the position was opened."""
+    if held.amount == 0:
+        raise UnsupportedError("without a position it is not stated at which price the other accounts traded")
     quote = held.v_quote if held.amount > 0 else -held.v_quote
     return {
         side: Perp(amount, mul_div(quote, amount, abs(held.amount), TRUNC))

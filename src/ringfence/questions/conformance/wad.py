@@ -52,7 +52,7 @@ def find(places: Iterable[Field | None], *names: str) -> Field | None:
 
 
 def need(places: Iterable[Field | None], *names: str) -> Field:
-    """Such a field; raises `InputError` with the first object and name where there is none."""
+    """Such a field; raises `NotStatedError` with the first object and name where there is none."""
     objects = [place for place in places if place is not None]
     found = find(objects, *names)
     return objects[0][names[0]] if found is None else found

@@ -1,0 +1,71 @@
+"""The tutorials are what they say: their files are written, their commands run, and their output compared."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ringfence.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+
+_BLOCK = re.compile(r"^```(toml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"Save this as `([\w.-]+)`:\s*$")
+
+
+def blocks(text):
+    """Kind, content and, for a file, its name, in the order of the document."""
+    for found in _BLOCK.finditer(text):
+        named = _FILE.search(text[: found.start()].rstrip())
+        yield found[1], found[2], named and named[1]
+
+
+def commands(content):
+    """The commands of a console block with the lines that follow each."""
+    lines = content.splitlines()
+    starts = [at for at, line in enumerate(lines) if line.startswith("$ ")]
+    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield lines[start][2:], lines[start + 1 : stop]
+
+
+def matches(shown, printed):
+    """Whether the lines shown are the lines printed; a line of three dots stands for any."""
+    if not shown:
+        return not printed
+    if shown[0] == "...":
+        return any(matches(shown[1:], printed[at:]) for at in range(len(printed) + 1))
+    return bool(printed) and shown[0].rstrip() == printed[0].rstrip() and matches(shown[1:], printed[1:])
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs_as_it_is_written(path, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    status, run = 0, 0
+    for kind, content, name in blocks(path.read_text(encoding="utf-8")):
+        if kind == "toml":
+            (tmp_path / name).write_text(content, encoding="utf-8")
+            continue
+        for command, shown in commands(content):
+            if command == "echo $?":
+                assert shown == [str(status)]
+                continue
+            program, *words = shlex.split(command)
+            assert program == "ringfence"
+            result = CliRunner().invoke(main, words)
+            assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+            printed = result.output.rstrip("\n").splitlines()
+            assert matches([line for line in shown], printed), f"{command}\n{result.output}"
+            status, run = result.exit_code, run + 1
+    assert run >= 5
+
+
+def test_lines_are_compared():
+    assert matches(["a", "...", "c"], ["a", "b", "b", "c"])
+    assert matches(["a", "..."], ["a"])
+    assert not matches(["a", "...", "d"], ["a", "b", "c"])
+    assert not matches(["a"], ["a", "b"])
