@@ -146,7 +146,10 @@ def _scenario_book(stated: Field) -> Book:
     def usd(name: str) -> Fraction:
         return stated[name].fraction() / WAD
 
-    size = usd("Perps")
+    size, feeds, lots = usd("Perps"), _feeds(stated), _lots(stated)
+    for each in lots:
+        if each.expiry not in feeds:
+            raise InputError(f"{stated.where}.OptionExpiries: no feed of {each.expiry}")
     pnl, funding = usd("UnrealisedPerpPNL"), usd("UnrealisedFunding")
     stable = stated["StablePrice"].positive() / WAD
     return Book(
@@ -158,8 +161,8 @@ def _scenario_book(stated: Field) -> Book:
         perp_price=usd("PerpPrice"),
         perp_confidence=usd("PerpConfidence"),
         stable=stable,
-        feeds=_feeds(stated),
-        lots=_lots(stated),
+        feeds=feeds,
+        lots=lots,
         collateral=_base(usd("Base") * usd("SpotPrice") / stable),
     )
 

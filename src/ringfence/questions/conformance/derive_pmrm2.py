@@ -4,7 +4,7 @@ Rule and portfolio are the case's; the published numbers come from the venue's o
 scenarios tie, which of them is named is an accident of its rounding: then any of the tied ones is right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -260,7 +260,9 @@ def book_of(case: Case) -> Book:
     """The portfolio of a case."""
     stated = case.body["positions"].only()
     stable = stated["StablePrice"].positive()
-    feeds = [_feed(item) for item in stated.items("OptionFeeds")]
+    feeds = {feed.expiry.seconds: feed for feed in map(_feed, stated.items("OptionFeeds"))}
+    if len(feeds) < len(stated.items("OptionFeeds")):
+        raise UnsupportedError("several feeds of one expiry, or of expiries that have passed")
     return Book(
         cash=stated["Cash"].fraction(),
         settled=stated["UnrealisedPerpPNL"].fraction() + stated["UnrealisedFunding"].fraction(),
@@ -270,14 +272,18 @@ def book_of(case: Case) -> Book:
         perp_price=stated["PerpPrice"].fraction(),
         perp_confidence=stated["PerpConfidence"].fraction(),
         stable=stable,
-        feeds={feed.expiry.seconds: feed for feed in feeds},
-        lots=[_lots(item) for item in stated.items("Options")],
+        feeds=feeds,
+        lots=[_lots(item, feeds) for item in stated.items("Options")],
         collateral=[_collateral(item, stable) for item in _assets(case)],
     )
 
 
 def _assets(case: Case) -> list[Field]:
-    return [item for item in case.body.items("collateral") if item.get("Name") is not None]
+    """Collateral other than cash, which the portfolio states."""
+    found = [item for item in case.body.items("collateral") if item.get("asset") is None]
+    for item in found:
+        item["Name"].text()
+    return found
 
 
 def _feed(item: Field) -> Feed:
@@ -295,9 +301,12 @@ def _feed(item: Field) -> Feed:
     )
 
 
-def _lots(item: Field) -> Lots:
+def _lots(item: Field, feeds: Mapping[int, Feed]) -> Lots:
+    expiry = max(item["Expiry"].integer(), 0)
+    if expiry not in feeds:
+        raise InputError(f"{item.where}.Expiry: no feed of this expiry")
     return Lots(
-        max(item["Expiry"].integer(), 0),
+        expiry,
         item["Strike"].positive(),
         bool(item["IsCall"].integer(0, 1)),
         float(item["MarkVol"].fraction()),
