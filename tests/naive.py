@@ -432,3 +432,13 @@ def largest_remainder(amount, weights):
     for at in order[: amount - sum(shares)]:
         shares[at] += 1
     return shares
+
+
+def health_factor(venue, subaccount, quote="USDC"):
+    """What is left for debts of everything at its weights, over all debts; only for subaccounts without positions."""
+    debts = sum(
+        max(0, -(amount if name == quote else worth_of_asset(venue, name, amount)))
+        for name, amount in subaccount.balances.items()
+    )
+    found = risk(venue, subaccount)
+    return Fraction(found.equity + debts - found.maintenance, debts)

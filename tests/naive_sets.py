@@ -1,7 +1,7 @@
 """The obvious implementation of margin rules over a set of positions; see `naive`.
 
-Three rules: a credit for spreads, the worst of a set of scenarios with charges, and every option by itself with netting
-per expiry. What they ask stands beside what weights of collateral ask.
+Four rules: a share of what is owed, a credit for spreads, the worst of a set of scenarios with charges, and every option
+by itself with netting per expiry. What they ask stands beside what weights of collateral ask.
 """
 
 from fractions import Fraction
@@ -15,7 +15,12 @@ YEAR_MS = 365 * 24 * 3_600_000
 def asked(venue, subaccount, legs):
     """Initial and maintenance margin of all positions together; `legs` is what the markets ask for each of them."""
     kind = naive.kind(venue.policy.set_rule)
-    rules = {"SpreadCredit": spread, "ScenarioMargin": scenarios, "StandardMargin": standard}
+    rules = {
+        "DebtMargin": debts,
+        "SpreadCredit": spread,
+        "ScenarioMargin": scenarios,
+        "StandardMargin": standard,
+    }
     return rules[kind](venue, venue.policy.set_rule, subaccount, legs)
 
 
@@ -33,6 +38,17 @@ def collateral(venue, subaccount):
         for name, amount in held
         if name != naive.QUOTE
     ]
+
+
+# --- debts ------------------------------------------------------------------------------------------------------------
+
+
+def debts(venue, rule, subaccount, legs):
+    """A share of what shorts would cost to buy back, and of the quote that all positions together have cost."""
+    lots = sum(-worth(venue, subaccount, name) for name, held in subaccount.positions.items() if held.size_b < 0)
+    quote = max(0, sum(held.cost_q for held in subaccount.positions.values()))
+    rounding = naive.ROUNDINGS[venue.policy.rounding.requirement]
+    return rounding((lots + quote) * Fraction(rule.initial_num, rule.initial_den)), legs[1]
 
 
 # --- spreads ----------------------------------------------------------------------------------------------------------

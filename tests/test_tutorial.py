@@ -59,7 +59,7 @@ def test_a_tutorial_runs_as_it_is_written(path, tmp_path, monkeypatch):
             result = CliRunner().invoke(main, words)
             assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
             printed = result.output.rstrip("\n").splitlines()
-            assert matches([line for line in shown], printed), f"{command}\n{result.output}"
+            assert matches(shown, printed), f"{command}\n{result.output}"
             status, run = result.exit_code, run + 1
     assert run >= 5
 

@@ -124,8 +124,8 @@ def main() -> None:
 def verify(files: Sequence[str], venue: str | None, as_json: bool) -> None:
     """Our numbers against the venues' own.
 
-    FILE holds conformance cases, or accounts that carry the liquidation prices of their venue. Exit status 0 only when
-    nothing failed.
+    FILE holds conformance cases, or accounts that carry the liquidation prices of their venue. Exit status 0 when
+    nothing failed, 1 when something did, 2 when a case could not be read.
     """
     from . import terminal
     from .questions import exports
@@ -140,8 +140,13 @@ def verify(files: Sequence[str], venue: str | None, as_json: bool) -> None:
     else:
         _show_cases(report)
         _show_exports(compared)
+    for result in report.results:
+        if result.status == "unreadable":
+            click.echo(f"Error: {result.reason}", err=True)
     if report.failed or compared.failed:
         sys.exit(CHECK_FAILED)
+    if report.unreadable:
+        sys.exit(BAD_INPUT)
 
 
 def _show_cases(report: "Report") -> None:

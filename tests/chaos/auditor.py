@@ -1,8 +1,9 @@
 """The auditor: after every command it says what the state must be, and finds whatever is different.
 
-It sees what anybody could see: the command, the answer and the state, by the names of their fields. `Shadow` works out what had to
-follow; the checks below it hold whatever the rules are: money and lots are conserved, a refusal leaves no trace, events
-tell the whole story, a loss stays inside its fences, and a refusal for want of margin or for health is true.
+It sees what anybody could see: the command, the answer and the state, by the names of their fields. `Shadow` works out
+what had to follow; the checks below it hold whatever the rules are: money and lots are conserved, a refusal leaves no
+trace, events tell the whole story, a loss stays inside its fences, and a refusal for want of margin or for health is
+true.
 """
 
 from collections import Counter
@@ -139,7 +140,7 @@ class Auditor:
         pool = c.get("pool") or (markets[c.market].pool if c.get("market") else None)
         reached = {f"fund/{pool}", f"debt/{pool}"} if pool else set()
         if c.type in ("StartAuction", "Bid"):
-            pools = {markets[name].pool for name in subs[c.subaccount].positions}
+            pools = {markets[name].pool for name in subs[c.subaccount].positions} or {min(self.last.pools)}
             reached |= {f"{book}/{name}" for book in ("fund", "debt") for name in pools}
         reached |= {f"sub/market/{c[key]}" for key in ("market", "asset") if c.get(key)}
         if c.type not in ("Deleverage", "Socialize", "Expire", "RelievePool"):

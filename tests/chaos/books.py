@@ -124,7 +124,7 @@ class Books:
         return naive.bankruptcy(worth, risk.equity, self.freed(name, market, closed), risk.maintenance)
 
     def carries(self, name, before):
-        """May a trader stand so after taking on risk? A venue may only let positions shrink that lack initial margin."""
+        """May a trader stand so after taking on risk? Some venues let those who lack margin only shrink positions."""
         sub, after = self.sub(name), self.risk(name)
         if sub.system or (may_act(before, after) and after.equity >= after.initial):
             return True

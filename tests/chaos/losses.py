@@ -100,7 +100,8 @@ class Losses(Books):
         """Is the portion over: after the first slice, or because too little equity is left?"""
         rule, risk = self.state.policy.liquidation, self.risk(name)
         later = rule.portion_once and self.state.time_ms < self.sub(name).cooldown_until_ms
-        return later or Fraction(risk.equity) < Fraction(risk.maintenance * rule.portion_floor_ppm, MILLION)
+        floor_of = Fraction(risk.maintenance * rule.portion_floor_ppm, MILLION)
+        return later or (rule.portion_floor_ppm > 0 and risk.equity < floor_of)
 
     def to_target(self, name, market, price):
         """Fewest lots that lift equity to the target, tried one step after the other."""

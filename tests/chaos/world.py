@@ -11,7 +11,7 @@ import sys
 from random import Random
 
 from chaos.auditor import Auditor
-from chaos.nature import EXPIRY_MS, STRIKE, Nature
+from chaos.nature import Nature
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot, state_hash
@@ -88,7 +88,11 @@ class Crash:
         for pool in self.venue.pools:
             if self.random.random() < 0.7:
                 self.submit(cmd.FundInsurance(pool, self.random.choice((1, 1_000, 100_000))))
-        self.prices = {name: self.random.randint(50, 2_000) for name in self.venue.markets}
+        for name in self.pooled():
+            self.submit(cmd.Deposit(f"market/{name}", QUOTE, self.random.choice((100_000, 1_000_000))))
+            self.submit(cmd.Deposit(f"market/{name}", "WETH", self.random.randint(1, 100)))
+        perps = [name for name, market in self.venue.markets.items() if market.option is None]
+        self.prices = {name: self.random.randint(50, 2_000) for name in perps}
         self.prices["BTC"] = 10_000
         self.set_prices()
         for role, count, cash in (("trader", 5, 20_000), ("maker", 2, 400_000), ("liquidator", 1, 100_000)):
@@ -100,8 +104,9 @@ class Crash:
         """Cross: one subaccount. Isolated: an empty child per market. Hybrid: some children, the rest in the parent."""
         self.submit(cmd.OpenSubaccount(name, name))
         self.submit(cmd.Deposit(name, QUOTE, self.random.randint(cash // 4, cash)))
-        if self.random.random() < 0.3:
-            self.submit(cmd.Deposit(name, "BTC", self.random.randint(1, 5)))
+        for asset, most in (("BTC", 5), ("WETH", 30)):
+            if self.random.random() < 0.3:
+                self.submit(cmd.Deposit(name, asset, self.random.randint(1, most)))
         own = {"cross": 0.0, "isolated": 1.0, "hybrid": 0.5}[
             self.random.choice(("cross", "isolated", "hybrid"))
         ]
@@ -114,6 +119,10 @@ class Crash:
                     self.submit(cmd.SetLeverage(child, market, self.random.randint(1, 10)))
 
     # --- roles --------------------------------------------------------------------------------------------------------
+
+    def pooled(self):
+        """Markets in which a pool of liquidity is the counterparty."""
+        return [name for name, market in self.venue.markets.items() if market.solvency is not None]
 
     def people(self, *roles):
         names = [n for n, sub in self.venue.subaccounts.items() if not sub.system and not sub.parent]
@@ -139,7 +148,8 @@ class Crash:
         if held and self.random.random() < 0.4:
             size = -held.size_b
         price = max(1, self.prices[market] * self.random.choice((99, 100, 100, 100, 101)) // 100)
-        other = self.seat(maker, market)
+        in_pool = market in self.pooled() and self.random.random() < 0.7
+        other = f"market/{market}" if in_pool else self.seat(maker, market)
         orders = [
             key for key, order in self.venue.subaccounts[other].orders.items() if order.market == market
         ]
@@ -161,7 +171,7 @@ class Crash:
     def money(self):
         person, market = self.random.choice(self.people()), self.random.choice(list(self.venue.markets))
         seat, amount = self.seat(person, market), self.random.randint(1, 5_000)
-        asset, amount = self.random.choice(((QUOTE, amount), (QUOTE, amount), ("BTC", 1)))
+        asset, amount = self.random.choice(((QUOTE, amount), (QUOTE, amount), ("BTC", 1), ("WETH", 2)))
         self.submit(
             self.random.choice(
                 (
@@ -201,7 +211,7 @@ class Crash:
                     cmd.Reserve(me, "x", market, big),
                     cmd.Liquidate(anyone, market, 0, 1, me),
                     cmd.TakeOver(anyone, me),
-                    cmd.SellCollateral(anyone, "BTC"),
+                    cmd.SellCollateral(anyone, random.choice(("BTC", "WETH"))),
                     cmd.StartAuction(anyone),
                     cmd.Bid(anyone, me, big),
                     cmd.Bid(anyone, me, 10**17),
@@ -211,6 +221,9 @@ class Crash:
                     cmd.DrawInsurance(pool),
                     cmd.Deleverage(anyone, market, random.randrange(10)),
                     cmd.Socialize(pool),
+                    cmd.RelievePool(market, random.choice((True, False))),
+                    cmd.Expire(market, big),
+                    cmd.SetGrids(market, {}),
                     cmd.SetPrices(self.time - 1, 0, {market: big}),
                     cmd.AccrueFunding(market, big),
                     cmd.OpenSubaccount(anyone, "attacker", me),
@@ -223,17 +236,28 @@ class Crash:
 
     def set_prices(self):
         self.time, self.block = self.time + 500, self.block + self.random.randint(0, 1)
+        self.prices |= {name: self.worth_of(market) for name, market in self.options()}
         marks = {name: self.prices[name] for name in self.venue.markets}
         indexes = {name: max(1, mark * self.random.randint(97, 103) // 100) for name, mark in marks.items()}
-        self.submit(
-            cmd.SetPrices(
-                self.time, self.block, marks, self.nature.maybe(indexes, {}), {"BTC": self.prices["BTC"]}
-            )
-        )
+        assets = {"BTC": self.prices["BTC"], "WETH": self.prices["ETH"]}
+        self.submit(cmd.SetPrices(self.time, self.block, marks, self.nature.maybe(indexes, {}), assets))
+        for name, market in self.options():
+            if self.time >= market.option.expiry_ms and market.open_interest_b:
+                self.submit(cmd.Expire(name, self.prices["ETH"]))
+
+    def options(self):
+        return [(name, market) for name, market in self.venue.markets.items() if market.option]
+
+    def worth_of(self, market):
+        """What it would pay now, and something for what may come."""
+        now, option = self.prices[market.option.underlying], market.option
+        return max(0, now - option.strike if option.call else option.strike - now) + now // 20 + 1
 
     def move_prices(self):
         """Mostly a few per cent; sometimes half of it is gone, or it doubles."""
         for name, price in self.prices.items():
+            if name in self.venue.markets and self.venue.markets[name].option:
+                continue
             step = self.random.choice((0.98, 0.99, 1.0, 1.01, 1.02, 0.93, 1.07, 0.5, 1.9))
             self.prices[name] = min(max(5, int(price * step)), 50_000)
         self.set_prices()
@@ -257,9 +281,13 @@ class Crash:
             close.block_deleveragings,
             close.block_subaccount_q,
             close.block_insurance_q,
+            close.cooldown_ms,
         )
-        free = not any(limits) and not close.cooldown_ms and close.limit == "none"
-        return free and policy.insurance == "continuous" and "socialize" in policy.waterfall
+        settling = any(market.settling for market in self.venue.markets.values())
+        if any(limits) or close.limit != "none" or close.auction is not None or settling:
+            return False
+        shared = policy.insurance == "continuous" and "socialize" in policy.waterfall
+        return shared or "counterparty" in policy.waterfall
 
     def operator(self):
         market, pool = (
@@ -273,6 +301,7 @@ class Crash:
                     cmd.AccrueFunding(market, self.random.randint(-2_000, 2_000)),
                     cmd.ChangeRequirement(market, self.nature.requirement(), self.nature.maybe(50)),
                     cmd.ChangePolicy(self.nature.policy()),
+                    self.nature.maybe(cmd.SettleMarket(market), cmd.AccrueFunding(market, 100)),
                     cmd.FundInsurance(pool, self.random.randint(1, 50_000)),
                 )
             )

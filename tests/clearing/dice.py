@@ -32,6 +32,7 @@ from ringfence.clearing.model import (
     Venue,
 )
 from ringfence.clearing.set_rules import (
+    DebtMargin,
     Scenario,
     ScenarioMargin,
     SpreadCredit,
@@ -210,6 +211,9 @@ class SetDice(Dice):
     def spread_rule(self):
         return SpreadCredit(self.random.randint(0, 5), 5)
 
+    def debt_rule(self):
+        return DebtMargin(self.random.randint(0, 7), 7)
+
     def option(self, name, underlying, rule):
         lots = self.random.choice((True, False))
         kind = Option(
@@ -233,7 +237,8 @@ class SetDice(Dice):
 
     def set_venue(self):
         """A venue in which `trader` holds perps, options and collateral that follows them."""
-        rule = self.random.choice((self.scenario_rule, self.standard_rule, self.spread_rule))()
+        rules = (self.scenario_rule, self.standard_rule, self.spread_rule, self.debt_rule)
+        rule = self.random.choice(rules)()
         venue = self.venue()
         for name, market in venue.markets.items():
             market.solvency, market.terms = None, self.terms()

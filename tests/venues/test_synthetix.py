@@ -217,11 +217,27 @@ def test_v3_flags_the_whole_account():
     price(house, 2, [("WETH", 2_900)], BTC=57_660, ETH=2_900)
     risk = subaccount_risk(house.venue, house.venue.subaccounts["a"])
     assert 0 < risk.equity_q < risk.maintenance_q
-    assert names(resolve(house, ["a"])) == ["TakeOver"]
-    taken, pool = house.venue.subaccounts["a"], house.venue.subaccounts[BACKSTOP]
-    assert (taken.positions, taken.balances) == ({}, {})
-    assert set(pool.positions) == {"BTC", "ETH"}
+    assert names(resolve(house, ["a"])) == ["Liquidate", "Liquidate"]
+    taken, pool = house.venue.subaccounts["a"], house.venue.subaccounts[market_subaccount("BTC")]
+    assert (taken.positions, taken.balances, taken.flagged) == ({}, {}, False)
     assert pool.balances["WETH"] == atoms("0.5", 8)
+    ledger.audit(house.venue)
+
+
+def test_v3_closes_a_large_account_window_by_window():
+    """600 BTC at 281.8125 in 30 seconds; nothing that the price does meanwhile gives the account anything back."""
+    house = house_of("synthetix-v3", "BTC")
+    price(house, 1, BTC=60_000)
+    open_position(house, "a", "BTC", 600, 5_000_000)
+    price(house, 2, BTC=52_000)
+    left = []
+    for block, mark in ((3, 52_000), (20, 70_000), (33, 70_000), (62, 50_000), (63, 50_000)):
+        price(house, block, BTC=mark)
+        resolve(house, ["a"])
+        held = house.venue.subaccounts["a"].positions.get("BTC")
+        left.append(Fraction(held.size_b, 10**10) if held else 0)
+    assert left == [Fraction("318.1875"), Fraction("318.1875"), Fraction("36.375"), Fraction("36.375"), 0]
+    assert house.venue.subaccounts["a"].balances == {}
     ledger.audit(house.venue)
 
 

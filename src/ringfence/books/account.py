@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..errors import InputError
 from ..units import DIGITS_MAX
+from .options import OptionTerms
 from .record import Place
 
 MarginMode = Literal["cross", "isolated"]
@@ -26,7 +27,8 @@ class BookPosition:
     unknown (without an entry price the collateral already contains the PnL). `collateral` is an isolated position's
     margin in quote, without its unrealized PnL, and `None` for a cross position. `leverage` is the one chosen by the
     trader. The `venue_*` fields are what the venue states about the position itself: the largest leverage that it
-    allows, and its own liquidation price; `states_liquidation_price` tells "none" from "not stated".
+    allows, and its own liquidation price; `states_liquidation_price` tells "none" from "not stated". With an `option`
+    the position is in that option; size is in units of its underlying, prices are per such unit.
     """
 
     symbol: str
@@ -39,6 +41,7 @@ class BookPosition:
     venue_max_leverage: Decimal | None = None
     venue_liquidation_price: Decimal | None = None
     states_liquidation_price: bool = False
+    option: OptionTerms | None = None
     place: Place = field(default=Place(""), compare=False, repr=False)
 
 
@@ -80,12 +83,14 @@ def checked(accounts: Iterable[Account]) -> list[Account]:
 def _refuse_repeats(account: Account) -> None:
     held = set()
     for position in account.positions:
-        if (position.symbol, position.mode) in held:
+        option = position.option
+        terms = None if option is None else (option.kind, option.strike, option.expiry_ms)
+        if (position.symbol, position.mode, terms) in held:
             where = position.place.field("symbol")
             raise InputError(
                 f"{where}: {position.symbol} stands twice as {position.mode}; net the two into one position"
             )
-        held.add((position.symbol, position.mode))
+        held.add((position.symbol, position.mode, terms))
 
 
 def account_to_json(account: Account) -> dict[str, object]:
@@ -120,11 +125,22 @@ def _position_to_json(position: BookPosition) -> dict[str, object]:
         "collateral": _text(position.collateral),
         "maxLeverage": _text(position.venue_max_leverage),
         "liquidationPrice": _text(position.venue_liquidation_price),
+        **(_option_to_json(position.option) if position.option else {}),
     }
     written: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
     if position.states_liquidation_price and position.venue_liquidation_price is None:
         written["liquidationPrice"] = None
     return written
+
+
+def _option_to_json(option: OptionTerms) -> dict[str, object]:
+    return {
+        "optionType": option.kind,
+        "strike": _text(option.strike),
+        "expiry": option.expiry_ms,
+        "impliedVolatility": _text(option.volatility),
+        "underlyingPrice": _text(option.underlying_price),
+    }
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -10,7 +10,7 @@ Source: ccxt 4.5.90 `base/types.py` (`Position`) and manual, position structure.
 from collections.abc import Iterable
 from decimal import Context, Decimal
 
-from . import hyperliquid
+from . import hyperliquid, options
 from .account import Account, BookPosition, MarginMode
 from .record import EXACT, Place, Record
 
@@ -65,6 +65,7 @@ def read_position(position: Record) -> BookPosition:
         collateral=_collateral(position, size, entry, mark) if mode == "isolated" else None,
         venue_liquidation_price=position.positive_or_none("liquidationPrice"),
         states_liquidation_price="liquidationPrice" in position,
+        option=options.read_option(position),
         place=position.place,
     )
 

@@ -3,14 +3,14 @@
 from decimal import Decimal
 
 from ..clearing.model import QUOTE
-from . import ccxt
+from . import ccxt, options
 from .account import Account, BookPosition, MarginMode
 from .record import Record, name, shown
 
 ACCOUNT_FIELDS = frozenset(
     {"account", "collateral", "positions", "venue", "prices", "maintenanceMargin", "complete", "timestamp"}
 )
-POSITION_FIELDS = frozenset({"maxLeverage"}) | ccxt.FIELDS
+POSITION_FIELDS = frozenset({"maxLeverage"}) | options.FIELDS | ccxt.FIELDS
 """ccxt's names are known everywhere, so that computed figures may stand in a file; they are computed anew."""
 
 
@@ -80,6 +80,7 @@ def read_position(position: Record) -> BookPosition:
         venue_max_leverage=position.positive_or_none("maxLeverage"),
         venue_liquidation_price=position.positive_or_none("liquidationPrice"),
         states_liquidation_price="liquidationPrice" in position.values,
+        option=options.read_option(position),
         place=position.place,
     )
 

@@ -27,7 +27,7 @@ ROWS_MAX = 5_000_000
 BATCH_ROWS = 10_000
 
 _PARQUET = "read_parquet(?, hive_partitioning = false)"
-_POSITION_COLUMNS = native.POSITION_FIELDS - {"symbol"}
+_POSITION_COLUMNS = native.POSITION_FIELDS - {"symbol", "timestamp"}
 _COLUMNS = native.POSITION_FIELDS | {"account", "venue"}
 
 
@@ -37,6 +37,7 @@ class _Gathered:
 
     place: Place
     venue: str | None = None
+    time_ms: int | None = None
     collateral: dict[str, Decimal] = field(default_factory=dict)
     positions: list[BookPosition] = field(default_factory=list)
 
@@ -60,6 +61,7 @@ def read(path: Path, *, parquet: bool, told: Callable[[int], None] = lambda _row
             collateral=gathered.collateral if states_collateral else None,
             positions=tuple(gathered.positions),
             venue=gathered.venue,
+            time_ms=gathered.time_ms,
             place=gathered.place,
         )
         for owner, gathered in accounts.items()
@@ -127,6 +129,13 @@ def _gather(row: Record, account: _Gathered) -> None:
         if (account.venue or venue) != venue:
             raise row.error("venue", f"{venue!r} here, {account.venue!r} in an earlier row of this account")
         account.venue = venue
+    if "timestamp" in row:
+        stated = int(row.positive("timestamp"))
+        if (account.time_ms or stated) != stated:
+            raise row.error(
+                "timestamp", f"{stated} here, {account.time_ms} in an earlier row of this account"
+            )
+        account.time_ms = stated
     if "symbol" in row:
         fields = native.POSITION_FIELDS & row.values.keys()
         account.positions.append(

@@ -65,13 +65,18 @@ def claims_against(venue: Venue, loser: str, market_id: str) -> list[Claim]:
 
 
 def _claims(venue: Venue, loser: str, market_id: str) -> Iterator[Claim]:
+    losing_b = venue.subaccounts[loser].positions[market_id].size_b
+    return claims_of(venue, market_id, is_long=losing_b < 0)
+
+
+def claims_of(venue: Venue, market_id: str, *, is_long: bool) -> Iterator[Claim]:
+    """What all traders hold on one side of a market."""
     market = venue.markets[market_id]
     price, rounds = risk_price(venue, market), venue.policy.rounding
-    losing_b = venue.subaccounts[loser].positions[market_id].size_b
     for name in venue.subaccounts:
         subaccount = venue.subaccounts[name]
         held = subaccount.positions.get(market_id)
-        if held is None or subaccount.system or subaccount.flagged or (held.size_b > 0) == (losing_b > 0):
+        if held is None or subaccount.system or subaccount.flagged or (held.size_b > 0) != is_long:
             continue
         worth = worth_q(market, held.size_b, price, rounds)
         equity, maintenance = equity_q(venue, subaccount), 0

@@ -117,7 +117,7 @@ def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why
         refuse_if(draft.market(market_id).margin_locked, Reason.MARGIN_LOCKED, market_id)
     refuse_frozen(subaccount)
     held = subaccount.balances.get(asset, 0)
-    borrowable = asset == QUOTE or (venue.assets[asset].weights is not None and venue.assets[asset].lent)
+    borrowable = asset == QUOTE or venue.assets[asset].may_be_owed
     refuse_if(not borrowable and held < amount, Reason.BALANCE_TOO_SMALL, f"{name} holds {held} {asset}")
     refuse_if(venue.block < venue.gated_until_block, Reason.WITHDRAWALS_GATED, "all pools")
     for market_id in subaccount.positions:

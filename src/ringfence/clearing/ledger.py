@@ -112,7 +112,8 @@ def _check_transfer(venue: Venue, event: Transfer, named: set[str]) -> None:
         check(name in named or event.why in NAMED_STEPS, f"{name} paid without being asked: {event}")
         if event.asset != QUOTE:
             left = venue.subaccounts[name].balances.get(event.asset, 0)
-            check(left >= 0 or venue.subaccounts[name].system, f"{name} holds {left} {event.asset}")
+            owing = venue.subaccounts[name].system or venue.assets[event.asset].may_be_owed
+            check(left >= 0 or owing, f"{name} holds {left} {event.asset}")
     elif event.debit.startswith("fund/"):
         check(venue.fund_q(event.debit[5:]) >= 0, f"{event.debit} is negative")
     if event.credit.startswith("debt/"):

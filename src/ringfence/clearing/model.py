@@ -354,6 +354,11 @@ class Asset(Struct):
     """The market whose price it follows in questions about other prices; empty for none."""
     confidence_ppm: int = PPM
 
+    @property
+    def may_be_owed(self) -> bool:
+        """Whether a subaccount's balance of it may be negative."""
+        return self.weights is not None and self.lent
+
 
 class Position(Struct, frozen=True):
     """Signed lots, what they cost (signed; for entry price and PnL) and the funding index they are settled to."""

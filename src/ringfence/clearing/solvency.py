@@ -11,11 +11,11 @@ from ..rules.value import released_cost_q
 from ..rules.words import abs_, mul_div_down, mul_div_up, power_of_ten
 from . import command as cmd
 from . import event as ev
-from .adl import Claim, queue
+from .adl import Claim, claims_of, queue
 from .draft import Draft, Refusal
 from .liquidity import owed_to_side_q, reserve_q, withheld_q
 from .model import Market, Venue, market_subaccount
-from .risk import equity_q, risk_price, worth_q
+from .risk import risk_price, worth_q
 from .verdict import Reason
 
 PPM_E30 = power_of_ten(24)
@@ -68,15 +68,7 @@ def _close(draft: Draft, market: Market, name: str, signed_b: int) -> int:
 
 
 def _winners(venue: Venue, c: cmd.RelievePool) -> Iterator[Claim]:
-    market, rounds = venue.markets[c.market], venue.policy.rounding
-    price = risk_price(venue, market)
-    for name, subaccount in venue.subaccounts.items():
-        held = subaccount.positions.get(c.market)
-        if held is None or subaccount.system or (held.size_b > 0) != c.is_long:
-            continue
-        worth = worth_q(market, held.size_b, price, rounds)
-        if worth > held.cost_q:
-            yield Claim(name, abs_(held.size_b), held.cost_q, worth, equity_q(venue, subaccount))
+    return (claim for claim in claims_of(venue, c.market, is_long=c.is_long) if claim.profit_q > 0)
 
 
 def _lots(venue: Venue, market: Market, claim: Claim, is_long: bool) -> int:

@@ -343,8 +343,12 @@ def _markets(rulebook: Rulebook, setup: Setup) -> tuple[dict[str, Market], list[
 
 
 def _refuse_sets(rulebook: Rulebook) -> None:
-    """A replay finds triggers leg by leg, which a rule over a set of positions does not allow."""
-    if rulebook.margin_policy().set_rule is not None:
+    """A replay finds triggers leg by leg, which a rule over a set of positions does not allow.
+
+    One that leaves maintenance margin to the legs does.
+    """
+    rule = rulebook.margin_policy().set_rule
+    if rule is not None and not isinstance(rule, DebtMargin):
         raise InputError(
             f"{rulebook.name} judges sets of positions, which a replay of a crash does not; "
             "`ringfence margin` answers for it"

@@ -21,7 +21,7 @@ def procedure(rulebook: Rulebook) -> str:
 def in_a_word(rulebook: Rulebook) -> str:
     """The same for a narrow column: `20 % first, backstop`."""
     size, portion = _ask(rulebook, "size"), _ask(rulebook, "portion")
-    words = {"full": "whole", "target": "in part"}
+    words = {"full": "whole", "target": "in part", "window": "seized, by windows"}
     if _auction(rulebook):
         found = ["auctioned"]
     elif size == "portion":
@@ -46,6 +46,8 @@ def _size(rulebook: Rulebook) -> str:
             return "closed whole"
         case "portion":
             return _portion(rulebook)
+        case "window":
+            return "everything is seized at once and positions are closed at the pace of their markets"
         case "target":
             margin = f"{_ask(rulebook, 'target_of') or 'maintenance'} margin"
             target = share(_ask(rulebook, "target") or 1)
@@ -59,6 +61,9 @@ def _portion(rulebook: Rulebook) -> str:
     """A part at a time; small positions, and those far under water, whole."""
     part, above = _ask(rulebook, "portion"), _ask(rulebook, "portion_above")
     text = UNKNOWN if part == UNKNOWN else share(part or 1)
+    text += {"account": " of all positions", "debt": " of the debt"}.get(
+        str(_ask(rulebook, "portion_of")), ""
+    )
     text += " first, then whole" if _ask(rulebook, "portion_once") is True else " at a time"
     if above not in (None, UNKNOWN) and to_fraction(above, ""):
         text = f"whole up to {usd(above)} USD, above it {text}"

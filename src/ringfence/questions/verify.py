@@ -1,8 +1,9 @@
 """Runs conformance vectors: does Ringfence agree with what the venues published, executed and showed.
 
-Every case ends as passed, failed (ours, expected and tolerance side by side) or unsupported (with the reason). Counts
-are kept per venue and per class of provenance, because only what a venue published, executed or showed is conformance:
-a number that somebody derived from a formula is a cross-check and is counted apart.
+Every case ends as passed, failed (ours, expected and tolerance side by side), unsupported (with the reason) or, where
+its fields are not what its kind needs, unreadable (naming file, case and field): no case stops the others. Counts are
+kept per venue and per class of provenance, because only what a venue published, executed or showed is conformance: a number
+that somebody derived from a formula is a cross-check and is counted apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ from .conformance.vectors import (
     read_cases,
 )
 
-Status = Literal["passed", "failed", "unsupported"]
+Status = Literal["passed", "failed", "unsupported", "unreadable"]
 Rule = Callable[[Case], dict[str, Value]]
 
 HEADLINE: tuple[Provenance, ...] = ("published", "executed", "live", "measured")
@@ -60,6 +61,7 @@ class Counts(Struct, frozen=True):
     passed: int = 0
     failed: int = 0
     unsupported: int = 0
+    unreadable: int = 0
 
 
 class Report(Struct, frozen=True):
@@ -83,6 +85,11 @@ class Report(Struct, frozen=True):
         return self.counts().unsupported
 
     @property
+    def unreadable(self) -> int:
+        """Cases whose fields are not what their kind needs."""
+        return self.counts().unreadable
+
+    @property
     def headline(self) -> Counts:
         """Counts of what venues published, executed or showed."""
         return self.counts(provenances=HEADLINE)
@@ -94,7 +101,8 @@ class Report(Struct, frozen=True):
             for result in self.results
             if venue in (None, result.venue) and (provenances is None or result.provenance in provenances)
         ]
-        return Counts(found.count("passed"), found.count("failed"), found.count("unsupported"))
+        statuses: tuple[Status, ...] = ("passed", "failed", "unsupported", "unreadable")
+        return Counts(*map(found.count, statuses))
 
     def table(self) -> list[tuple[str, Provenance, Counts]]:
         """Counts per venue and class of provenance, in the order of their names."""
@@ -107,6 +115,7 @@ class Report(Struct, frozen=True):
             "passed": self.passed,
             "failed": self.failed,
             "unsupported": self.unsupported,
+            "unreadable": self.unreadable,
             "headline": msgspec.to_builtins(self.headline),
             "venues": [
                 {"venue": venue, "provenance": provenance, **msgspec.to_builtins(counts)}
@@ -117,8 +126,16 @@ class Report(Struct, frozen=True):
 
 
 def run(paths: Iterable[str | PathLike[str]]) -> Report:
-    """Run files of cases (or folders of such files); raises `InputError` for what cannot be read."""
-    return Report(tuple(judge(case) for file in files(paths) for case in read_cases(file)))
+    """Run files of cases (or folders of such files); raises `InputError` for a file that holds no cases."""
+    return Report(tuple(_judged(case) for file in files(paths) for case in read_cases(file)))
+
+
+def _judged(case: Case) -> Result:
+    """The outcome of a case, also where it cannot be read."""
+    try:
+        return judge(case)
+    except InputError as error:
+        return _result(case, "unreadable", str(error))
 
 
 def files(paths: Iterable[str | PathLike[str]]) -> list[Path]:
@@ -133,7 +150,7 @@ def files(paths: Iterable[str | PathLike[str]]) -> list[Path]:
 
 
 def judge(case: Case) -> Result:
-    """Ask our rules what a case asks, and compare."""
+    """Ask our rules what a case asks, and compare; raises `InputError` for a case that cannot be read."""
     rules = kinds(case.venue)
     if not rules:
         return _result(case, "unsupported", f"no rulebook for {case.venue}")
@@ -143,12 +160,17 @@ def judge(case: Case) -> Result:
             case, "unsupported", reasons.get(case.kind, f"no rule for {case.kind} of {case.venue}")
         )
     try:
-        ours = {"error": None, "no_error": True, **rules[case.kind](case)}
-    except RefusedError as refusal:
-        ours = {"error": str(refusal), "no_error": False}
+        return _compared(case, _answer(case, rules[case.kind]))
     except UnsupportedError as missing:
         return _result(case, "unsupported", str(missing))
-    return _compared(case, ours)
+
+
+def _answer(case: Case, rule: Rule) -> dict[str, Value]:
+    """What our rules say, and the venue's name for the error where they refuse."""
+    try:
+        return {"error": None, "no_error": True, **rule(case)}
+    except RefusedError as refusal:
+        return {"error": str(refusal), "no_error": False}
 
 
 def kinds(venue: str) -> Mapping[str, Rule]:
