@@ -186,4 +186,4 @@ def test_what_if_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("level", "expected"), [(30, 30), (0, 0), (-1, None)])
 def test_frontier_finds_the_first_change(level: int, expected: int | None) -> None:
-    assert frontier(lambda price: price <= level, 100, [70, 20, 0]) == expected
+    assert frontier(lambda price: price - level - 1, 100, [70, 20, 0]) == expected

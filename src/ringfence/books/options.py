@@ -53,9 +53,9 @@ class OptionTerms:
 
 def read_option(position: Record) -> OptionTerms | None:
     """The option that a position is in, from its symbol and fields; `None` for any other instrument."""
-    symbol = position.name("symbol")
+    symbol = str(position.values.get("symbol"))
     said = _SYMBOL.fullmatch(symbol)
-    if said is None and not any(field in position for field in FIELDS):
+    if said is None and all(position.values.get(field) is None for field in FIELDS & position.values.keys()):
         return None
     volatility = position.positive_or_none("impliedVolatility")
     if volatility is not None and volatility > VOLATILITY_MAX:

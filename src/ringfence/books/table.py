@@ -130,12 +130,7 @@ def _gather(row: Record, account: _Gathered) -> None:
             raise row.error("venue", f"{venue!r} here, {account.venue!r} in an earlier row of this account")
         account.venue = venue
     if "timestamp" in row:
-        stated = int(row.positive("timestamp"))
-        if (account.time_ms or stated) != stated:
-            raise row.error(
-                "timestamp", f"{stated} here, {account.time_ms} in an earlier row of this account"
-            )
-        account.time_ms = stated
+        account.time_ms = max(account.time_ms or 0, int(row.positive("timestamp")))
     if "symbol" in row:
         fields = native.POSITION_FIELDS & row.values.keys()
         account.positions.append(

@@ -53,8 +53,12 @@ class Risk(Struct, frozen=True):
 
     def liquidatable(self, *, at_equality: bool) -> bool:
         """Below maintenance margin, or at it where the rulebook says so; never without a requirement."""
-        surplus_q = self.equity_q - self.maintenance_q
-        return self.maintenance_q > 0 and (surplus_q < 0 or (at_equality and surplus_q == 0))
+        return self.above_trigger_q(at_equality=at_equality) < 0
+
+    def above_trigger_q(self, *, at_equality: bool) -> int:
+        """Atoms of equity to spare before it is liquidatable; negative exactly where it is."""
+        spare_q = self.equity_q - self.maintenance_q - (1 if at_equality else 0)
+        return spare_q if self.maintenance_q > 0 else max_(spare_q, 0)
 
 
 def riskier(first: Risk, second: Risk) -> int:

@@ -160,14 +160,12 @@ def asked_q(market: Market, required_q: int, closing_q: int) -> int:
     return max_(required_q, minimum_q + closing_q)
 
 
-def floor_binds(market: Market, leg: Leg, rounding: int) -> bool:
-    """Whether maintenance margin is the market's floor and not the share that its requirement asks."""
-    if market.minimum_margin_as == "added":
-        return False
+def over_floor_q(market: Market, leg: Leg, rounding: int) -> int:
+    """Maintenance margin by the requirement alone, less the market's floor; negative where the floor binds."""
     cost, floor_q = market.close_cost, market.minimum_margin_q
     if market.minimum_margin_as == "floor_with_fees" and cost is not None:
         floor_q += close_cost_q(cost, leg, rounding)
-    return floor_q > maintenance_q(market, leg, rounding)
+    return maintenance_q(market, leg, rounding) - floor_q
 
 
 def lowest_initial(shape: Requirement) -> Fraction:

@@ -20,6 +20,7 @@ from .draft import Draft
 from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue
 from .portfolio import bends as set_bends
 from .risk import (
+    Prices,
     Risk,
     collateral_risk,
     exposed_markets,
@@ -30,7 +31,7 @@ from .risk import (
     risk_price,
     subaccount_risk,
 )
-from .shapes import Leg, bends, floor_binds, on_grid, tiers_on_grid
+from .shapes import Leg, bends, on_grid, over_floor_q, tiers_on_grid
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -46,22 +47,46 @@ class WhatIf(Struct, frozen=True):
     verdicts: tuple[Verdict, ...]
 
 
-def frontier(bad: Callable[[int], bool], start: int, stops: Iterable[int]) -> int | None:
-    """First candidate, walking from `start` through `stops`, at which `bad` differs from what it is at `start`.
+def frontier(surplus: Callable[[int], int], start: int, stops: Iterable[int]) -> int | None:
+    """First candidate, walking from `start` through `stops`, at which `surplus` changes sides of zero.
 
-    Between two stops `bad` changes at most once. Returns the bad side of the change: the first bad candidate, or, when
-    `start` itself is bad, the last bad one before it gets good. `None` when nothing changes.
+    Between two stops it does so at most once. Returns the negative side of the change: the first candidate below zero,
+    or, when `start` itself is below, the last one before it is not. `None` when nothing changes.
     """
-    begun = bad(start)
-    near = start
+    near, near_q = start, surplus(start)
+    begun = near_q < 0
     for far in stops:
-        if bad(far) != begun:
-            while abs_(far - near) > 1:
-                middle = mul_div_down(near + far, 1, 2)
-                near, far = (middle, far) if bad(middle) == begun else (near, middle)  # noqa: PLW2901
-            return near if begun else far
-        near = far
+        far_q = surplus(far)
+        if (far_q < 0) != begun:
+            last, first = _neighbours(surplus, near, near_q, far, far_q)
+            return last if begun else first
+        near, near_q = far, far_q
     return None
+
+
+def _neighbours(
+    surplus: Callable[[int], int], near: int, near_q: int, far: int, far_q: int
+) -> tuple[int, int]:
+    """Two neighbours, the nearer first, on different sides of zero; searched between two candidates that are.
+
+    A surplus is nearly a straight line, so where that line crosses zero is tried first (regula falsi, with the weight
+    of an end halved whenever it stays: the Illinois rule). Every third step halves what is left, so that a jump costs
+    no more than three times what halving alone would.
+    """
+    below, turn = near_q < 0, 0
+    weight, other = abs_(2 * near_q + 1), abs_(2 * far_q + 1)
+    while abs_(far - near) > 1:
+        turn += 1
+        num, den = (1, 2) if turn % 3 == 0 else (weight, weight + other)
+        inside = abs_(far - near) - 1
+        step = min_(max_(mul_div_down(inside, num, den), 1), inside)
+        at = near + step if far > near else near - step
+        at_q = surplus(at)
+        if (at_q < 0) == below:
+            near, weight, other = at, abs_(2 * at_q + 1), max_(1, mul_div_down(other, 1, 2))
+        else:
+            far, weight, other = at, max_(1, mul_div_down(weight, 1, 2)), abs_(2 * at_q + 1)
+    return near, far
 
 
 def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> int | None:
@@ -76,7 +101,7 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
     market = venue.markets[market_id]
     mark = risk_price(venue, market)
     stops = _stops(venue, subaccount, market, PRICE_MAX)
-    return _nearest_root(_trigger(venue, subaccount, market_id), mark, stops)
+    return _nearest_root(_above_trigger(venue, subaccount, market_id), mark, stops)
 
 
 def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> list[int]:
@@ -87,7 +112,7 @@ def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> l
     """
     mark, rounds = risk_price(venue, market), venue.policy.rounding
     size_b = subaccount.positions[market.id].size_b
-    first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q > 0, mark, [1])
+    first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q - 1, mark, [1])
     vanishes = (first, first - 1) if first is not None and first > 1 else ()
     others = (
         *_haircut_bends(venue, subaccount, market.id),
@@ -116,12 +141,12 @@ def _floor_bends(venue: Venue, market: Market, size_b: int, most: int) -> Iterat
         return
     scale, rounds, mark = market.scale, venue.policy.rounding, risk_price(venue, market)
 
-    def binds(price: int) -> bool:
+    def over_q(price: int) -> int:
         worth_q = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
-        return floor_binds(market, Leg(size_b, worth_q, worth_q), rounds.requirement)
+        return over_floor_q(market, Leg(size_b, worth_q, worth_q), rounds.requirement)
 
     for far in (1, most):
-        at = frontier(binds, mark, [far])
+        at = frontier(over_q, mark, [far])
         yield from (at - 1, at, at + 1) if at is not None else ()
 
 
@@ -142,13 +167,16 @@ def _following(venue: Venue, subaccount: Subaccount, market_id: str) -> list[Ass
     return [asset for asset in held if asset.market == market_id]
 
 
-def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], bool]:
-    """`is_liquidatable` as a function of one market's price, with everything else summed once.
+def _above_trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], int]:
+    """`Risk.above_trigger_q` as a function of one market's price, with everything else summed once.
 
     Options keep their marks and grids: what they are worth at another price of their underlying is for pricing to say.
     """
+    at_equality = venue.policy.trigger_at_equality
     if venue.policy.set_rule is not None:
-        return lambda price: is_liquidatable(venue, subaccount, {market_id: price})
+        return lambda price: subaccount_risk(venue, subaccount, {market_id: price}).above_trigger_q(
+            at_equality=at_equality
+        )
     total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
     held = collateral_risk(venue, subaccount)
     rest = Risk(
@@ -156,22 +184,21 @@ def _trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[
         0,
         total.maintenance_q - own.maintenance_q - held.maintenance_q,
     )
-    at_equality = venue.policy.trigger_at_equality
     follows = bool(_following(venue, subaccount, market_id))
 
-    def bad(price: int) -> bool:
+    def above_q(price: int) -> int:
         cash = collateral_risk(venue, subaccount, {market_id: price}) if follows else held
         moved = market_risk(venue, subaccount, market_id, price)
-        return (rest + cash + moved).liquidatable(at_equality=at_equality)
+        return (rest + cash + moved).above_trigger_q(at_equality=at_equality)
 
-    return bad
+    return above_q
 
 
 def _nearest_root(
-    bad: Callable[[int], bool], mark: int, bends: list[int], most: int = PRICE_MAX
+    surplus: Callable[[int], int], mark: int, stops: list[int], most: int = PRICE_MAX
 ) -> int | None:
-    down = frontier(bad, mark, [*(price for price in reversed(bends) if price < mark), 1])
-    up = frontier(bad, mark, [*(price for price in bends if price > mark), most])
+    down = frontier(surplus, mark, [*(price for price in reversed(stops) if price < mark), 1])
+    up = frontier(surplus, mark, [*(price for price in stops if price > mark), most])
     roots = [price for price in (down, up) if price is not None]
     return min(roots, key=lambda price: (abs_(price - mark), price)) if roots else None
 
@@ -202,16 +229,15 @@ def displayed_price(
         )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
     market = fine.markets[market_id]
-    mark, bad = risk_price(fine, market), _trigger(fine, twin, market_id)
+    mark, surplus = risk_price(fine, market), _above_trigger(fine, twin, market_id)
     if at_mark:
         total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
 
-        def bad(price: int) -> bool:
-            moved_q = market_risk(fine, twin, market_id, price).equity_q - own.equity_q
-            return total.equity_q + moved_q < total.maintenance_q
+        def surplus(price: int) -> int:
+            return total.surplus_q + market_risk(fine, twin, market_id, price).equity_q - own.equity_q
 
     most = PRICE_MAX * factor
-    found = _nearest_root(bad, mark, [] if at_mark else _stops(fine, twin, market, most), most)
+    found = _nearest_root(surplus, mark, [] if at_mark else _stops(fine, twin, market, most), most)
     return None if found is None else Fraction(found, factor)
 
 
@@ -263,39 +289,58 @@ def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * 
     """Smallest common move of all the subaccount's markets but options, in ppm of their prices, that liquidates it.
 
     Negative is a fall. Moves up to a fall of 100 % and a rise of `most_ppm` are searched; 0 when it is liquidatable
-    now. Surplus is concave in a common move for tiered and open-interest scaled margin, so each direction has one root.
+    now.
     """
     markets = (venue.markets[name] for name in subaccount.positions)
     prices = {market.id: risk_price(venue, market) for market in markets if market.option is None}
     if not prices:
         return None
 
-    def bad(move_ppm: int) -> bool:
+    def surplus(move_ppm: int) -> int:
         moved = {name: max_(1, mul_div_down(price, PPM + move_ppm, PPM)) for name, price in prices.items()}
         risk = subaccount_risk(venue, subaccount, moved)
         # At a price of next to nothing the requirement rounds to zero; equity below zero then says the same.
-        return risk.liquidatable(at_equality=venue.policy.trigger_at_equality) or risk.equity_q < 0
+        return min_(risk.above_trigger_q(at_equality=venue.policy.trigger_at_equality), risk.equity_q)
 
     if is_liquidatable(venue, subaccount):
         return 0
-    roots = [root for root in (frontier(bad, 0, [-PPM]), frontier(bad, 0, [most_ppm])) if root is not None]
+    stops = sorted(_bending_moves_ppm(venue, subaccount, prices))
+    down = frontier(surplus, 0, [*(move for move in reversed(stops) if -PPM < move < 0), -PPM])
+    up = frontier(surplus, 0, [*(move for move in stops if 0 < move < most_ppm), most_ppm])
+    roots = [root for root in (down, up) if root is not None]
     return min(roots, key=lambda move: (abs_(move), move)) if roots else None
 
 
-def largest(accepted: Callable[[int], bool], most: int) -> int:
-    """Largest amount in 1..`most` that is accepted when amounts up to it are; 0 when not even 1 is."""
+def _bending_moves_ppm(venue: Venue, subaccount: Subaccount, prices: Prices) -> set[int]:
+    """Common moves, both sides of each, at which what one of the markets asks may bend or jump."""
+    found = set()
+    for name, now in prices.items():
+        for price in bends(venue.markets[name], subaccount.positions[name].size_b, PRICE_MAX):
+            move = mul_div_up(price, PPM, now) - PPM
+            found.update((move - 1, move))
+    return found
+
+
+def largest(accepted: Callable[[int], bool], most: int, guess: int = 1) -> int:
+    """Largest amount in 1..`most` that is accepted when amounts up to it are; 0 when not even 1 is.
+
+    The search begins at `guess`; a good one saves time and changes nothing else.
+    """
     if not accepted(1):
         return 0
+    start = min_(max_(guess, 1), most)
+    end = most if accepted(start) else 1
+    refused = frontier(lambda amount: 0 if accepted(amount) else -1, start, _strides(start, end))
+    return most if refused is None else refused - 1
+
+
+def _strides(start: int, end: int) -> Iterator[int]:
+    """Candidates on the way from `start` to `end`, at distances that double."""
     reach = 1
-    while reach < most and accepted(min_(reach * 2, most)):
-        reach = min_(reach * 2, most)
-    if reach == most:
-        return most
-    low, high = reach, min_(reach * 2, most)
-    while high - low > 1:
-        middle = mul_div_down(low + high, 1, 2)
-        low, high = (middle, high) if accepted(middle) else (low, middle)
-    return low
+    while reach < abs_(end - start):
+        yield start + reach if end > start else start - reach
+        reach *= 2
+    yield end
 
 
 def max_trade_b(venue: Venue, name: str, market_id: str, *, buy: bool, price: int = 0) -> int:
@@ -323,18 +368,22 @@ def _with_probe(venue: Venue) -> Venue:
 
 def max_withdrawal(venue: Venue, name: str, asset: str = QUOTE) -> int:
     """Most atoms of `asset` that may be withdrawn now."""
-    return largest(
-        lambda amount: isinstance(decide(venue, cmd.Withdraw(name, asset, amount)), Accepted), LIMIT - 1
-    )
+    free_q = subaccount_risk(venue, venue.subaccounts[name]).free_q
+
+    def accepted(amount: int) -> bool:
+        return isinstance(decide(venue, cmd.Withdraw(name, asset, amount)), Accepted)
+
+    return largest(accepted, LIMIT - 1, free_q)
 
 
 def removable_margin_q(venue: Venue, source: str, target: str) -> int:
     """Most quote that may move from `source` to `target`, both subaccounts of one account."""
+    free_q = subaccount_risk(venue, venue.subaccounts[source]).free_q
 
     def accepted(amount: int) -> bool:
         return isinstance(decide(venue, cmd.TransferMargin(source, target, QUOTE, amount)), Accepted)
 
-    return largest(accepted, LIMIT - 1)
+    return largest(accepted, LIMIT - 1, free_q)
 
 
 def what_if(venue: Venue, name: str, commands: Iterable[cmd.AnyCommand]) -> WhatIf:

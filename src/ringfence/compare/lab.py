@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from ringfence.clearing.model import Market, Policy, Venue
 from ringfence.clearing.resolve import Fills
+from ringfence.clearing.set_rules import DebtMargin
 from ringfence.compare.hindsight import best_split
 from ringfence.compare.measures import (
     Entry,

@@ -6,7 +6,7 @@ balance, down to the quote atom.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -14,6 +14,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from ..books.account import Account, BookPosition, MarginMode
+from ..books.options import OptionTerms
 from ..books.record import EXACT, Place
 from ..clearing.decide import LIMIT
 from ..clearing.model import (
@@ -34,13 +35,24 @@ from ..clearing.model import (
 from ..clearing.risk import market_risk
 from ..clearing.shapes import lowest_initial
 from ..errors import InputError
+from ..pricing.scenarios import Quote
 from ..units import QUOTE_DECIMALS, round_atoms
-from ..venues.model import Rulebook
+from ..venues.model import Mode, Rulebook
 from ..venues.symbols import readings
 from ..venues.tables import leverage_table
 from .arrange import Arrangement, Held, arrange
 from .grid import asset_on_grid, atoms, places
-from .listings import COLLATERAL, MODE, POOLS, CannotHoldError, Listings, at_mark, listings
+from .listings import (
+    COLLATERAL,
+    MODE,
+    OPTIONS,
+    POOLS,
+    CannotHoldError,
+    Listings,
+    at_mark,
+    listings,
+)
+from .option_markets import KEPT, mark_of, offers_options, optioned_row, set_grids, spot_of
 
 UNLISTED = "(not listed)"
 """Stands for the cross positions that a venue counts in an account but a file does not list."""
@@ -78,6 +90,8 @@ class Built:
     marks: Mapping[str, Place | str]
     notes: tuple[str, ...]
     mode: str = ""
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+    """What options are priced with."""
 
 
 def build(
@@ -105,24 +119,28 @@ class _Builder:
         }
         self.venue = Venue(policy=rules.policy)
         self.marks: dict[str, Place | str] = {}
+        self.rows: dict[str, str] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.venue.time_ms = account.time_ms or 0
         self.notes: dict[str, None] = {}
 
     def build(self, wanted: Arrangement | None) -> Built:
         held, mode = self._held(), ""
         marks = self._marks_of(held)
         if wanted is not None:
-            arranged = arrange(self.account, held, wanted, self.rules.modes_of, marks)
+            arranged = arrange(self.account, held, wanted, self._modes_of, marks)
             self.account, held, mode = arranged.account, arranged.held, arranged.mode
             self.notes |= dict.fromkeys(arranged.notes)
         _refuse_repeats(held)
-        for name in dict.fromkeys(each.market for each in held):
-            self._add_market(name, [each.position for each in held if each.market == name], marks[name])
+        for row in dict.fromkeys(self._row(each.market) for each in held):
+            self._add_row(row, [each for each in held if self._row(each.market) == row], marks)
         parts = tuple(self._parts(held))
         for part in parts:
             self._add_subaccount(part)
         if not self.account.complete:
             self._add_unlisted()
-        return Built(self.account, self.rulebook, self.venue, parts, self.marks, tuple(self.notes), mode)
+        notes = tuple(self.notes)
+        return Built(self.account, self.rulebook, self.venue, parts, self.marks, notes, mode, self.quotes)
 
     def _parts(self, held: Sequence[Held]) -> "list[Part]":
         """The subaccounts: what is held cross, then each isolated position."""
@@ -134,12 +152,19 @@ class _Builder:
         return [Part(self.account.name, "cross", cross, known), *map(self._isolated, isolated)]
 
     def _isolated(self, each: Held) -> Part:
-        removable = any(mode.removable for mode in self.rules.modes_of(each.market) if not mode.shared)
+        removable = any(mode.removable for mode in self._modes_of(each.market) if not mode.shared)
         name, known = f"{self.account.name}/{each.market}", each.position.collateral is not None
         return Part(name, "isolated", (each,), known, removable)
 
     def note(self, sentence: str) -> None:
         self.notes[sentence] = None
+
+    def _row(self, market: str) -> str:
+        """The market of the rulebook that a market of the book goes by: an option by its underlying."""
+        return self.rows.get(market, market)
+
+    def _modes_of(self, market: str) -> Sequence[Mode]:
+        return self.rules.modes_of(self._row(market))
 
     # -- markets ----------------------------------------------------------------------------------------------------
 
@@ -148,33 +173,57 @@ class _Builder:
         held: list[Held] = []
         missing: dict[str, str] = {}
         for position in self.account.positions:
+            option = position.option
             try:
-                held.append(Held(position, self.rules.symbol(position.symbol)))
+                name = self.rules.symbol(option.underlying if option else position.symbol)
             except InputError as error:
-                if self._states_rule(position):
+                if not option and self._states_rule(position):
                     held.append(Held(position, position.symbol))
                 else:
                     missing.setdefault(position.symbol, f"{position.place.field('symbol')}: {error}")
+                continue
+            held.append(Held(position, self._option_name(position, option, name) if option else name))
         if missing:
             first, *others = missing
             also = f"; nor has it {', '.join(others)}" if others else ""
             raise CannotHoldError(missing[first] + also, self.rules.missing_market, *missing)
         return tuple(held)
 
+    def _option_name(self, position: BookPosition, option: OptionTerms, underlying: str) -> str:
+        if not offers_options(self.rules):
+            sentence = f"{position.place.field('symbol')}: {self.rulebook.name} has no options"
+            raise CannotHoldError(sentence, OPTIONS, position.symbol)
+        if self.account.time_ms is None:
+            where = self.account.place.field("timestamp")
+            raise InputError(f"{where}: missing; what an option is worth depends on the time")
+        self.note(KEPT)
+        name = option.name(underlying)
+        self.rows[name] = underlying
+        return name
+
     def _states_rule(self, position: BookPosition) -> bool:
         """Whether the venue itself says in the file which maximum leverage this position has."""
         return self.account.venue == self.rulebook.head.venue and position.venue_max_leverage is not None
 
     def _marks_of(self, held: Sequence[Held]) -> dict[str, Decimal]:
-        """The mark price of each market."""
+        """The mark price of each market; an option may leave its own to its volatility."""
         by_market: dict[str, list[BookPosition]] = {}
-        for each in held:
+        for each in sorted(held, key=lambda each: each.market in self.rows):
             by_market.setdefault(each.market, []).append(each.position)
-        return {market: self._mark(market, positions) for market, positions in by_market.items()}
+        marks: dict[str, Decimal] = {}
+        for market, positions in by_market.items():
+            row = self._row(market)
+            if row != market and positions[0].mark_price is None:
+                spot = spot_of(self.account, row, positions, marks.get(row), self._price(row))
+                marks[market] = mark_of(self.account, positions[0], spot)
+                self.marks[market] = positions[0].place.field("impliedVolatility")
+            else:
+                marks[market] = self._mark(market, positions)
+        return marks
 
     def _mark(self, market: str, positions: Sequence[BookPosition]) -> Decimal:
         where = positions[0].place.field("markPrice")
-        given = self._price(market, *(position.symbol for position in positions))
+        given = self._price(market, *(position.symbol for position in positions if not position.option))
         self.marks[market] = where if given is None else GIVEN
         if given is not None:
             return given
@@ -195,6 +244,18 @@ class _Builder:
         names = (name.casefold() for symbol in symbols for name in readings(symbol))
         return next((self.prices[name] for name in names if name in self.prices), None)
 
+    def _add_row(self, row: str, held: Sequence[Held], marks: Mapping[str, Decimal]) -> None:
+        """Add a market and the options on it."""
+        perpetuals = [each.position for each in held if each.market == row]
+        if len(perpetuals) == len(held):
+            self._add_market(row, perpetuals, marks[row])
+            return
+        given = self._price(row)
+        market, quotes = optioned_row(self.venue, self.rules, self.account, row, held, marks, given)
+        self._take(market, perpetuals)
+        set_grids(self.venue, self.rules, row, quotes)
+        self.quotes |= quotes
+
     def _add_market(self, name: str, positions: Sequence[BookPosition], mark: Decimal) -> None:
         first = positions[0].place
         finest = max(places(position.size, position.place.field("contracts")) for position in positions)
@@ -204,7 +265,11 @@ class _Builder:
             market = self.rules.priced(name, finest, mark, where)
         else:
             market = at_mark(market, finest, mark, where)
-        shape = market.requirement
+        self._take(market, positions)
+
+    def _take(self, market: Market, positions: Sequence[BookPosition]) -> None:
+        """Add a market with its pool, and say what should be known of the positions in it."""
+        name, shape = market.id, market.requirement
         if isinstance(shape, OpenInterestScaled) and shape.upper_q:
             self.note(
                 f"{name}: initial margin grows with open interest, which the file does not state; it is the base one"
@@ -268,7 +333,7 @@ class _Builder:
         cost = EXACT.multiply(position.size, price)
         size_b = atoms(position.size, market.base_decimals, position.place.field("contracts"))
         subaccount.positions[market.id] = Position(size_b, round_atoms(cost, QUOTE_DECIMALS, up=True), 0)
-        if position.leverage is not None:
+        if position.leverage is not None and position.option is None:
             subaccount.leverages[market.id] = _chosen(position.leverage)
         return cost
 
@@ -277,7 +342,7 @@ class _Builder:
         pools: dict[str, str] = {}
         for each in part.held:
             where, market = each.position.place, each.market
-            if not self.rules.offers(market, part.mode):
+            if not self.rules.offers(self._row(market), part.mode):
                 sentence = f"{market} cannot be held {part.mode} on {self.rulebook.name}"
                 raise CannotHoldError(f"{where.field('marginMode')}: {sentence}", MODE, market)
             pools[self.venue.markets[market].pool] = market

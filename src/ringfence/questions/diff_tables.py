@@ -132,7 +132,8 @@ def markets_by_size(found: Diff) -> list[tuple[str, Leg]]:
 
 def show(found: Diff, values: Mapping[str, Decimal], changes: Sequence[RuleChange]) -> None:
     """Print rules, measures, markets and the largest subaccounts that are affected."""
-    click.echo(f"{found.before} -> {found.after}: {found.accounts:,} accounts\n")
+    count = "1 account" if found.accounts == 1 else f"{found.accounts:,} accounts"
+    click.echo(f"{found.before} -> {found.after}: {count}\n")
     rules = [(change.what, change.before, change.after) for change in changes[:RULES_MAX]]
     if rules:
         print_table("Rules that differ", ("rule", "before", "after"), rules, text_columns=3)

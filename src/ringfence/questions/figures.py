@@ -22,6 +22,7 @@ from ..venues.symbols import ANY
 from .arrange import Held
 from .build import UNLISTED, Built, Part
 from .explain import Call, Explanation, Figure, Value, cite, watch, written
+from .repriced import uniform_move_ppm
 from .together import together
 
 RATIO_DECIMALS = 12
@@ -145,7 +146,7 @@ class PartFigures:
         name = "uniformMoveToLiquidation"
 
         def value() -> str | None:
-            move_ppm = solve.uniform_move_ppm(self.venue, self.subaccount)
+            move_ppm = uniform_move_ppm(self.built, self.subaccount)
             return None if move_ppm is None else format_fraction(Fraction(move_ppm * 100, PPM), 4)
 
         def why() -> Explanation:
@@ -251,10 +252,12 @@ class PositionFigures:
         return Explanation("size", format(self.position.size, "f"), source=str(self.place))
 
     def _of_leg(
-        self, name: str, amount_q: int, formula: str, rules: tuple[str, ...], source: str = ""
+        self, name: str, amount_q: int, formula: str, rules: tuple[str, ...], source: Callable[[], str] = str
     ) -> Figure:
+        """A figure of this position alone; `source` is only asked for the explanation."""
+
         def why() -> Explanation:
-            return Explanation(name, quote(amount_q), formula, self.calls(*rules), source)
+            return Explanation(name, quote(amount_q), formula, self.calls(*rules), source())
 
         return Figure(name, lambda: quote(amount_q), why)
 
@@ -293,9 +296,7 @@ class PositionFigures:
             "margin of the rule at the chosen leverage + the market's minimum; never below maintenance margin"
         )
         rules = ("notional_q", "initial_q")
-        return self._of_leg(
-            "initialMargin", self.leg.initial_q, self.alone(formula), rules, self.rule_source()
-        )
+        return self._of_leg("initialMargin", self.leg.initial_q, self.alone(formula), rules, self.rule_source)
 
     def maintenance_margin(self) -> Figure:
         """What keeping the position asks."""
@@ -303,8 +304,9 @@ class PositionFigures:
         rules: tuple[str, ...] = ("notional_q", "maintenance_q")
         if self.market.close_cost is not None:
             formula, rules = f"{formula} + estimated cost of closing", (*rules, "close_cost_q")
-        source = self.rule_source()
-        return self._of_leg("maintenanceMargin", self.leg.maintenance_q, self.alone(formula), rules, source)
+        return self._of_leg(
+            "maintenanceMargin", self.leg.maintenance_q, self.alone(formula), rules, self.rule_source
+        )
 
     def alone(self, formula: str) -> str:
         """A margin's formula; says that it is the position's own where a rule judges all of them together."""
@@ -313,6 +315,9 @@ class PositionFigures:
     def rule_source(self) -> str:
         """Where the margin rule of this market comes from."""
         rulebook = self.part.built.rulebook
+        if self.market.option is not None:
+            tables = (*rulebook.values("portfolio"), *rulebook.values("standard"))
+            return cite(rulebook, tables[0][0])
         if self.market.id not in rulebook.symbols and not rulebook.lists_any:
             return str(self.place.field("maxLeverage"))
         if rulebook.market(self.market.id).requirement != self.market.requirement:
@@ -324,6 +329,8 @@ class PositionFigures:
     def liquidation_price(self) -> Figure:
         """The trigger: at it the subaccount is liquidatable, one price quantum before it, it is not."""
         name = "liquidationPrice"
+        if self.market.option is not None:
+            return self._none_of_options(name)
 
         def find() -> int | None:
             return solve.liquidation_price(self.venue, self.subaccount, self.market.id)
@@ -343,6 +350,12 @@ class PositionFigures:
 
         return self.part.given(name, text, why, whole=False)
 
+    def _none_of_options(self, name: str) -> Figure:
+        """An option has no liquidation price: its own moves with that of its underlying and never alone."""
+        why = "an option's price moves with that of its underlying; see uniformMoveToLiquidation"
+        place = str(self.place)
+        return Figure(name, lambda: None, lambda: Explanation(name, written(None), why, source=place))
+
     def _at(self, price: int) -> Explanation:
         """What would hold at another price of this market."""
         risk = subaccount_risk(self.venue, self.subaccount, {self.market.id: price})
@@ -356,6 +369,8 @@ class PositionFigures:
     def venue_liquidation_price(self) -> Figure:
         """What the venue displays, where its rulebook says how it computes it."""
         name, rulebook = "venueLiquidationPrice", self.part.built.rulebook
+        if self.market.option is not None:
+            return self._none_of_options(name)
         display, text = (
             rulebook.display,
             partial(shown_price, self.part.built, self.part.part, self.market.id),

@@ -18,6 +18,7 @@ PRICED_MAX = 4096
 MARKET = "market not listed"
 MODE = "mode not offered"
 COLLATERAL = "collateral not accepted"
+OPTIONS = "options not offered"
 POOLS = "collateral pools may not mix"
 POSITIONS = "positions not listed in the file"
 UNKNOWN = "a rule is not known"
@@ -138,8 +139,8 @@ def listings(rulebook: Rulebook) -> Listings:
     return Listings(rulebook)
 
 
-def at_mark(market: Market, size_places: int, mark: Decimal, where: Place) -> Market:
-    """The market with all its prices at `mark`, on a grid that holds it and sizes of so many decimals."""
-    fine = market_on_grid(market, size_places, places(mark, where))
+def at_mark(market: Market, size_places: int, mark: Decimal, where: Place, price_places: int = 0) -> Market:
+    """The market with all its prices at `mark`, on a grid that holds it and sizes and prices of so many decimals."""
+    fine = market_on_grid(market, size_places, max(price_places, places(mark, where)))
     fine.mark = fine.index = fine.previous_mark = atoms(mark, fine.price_decimals, where)
     return fine

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ..books.account import Account
+from ..books.options import OptionTerms
 from ..clearing.model import QUOTE
 from ..errors import InputError
 from ..units import format_atoms
@@ -162,7 +163,12 @@ def check_prices(prices: Iterable[str], accounts: Iterable[Account]) -> None:
     """Refuse a price of something that no account holds (most likely misspelt), of the quote asset, or given twice."""
     held: set[str] = set()
     for account in accounts:
-        symbols = (*(position.symbol for position in account.positions), *(account.collateral or ()))
+        optioned = (each.option.underlying for each in account.positions if each.option)
+        symbols = (
+            *(position.symbol for position in account.positions),
+            *(account.collateral or ()),
+            *optioned,
+        )
         held.update(name.casefold() for symbol in symbols for name in readings(symbol))
     given: dict[str, str] = {}
     for symbol in prices:
@@ -204,8 +210,19 @@ def _position(read: PositionFigures) -> PositionResult:
         "markPrice": read.price(market.mark),
         "priceQuantum": read.price(1),
         "leverage": None if position.leverage is None else format(position.leverage, "f"),
+        **(_option(position.option) if position.option else {}),
     }
     return PositionResult(market.id, stated, read.figures)
+
+
+def _option(option: OptionTerms) -> dict[str, str | None]:
+    volatility = option.volatility
+    return {
+        "optionType": option.kind,
+        "strike": format(option.strike, "f"),
+        "expiry": str(option.expiry_ms),
+        "impliedVolatility": None if volatility is None else format(volatility, "f"),
+    }
 
 
 def _to_json(figures: Mapping[str, Figure], *, explain: bool) -> dict[str, object]:

@@ -12,6 +12,9 @@ from ..venues.symbols import ANY
 
 UNSTATED = "not stated"
 
+GROUPS = ("policy", "portfolio", "standard")
+"""Tables of a rulebook that hold for all markets."""
+
 NOT_RULES = frozenset({"margin", "base_decimals", "price_decimals", "step"})
 """Fields that name a table, or say how fine sizes and prices are."""
 
@@ -30,9 +33,11 @@ class RuleChange(Struct, frozen=True):
 
 
 def rule_changes(before: Rulebook, after: Rulebook, markets: Iterable[str]) -> list[RuleChange]:
-    """The rules of the policy and of these markets that are not the same, the markets' first."""
+    """The rules of these markets, of the policy and over all positions that are not the same."""
     found = [change for market in markets for change in _market(before, after, market)]
-    paths = dict.fromkeys(path for rulebook in (before, after) for path, _ in rulebook.values("policy"))
+    paths = dict.fromkeys(
+        path for group in GROUPS for rulebook in (before, after) for path, _ in rulebook.values(group)
+    )
     found += [change for path in paths if (change := _change(path, before, after, path, path)) is not None]
     return found
 

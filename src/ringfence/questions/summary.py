@@ -12,6 +12,7 @@ from ..clearing.risk import Risk, subaccount_risk
 from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, format_atoms, format_fraction
 from .build import UNLISTED, Built, Part
+from .repriced import uniform_move_ppm
 
 LEVERAGE_DECIMALS = 2
 MOVE_DECIMALS = 4
@@ -96,7 +97,7 @@ def _max_leverage(built: Built, subaccounts: Iterable[Subaccount]) -> Fraction |
 
 
 def _nearest_move(built: Built, states: Iterable[tuple[Part, Subaccount]]) -> int | None:
-    moves = (solve.uniform_move_ppm(built.venue, subaccount) for _, subaccount in states)
+    moves = (uniform_move_ppm(built, subaccount) for _, subaccount in states)
     return min((found for found in moves if found is not None), key=abs, default=None)
 
 
@@ -104,7 +105,7 @@ def _price_lines(built: Built, states: Iterable[tuple[Part, Subaccount]]) -> Ite
     for part, subaccount in states:
         for each in part.held:
             found = None
-            if part.knows_collateral:
+            if part.knows_collateral and each.position.option is None:
                 found = solve.liquidation_price(built.venue, subaccount, each.market)
             decimals = built.venue.markets[each.market].price_decimals
             text = None if found is None else format_atoms(found, decimals)

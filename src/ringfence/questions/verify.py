@@ -2,8 +2,8 @@
 
 Every case ends as passed, failed (ours, expected and tolerance side by side), unsupported (with the reason) or, where
 its fields are not what its kind needs, unreadable (naming file, case and field): no case stops the others. Counts are
-kept per venue and per class of provenance, because only what a venue published, executed or showed is conformance: a number
-that somebody derived from a formula is a cross-check and is counted apart.
+kept per venue and per class of provenance, because only what a venue published, executed or showed is conformance: a
+number that somebody derived from a formula is a cross-check and is counted apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
