@@ -1,4 +1,7 @@
-"""The tutorials are what they say: their files are written, their commands run, and their output compared."""
+"""Documents are what they say: their files are written, their commands run, and their output compared.
+
+Of a guide, those commands are run that are about the examples of this project.
+"""
 
 import re
 import shlex
@@ -12,6 +15,7 @@ from ringfence.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+GUIDES = [ROOT / "docs" / "guides" / "diff.md"]
 
 _BLOCK = re.compile(r"^```(toml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"Save this as `([\w.-]+)`:\s*$")
@@ -41,27 +45,55 @@ def matches(shown, printed):
     return bool(printed) and shown[0].rstrip() == printed[0].rstrip() and matches(shown[1:], printed[1:])
 
 
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_a_tutorial_runs_as_it_is_written(path, tmp_path, monkeypatch):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the examples in it, to work in."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    status, run = 0, 0
+    return tmp_path
+
+
+def run(command):
+    """Run a command as a shell would; its exit status and the lines that it prints."""
+    program, *words = shlex.split(command, comments=True)
+    assert program == "ringfence"
+    result = CliRunner().invoke(main, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output.rstrip("\n").splitlines()
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs_as_it_is_written(path, folder):
+    status, count = 0, 0
     for kind, content, name in blocks(path.read_text(encoding="utf-8")):
         if kind == "toml":
-            (tmp_path / name).write_text(content, encoding="utf-8")
+            (folder / name).write_text(content, encoding="utf-8")
             continue
         for command, shown in commands(content):
             if command == "echo $?":
                 assert shown == [str(status)]
                 continue
-            program, *words = shlex.split(command)
-            assert program == "ringfence"
-            result = CliRunner().invoke(main, words)
-            assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-            printed = result.output.rstrip("\n").splitlines()
-            assert matches(shown, printed), f"{command}\n{result.output}"
-            status, run = result.exit_code, run + 1
-    assert run >= 5
+            status, printed = run(command)
+            assert matches(shown, printed), "\n".join((command, *printed))
+            count += 1
+    assert count >= 5
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_a_guide_shows_what_is_printed(path, folder):
+    about = [
+        (command, shown)
+        for kind, content, _ in blocks(path.read_text(encoding="utf-8"))
+        if kind == "console"
+        for command, shown in commands(content)
+        if "examples/" in command
+    ]
+    assert about
+    for command, shown in about:
+        _, printed = run(command)
+        while shown and not shown[-1]:
+            shown.pop()
+        assert matches(shown, printed), "\n".join((command, *printed))
 
 
 def test_lines_are_compared():

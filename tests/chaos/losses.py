@@ -39,23 +39,23 @@ class Losses(Books):
 
     def charged(self, c, signed, got, *, last):
         """Fee on a fill, what the fund gets of it, and what the fill falls short of the bankruptcy price."""
+        freed, risk = self.freed(c.subaccount, c.market, signed), self.risk(c.subaccount)
+        held = self.sub(c.subaccount).positions[c.market]
+        worth = self.worth(c.market, held.size_b) - self.worth(c.market, held.size_b - signed)
+        left = got - naive.bankruptcy(worth, risk.equity, freed, risk.maintenance)
+        return self.fee_and_loss(risk, left, self.fee_base(held, signed, got, freed), last=last)
+
+    def fee_base(self, held, signed, got, freed):
+        of = self.state.policy.liquidation.fee_of
+        return {"notional": abs(got), "cost": abs(released(held, signed)), "maintenance": freed}[of]
+
+    def fee_and_loss(self, risk, left, base, *, last):
         rule = self.state.policy.liquidation
-        left = got - self.bankruptcy(c.subaccount, c.market, signed)
-        fee = floor(Fraction(self.fee_base(c, signed, got) * rule.fee_ppm, MILLION))
+        fee, share = floor(Fraction(base * rule.fee_ppm, MILLION)), rule.fee_to_fund_ppm
         if not rule.fee_in_full:
             fee = max(0, min(fee, left))
-            return fee, floor(Fraction(fee * rule.fee_to_fund_ppm, MILLION)), max(0, -left)
-        red = self.risk(c.subaccount).equity < 0
-        to_fund = 0 if red else floor(Fraction(fee * rule.fee_to_fund_ppm, MILLION))
-        return fee, to_fund, max(0, fee - left if last else -left)
-
-    def fee_base(self, c, signed, got):
-        of = self.state.policy.liquidation.fee_of
-        if of == "notional":
-            return abs(got)
-        if of == "cost":
-            return abs(released(self.sub(c.subaccount).positions[c.market], signed))
-        return self.freed(c.subaccount, c.market, signed)
+        to_fund = 0 if rule.fee_in_full and risk.equity < 0 else floor(Fraction(fee * share, MILLION))
+        return fee, to_fund, max(0, fee - left if rule.fee_in_full and last else -left)
 
     def keep_remainder(self, c):
         """What is left after the last position: too little goes to the counterparty, the rest where the venue says."""
@@ -105,12 +105,8 @@ class Losses(Books):
 
     def to_target(self, name, market, price):
         """Fewest lots that lift equity to the target, tried one step after the other."""
-        held, step, risk = (
-            self.sub(name).positions[market].size_b,
-            self.market(market).step_b,
-            self.risk(name),
-        )
-        now = naive.leg(self.state, self.sub(name), market)
+        held, step = self.sub(name).positions[market].size_b, self.market(market).step_b
+        risk, now = self.risk(name), self.part(name, market, self.sub(name))
         for lots in count(step, step):
             closed = min(lots, abs(held)) * (1 if held > 0 else -1)
             if abs(closed) == abs(held) or self.reaches_target(name, market, closed, price, risk, now):
@@ -119,21 +115,34 @@ class Losses(Books):
 
     def reaches_target(self, name, market, closed, price, risk, now):
         """Does closing so many lots leave the liquidation-end margin: a share of a margin, and of the notional?"""
-        rule, got = self.state.policy.liquidation, self.value(market, closed, price)
-        base = self.fee_base(Thing(subaccount=name, market=market), closed, got)
-        left = self.what_is_left(name, market, closed)
+        rule, got, held = (
+            self.state.policy.liquidation,
+            self.value(market, closed, price),
+            self.sub(name).positions,
+        )
+        rest = self.with_lots(name, market, held[market].size_b - closed)
+        left = self.part(name, market, Thing(rest, system=True, leverages=Thing()))
         asked = getattr(risk, rule.target_of) - getattr(now, rule.target_of) + getattr(left, rule.target_of)
         notional = risk.notional - now.notional + left.notional
-        equity = risk.equity - now.equity + got + left.equity - floor(Fraction(base * rule.fee_ppm, MILLION))
+        freed, worth = max(0, now.maintenance - left.maintenance), now.equity - left.equity
+        over = got - naive.bankruptcy(worth, risk.equity, freed, risk.maintenance)
+        base = self.fee_base(held[market], closed, got, freed)
+        fee, _, loss = self.fee_and_loss(risk, over, base, last=not rest.positions)
+        equity = risk.equity - worth + got - fee + loss
         return equity * MILLION >= asked * rule.target_ppm + notional * rule.buffer_ppm
 
-    def what_is_left(self, name, market, closed):
-        """Risk of the rest of a position, bought without leverage, orders or a cap on its profit."""
-        part = self.with_lots(name, market, self.sub(name).positions[market].size_b - closed)
-        policy = Thing(self.state.policy, initial_profit_cap_q=None)
-        return naive.leg(
-            Thing(self.state, policy=policy), Thing(part, system=True, leverages=Thing()), market
-        )
+    def part(self, name, market, sub):
+        """A position's part in the risk of a subaccount: all that is asked, under a rule that looks at all together.
+
+        What would be left of it has no orders, no leverage and no cap on its profit.
+        """
+        left = sub is not self.sub(name)
+        policy = Thing(self.state.policy, initial_profit_cap_q=None) if left else self.state.policy
+        own = naive.leg(Thing(self.state, policy=policy), sub, market)
+        if self.state.policy.set_rule is None:
+            return own
+        whole = naive.risk(self.state, sub)
+        return own._replace(initial=whole.initial, maintenance=whole.maintenance)
 
     def on_take_over(self, c):
         rule, sub = self.state.policy.liquidation, self.sub(c.subaccount)
@@ -320,27 +329,27 @@ class Losses(Books):
             self.fill(c.market, name, f"market/{c.market}", -lots * side, self.worth(c.market, lots * side))
             self.sweep(name)
 
-    def pressure(self, market, side, gone=0, paid=0):
-        """What a side is owed of what stands for it; `gone` of that is no longer owed, `paid` has left the pool."""
-        owed = naive.owed_to_side(self.state, market, side) - gone
-        reserve = naive.reserve(self.state, market) - floor(Fraction(paid, 2))
-        return Fraction(trunc(Fraction(owed * 10**30, reserve)), 10**30) if reserve else Fraction(0)
+    def pressure(self, market, side):
+        """What a side is owed of what stands for it."""
+        return share_owed(naive.owed_to_side(self.state, market, side), naive.reserve(self.state, market))
 
     def relieving(self, market, side, size, profit):
         """Most lots of a winner, in whole steps or all of them, that may be closed."""
-        kept = naive.unpaid(self.state, market, profit, side)
-        floor_of, before = (
-            Fraction(self.market(market).solvency.floor_ppm, MILLION),
-            self.pressure(market, side),
-        )
+        owed, reserve = naive.owed_to_side(self.state, market, side), naive.reserve(self.state, market)
+        kept, before = naive.unpaid(self.state, market, profit, side), share_owed(owed, reserve)
+        least, step = Fraction(self.market(market).solvency.floor_ppm, MILLION), self.market(market).step_b
 
         def stands(lots):
             gone, paid = ceil(Fraction(profit * lots, size)), floor(Fraction((profit - kept) * lots, size))
-            return gone == 0 or floor_of <= self.pressure(market, side, gone, paid) < before
+            return gone == 0 or least <= share_owed(owed - gone, reserve - floor(Fraction(paid, 2))) < before
 
-        step = self.market(market).step_b
         steps = [size, *range(size // step * step, 0, -step)]
         return next((lots for lots in steps if stands(lots)), 0)
+
+
+def share_owed(owed, reserve):
+    """In 30 decimals, as venues compare it; nothing where nothing stands for it."""
+    return Fraction(trunc(Fraction(owed * 10**30, reserve)), 10**30) if reserve else Fraction(0)
 
 
 def score(rule, cost, profit, worth, equity, maintenance):

@@ -6,6 +6,7 @@ more than it is worth, a tenth of which is the venue's. These are the terms of A
 """
 
 from fractions import Fraction
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -17,11 +18,13 @@ from clearing.world import World, haircut, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.loans import collateral_sale
+from ringfence.clearing.log import Clearinghouse
 from ringfence.clearing.model import QUOTE, Asset, Policy, Scale, Sided
 from ringfence.clearing.pools import ConstantProduct, PoolFills
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.risk import debts_q, health_factor, is_liquidatable
 from ringfence.clearing.verdict import Reason
+from ringfence.venues.rulebook import build_venue, load
 
 COIN = 1_000
 BY_HALVES = liquidation(
@@ -147,6 +150,39 @@ def test_the_close_factor(coins, price, debt, repaid):
     world = borrowed(lending(), debt, coins=coins, price=price)
     world.ok(cmd.SellCollateral("borrower", "BTC"))
     assert debt - owing(world) == pytest.approx(repaid, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("coins", "health", "factor"), [(100, "0.94", 1), (0.5, "0.97", 1), (100, "0.97", Fraction(1, 2))]
+)
+def test_the_published_close_factors(coins, health, factor):
+    """`tests/protocol/pool/Pool.Liquidations.CloseFactor.t.sol:128-130` under the rulebook: WETH at 1,800 USD."""
+    world = lending(load("aave-v3").policy())
+    world.venue.assets["BTC"].scale = Scale(10**6, COIN)
+    debt = int(coins * 1_800 * 10**6 * Fraction(86, 100) / Fraction(health))
+    borrowed(world, debt, coins=coins)
+    world.ok(cmd.SellCollateral("borrower", "BTC"))
+    atom = 1_800 * 10**6 // COIN
+    assert 0 <= debt - owing(world) - int(debt * factor) <= atom
+
+
+def test_what_is_lent_against_wsteth_pays_its_bonus():
+    """The rulebook: 79 % count, 7.2 % on top, a tenth of that to the venue; 10 at 1,800 USD against 14,500."""
+    house = Clearinghouse(build_venue(load("aave-v3"), []))
+    house.require(cmd.OpenSubaccount("market/wstETH", "liquidators", system=True))
+    house.require(cmd.OpenSubaccount("a", "a"))
+    for price, command in (
+        (3_000, cmd.Deposit("a", "wstETH", 10**19)),
+        (3_000, cmd.Withdraw("a", QUOTE, 14_500 * 10**6)),
+        (1_800, cmd.SellCollateral("a", "wstETH")),
+    ):
+        house.require(cmd.SetPrices(1, 1, assets={"wstETH": price * 10**8}))
+        house.require(command)
+    assert house.venue.subaccounts["a"].quote_q == -7_250 * 10**6
+    sold = Fraction(7_250, 1_800) * Fraction(1072, 1000)
+    assert 10**19 - house.venue.subaccounts["a"].balances["wstETH"] == ceil(sold * 10**18)
+    paid = house.venue.ledger["fees"]["wstETH"]
+    assert paid == pytest.approx(sold * Fraction(72, 10_720) * 10**18, abs=1)
 
 
 def test_a_keeper_goes_on_until_the_loan_is_healthy():

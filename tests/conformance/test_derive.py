@@ -116,3 +116,44 @@ def test_a_slice_is_the_same_whatever_the_schedule_left_open(tmp_path):
     for action in case["expected"]["actions"]:
         action["results"] |= {name: str(2 * int(action["results"][name])) for name in numbers}
     assert judged(tmp_path, case, "derive_auction").status == "passed"
+
+
+def test_a_bid_at_the_start_finds_what_the_portfolio_is_worth(tmp_path):
+    case = transcribed("derive_auction", "/Test1")
+    for name in ("PreMtM", "PreMM"):
+        del case["expected"]["actions"][0]["results"][name]
+    assert judged(tmp_path, case, "derive_auction").status == "passed"
+
+
+def test_a_worth_at_the_start_that_is_not_the_portfolios_fails(tmp_path):
+    case = transcribed("derive_auction", "/Test1")
+    results = case["expected"]["actions"][0]["results"]
+    results["PreMtM"] = str(int(results["PreMtM"]) + 10**15)
+    mismatches = judged(tmp_path, case, "derive_auction").mismatches
+    assert "actions[0].results.PreMtM" in {mismatch.field for mismatch in mismatches}
+
+
+def test_a_second_bid_at_the_same_time_finds_what_the_first_left(tmp_path):
+    case = transcribed("derive_auction", "/Test1")
+    first = case["expected"]["actions"][0]
+    first["liquidator"]["PercentWant"] = "100000000000000000"
+    first["results"] = {name: first["results"][name] for name in ("PreMtM", "PreMM", "PreBM", "PreFMax")}
+    second = {"time": first["time"], "liquidator": first["liquidator"], "results": {"SMPayout": 0}}
+    case["expected"]["actions"].append(second)
+    assert judged(tmp_path, case, "derive_auction").status == "passed"
+
+
+def test_a_later_bid_needs_the_worth_that_its_feeds_make(tmp_path):
+    case = transcribed("derive_auction", "/Test6")
+    del case["expected"]["actions"][1]["results"]["PreMtM"]
+    result = judged(tmp_path, case, "derive_auction")
+    assert (result.status, result.reason) == (
+        "unsupported",
+        "the case does not state what the subaccount is worth before a bid",
+    )
+
+
+def test_nobody_may_bid_for_more_than_everything(tmp_path):
+    case = transcribed("derive_auction", "/Test1")
+    case["expected"]["actions"][0]["liquidator"]["PercentWant"] = "1000000000000000001"
+    assert "DA_InvalidPercentage" in str(judged(tmp_path, case, "derive_auction").mismatches[0])

@@ -53,6 +53,59 @@ def test_a_skew_that_moves_the_price_is_unsupported(tmp_path):
     )
 
 
+def test_initial_margin_may_be_less_than_maintenance_margin(tmp_path):
+    """Where a manager asks less of the loss for initial margin, the venue states the difference, and so do we."""
+
+    def ask_less(case):
+        shares, expected = case["rule"]["params"]["Margin"], case["expected"]
+        saved = (shares["IM_LOSS_FACTOR"] - 0.1) * -expected["worst_reg_loss"]
+        shares["IM_LOSS_FACTOR"] = 0.1
+        case["expected"] = {"IM": expected["IM"] + saved, "MM": expected["MM"]}
+        assert case["expected"]["IM"] > case["expected"]["MM"]
+
+    assert transcribed("derive_pmrm2", 0, ask_less, tmp_path).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "part"),
+    [("derive_pmrm2", 0, "rule"), ("derive_pmrm2", 0, "positions"), ("derive_pmrm", 8, "positions")],
+)
+def test_what_stays_in_the_source_is_unsupported(tmp_path, name, index, part):
+    def leave_out(case):
+        case[part] = {"manager": "PMRM_2", "params": "in the source"} if part == "rule" else []
+
+    result = transcribed(name, index, leave_out, tmp_path)
+    assert result.status == "unsupported"
+    assert "in the file that it names" in result.reason
+
+
+def test_another_underlying_has_a_manager_of_its_own(tmp_path):
+    def name_bitcoin(case):
+        case["positions"][0]["underlying"] = "btc"
+
+    assert "takes eth, not btc" in transcribed("derive_pmrm", 0, name_bitcoin, tmp_path).reason
+
+
+def drop_the_feeds(case):
+    case["positions"][0]["OptionFeeds"] = []
+
+
+def price_another_expiry(case):
+    case["positions"][0]["OptionExpiries"] = [900]
+
+
+def move_to_nothing(case):
+    case["rule"]["params"]["Scenarios"][0]["SpotShock"] = 0
+
+
+def ask_no_scenario(case):
+    case["rule"]["params"]["Scenarios"] = []
+
+
+def leave_collateral_without_a_name(case):
+    case["collateral"] = [{"amount": 1}]
+
+
 def drop_a_forward(case):
     case["positions"][0]["ForwardsVariable"] = []
 
@@ -86,6 +139,12 @@ def price_at_nothing(case):
         ("derive_pmrm", 0, name_no_kind, "type: expected call or put, got straddle"),
         ("derive_pmrm2", 0, name_no_shift, "VolShockDirection: expected one of"),
         ("derive_pmrm2", 0, price_at_nothing, "SpotPrice: expected"),
+        ("derive_pmrm2", 0, drop_the_feeds, "Options[0].Expiry: no feed of this expiry"),
+        ("derive_pmrm2", 0, move_to_nothing, "Scenarios[0].SpotShock: expected a number above 0"),
+        ("derive_pmrm2", 0, ask_no_scenario, "Scenarios: expected at least one"),
+        ("derive_pmrm2", 0, leave_collateral_without_a_name, "collateral[0].Name: missing"),
+        ("derive_pmrm", 8, price_another_expiry, "OptionExpiries: no feed of 900"),
+        ("derive_pmrm", 0, leave_collateral_without_a_name, "collateral[0].asset: missing"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_case_and_field(tmp_path, name, index, change, words):

@@ -111,6 +111,23 @@ OTHERS = [
         {"rule.position_fee": "0.001"},
         {"liquidatable": True, "payout": {"WETH": "0.900022217285047767"}},
     ),
+    # however the side is written
+    ("gmx_v2/liquidation/short at 15.017", {"positions.side": "SHORT"}, {"pnl_usd": "-510"}),
+    ("gmx_v1/short/90@41000", {"positions.side": "sell"}, {"has_profit": False}),
+    # no collateral is left, and the loss of 510 USD stays with the pool
+    (
+        "gmx_v2/liquidation/short at 15.017",
+        {"collateral.amount": "0"},
+        {"liquidatable": True, "payout": {"WETH": "0"}, "uncollectable_usd": "510"},
+    ),
+    # a third of a token to 17 digits is as close to a third as a case can say
+    (
+        "gmx_v2/liquidation/smallest collateral",
+        {"positions.size_tokens": "0.06666666666666667"},
+        {"remaining_collateral_usd_before_fees": "0.75"},
+    ),
+    # a profit that the pool pays in part, and the same in full
+    ("gmx_v2/cap/one token", {}, {"payout": {"USDC": "100000"}, "pnl_usd": "450000"}),
     # the size in tokens is found where it is not stated
     ("gmx_v2/liquidation/long, nothing moved", {"positions.size_tokens": None}, {"pnl_usd": "0"}),
     # closing 1,836,735 USD of profit leaves the side below 2 %, and half of the size is profit
@@ -153,6 +170,12 @@ def test_a_sentence_holds_when_its_amounts_are_ours(tmp_path, amount, status):
         ("gmx_v1/long/closed", {"positions.size_usd": "5000"}, "how much liquidity the vault holds"),
         ("gmx_v2/deleveraging/one step", {"positions.side": "short"}, "what the pool holds to pay this side"),
         ("gmx_v1/long/open", {"expected.gas_used": 5}, "no value for gas_used"),
+        ("gmx_v2/liquidation/long at 1", {"rule.borrowing": "0.5"}, "for how long borrowing has been owed"),
+        (
+            "gmx_v2/deleveraging/one step",
+            {"positions.market": "SOL-USD", "collateral.asset": "USDC"},
+            "what the pool",
+        ),
     ],
 )
 def test_what_a_case_leaves_out_is_named(tmp_path, case_id, changes, reason):
@@ -169,6 +192,7 @@ def test_what_a_case_leaves_out_is_named(tmp_path, case_id, changes, reason):
         ("gmx_v1/long/90@39000", {"positions.size_usd": "0"}, "positions[0].size_usd"),
         ("gmx_v2/liquidation/long at 1", {"collateral.price": None}, "collateral[0].price"),
         ("gmx_v2/liquidation/long at 1", {"collateral.amount": "-1"}, "collateral[0].amount"),
+        ("gmx_v2/liquidation/long at 1", {"positions.side": "up"}, "positions[0].side"),
         ("gmx_v2/impact/01", {"positions.exponent": "x"}, "positions[0].exponent"),
         (
             "gmx_v2/cap/one token",

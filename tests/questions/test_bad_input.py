@@ -54,6 +54,7 @@ STATE = {
         for coin, size, mode in (("BTC", "0.02", "cross"), ("new:COIN", "-0.02", "isolated"))
     ],
 }
+OPTIONS = json.loads((EXAMPLES / "options.json").read_text())
 DOCUMENTS = (DESK, [DESK], {"accounts": [DESK]}, CCXT, STATE, {"response": [STATE]})
 WEIRD = st.sampled_from(
     [
@@ -94,7 +95,7 @@ WEIRD = st.sampled_from(
 @st.composite
 def mutated(draw):
     """A valid document after a few random changes."""
-    document = {"root": copy.deepcopy(draw(st.sampled_from(DOCUMENTS)))}
+    document = {"root": copy.deepcopy(draw(st.sampled_from((*DOCUMENTS, OPTIONS, OPTIONS))))}
     for _ in range(draw(st.integers(1, 4))):
         places = list(slots(document))
         holder, key = draw(st.sampled_from(places))
@@ -141,8 +142,8 @@ def damaged(draw):
     return bytes(content)
 
 
-def check(path, *options):
-    result = CliRunner().invoke(main, ["margin", str(path), "--json", *options])
+def check(path, *options, command="margin"):
+    result = CliRunner().invoke(main, [command, str(path), "--json", *options])
     if result.exit_code == 0:
         json.loads(result.stdout)
         return
@@ -159,11 +160,42 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.fuzz
-@given(text=mutated(), venue=st.sampled_from([(), ("--venue", "all"), ("--venue", "hyperliquid")]))
+@given(text=mutated(), venue=st.sampled_from([None, "all", "hyperliquid", "derive", "derive-pm"]))
 def test_changed_documents(folder, text, venue):
     path = folder / "book.json"
     path.write_text(text)
-    check(path, *venue)
+    check(path, *(() if venue is None else ("--venue", venue)))
+
+
+@pytest.mark.fuzz
+@given(text=mutated(), mode=st.sampled_from([(), ("--mode", "cross"), ("--mode", "isolated")]))
+def test_changed_documents_under_two_rulebooks(folder, text, mode):
+    path = folder / "book.json"
+    path.write_text(text)
+    check(path, "--from", "derive", "--to", "hyperliquid{BTC.maxLeverage=9}", *mode, command="diff")
+
+
+SPECS = st.text(alphabet="{}=,.[]0129 abBTCmaxLeveragepolicyliquidationportion", max_size=60)
+
+
+@pytest.mark.fuzz
+@given(changes=SPECS | SPECS.map("BTC.maxLeverage={}".format) | SPECS.map("policy.{}=1".format))
+def test_changes_of_any_kind(folder, changes):
+    path = folder / "desk.json"
+    path.write_text(json.dumps(DESK | {"collateral": {"USDC": "1"}}))
+    check(path, "--venue", f"hyperliquid{{{changes}}}")
+
+
+@pytest.mark.fuzz
+@given(text=st.text(max_size=30) | st.sampled_from(["liquidatable", "short"]).map("{}>1e99".format))
+def test_conditions_of_any_kind(folder, text):
+    path = folder / "desk.json"
+    path.write_text(json.dumps(DESK))
+    result = CliRunner().invoke(
+        main, ["diff", str(path), "--from", "generic", "--to", "generic", "--fail-if", text, "--json"]
+    )
+    assert result.exit_code in {0, 1, 2}
+    assert isinstance(result.exception, SystemExit | None), result.exception
 
 
 @pytest.mark.fuzz

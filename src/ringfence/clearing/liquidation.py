@@ -7,6 +7,7 @@ bad debt of that pool only when no winner can be closed against the position.
 
 from ..rules.close import (
     accept_price,
+    bankruptcy_quote_q,
     close_portion_b,
     fee_share_q,
     fillable_spread_num,
@@ -176,8 +177,10 @@ def _size_to_target(venue: Venue, subaccount: Subaccount, market_id: str, price:
         if policy.set_rule is not None:
             whole, rest = closing_risks(venue, subaccount, market_id, left_b)
         base_q = _fee_base_q(venue, subaccount, market_id, sign * closed_b, got_q)
-        fee_q = mul_div_down(base_q, close.fee_ppm, PPM)
-        equity_q = total.equity_q - whole.equity_q + got_q + rest.equity_q - fee_q
+        freed_q, worth_q = max_(0, whole.maintenance_q - rest.maintenance_q), whole.equity_q - rest.equity_q
+        bankrupt_q = bankruptcy_quote_q(worth_q, total.equity_q, freed_q, total.maintenance_q)
+        fee_q, _, loss_q = _charged(venue, subaccount, base_q, got_q - bankrupt_q, whole=left_b == 0)
+        equity_q = total.equity_q - worth_q + got_q - fee_q + loss_q
         return equity_q * PPM >= _end_margin_ppm_q(close, total, whole, rest)
 
     low, high = 0, steps

@@ -110,16 +110,26 @@ def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> l
     Where the rule bends or its floor takes over, where a haircut of collateral that follows the market bends, and where
     rounding lets the requirement vanish: without one nothing is liquidatable.
     """
-    mark, rounds = risk_price(venue, market), venue.policy.rounding
     size_b = subaccount.positions[market.id].size_b
-    first = frontier(lambda price: leg_risk(market, size_b, price, rounds).maintenance_q - 1, mark, [1])
-    vanishes = (first, first - 1) if first is not None and first > 1 else ()
     others = (
+        *_vanishing(venue, market, size_b, most),
         *_haircut_bends(venue, subaccount, market.id),
         *_floor_bends(venue, market, size_b, most),
         *_set_bends(venue, subaccount, market, most),
     )
-    return sorted({*bends(market, size_b, most), *(at for at in others if 0 < at < most), *vanishes})
+    return sorted({*bends(market, size_b, most), *(at for at in others if 0 < at < most)})
+
+
+def _vanishing(venue: Venue, market: Market, size_b: int, most: int) -> Iterator[int]:
+    """Prices between which rounding lets the requirement vanish, both sides of each."""
+    rounds = venue.policy.rounding
+
+    def above_nothing_q(price: int) -> int:
+        return leg_risk(market, size_b, price, rounds).maintenance_q - 1
+
+    for far in (1, most):
+        without = frontier(above_nothing_q, risk_price(venue, market), [far])
+        yield from () if without is None else (without, without + 1)
 
 
 def _set_bends(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> Iterable[int]:

@@ -141,6 +141,8 @@ class World:
         if stuck and at is not None:
             gone = self.curves.first_at_or_below(self.curves.equity(subaccount.quote_q, sizes, start), slack)
             at = max(at, RETRY_STEPS if gone is None else min(gone, RETRY_STEPS))
+        if subaccount.flagged:
+            at = 0  # no price saves it: its windows are asked at every step
         if at is not None and start + at < len(self.curves.path):
             self._due[name] = start + at
             heapq.heappush(self._heap, (start + at, name))

@@ -41,8 +41,6 @@ def page(rulebook: Rulebook, warnings: Iterable[str] = ()) -> str:
         *_section("Collateral beside USDC", _assets(rulebook)),
         *_section("Margin of a whole portfolio", _values(rulebook, "portfolio")),
         *_section("Margin of options by themselves", _values(rulebook, "standard")),
-        *_section("Margin of positions together", _values(rulebook, "portfolio")),
-        *_section("Margin of options", _values(rulebook, "standard")),
         *_section("Policy", _values(rulebook, "policy")),
         *_section("The liquidation price it shows", _values(rulebook, "display")),
         *_section("Facts that the engine does not read", _values(rulebook, "facts")),
@@ -221,15 +219,13 @@ def _moves(rows: list[dict[str, Any]]) -> str:
 def _rows(rows: list[dict[str, Any]], unit: str) -> str:
     """Rows of a table: `from 0: initial 2.5 %, maintenance 1.25 %`."""
     bound = " USD" if unit == "tiers" else ""
-    if not all("lower" in row for row in rows):
-        return "; ".join(_written(row, "") for row in rows)
     told = []
     for row in rows:
         rates = {name: percent(rate) for name, rate in row.items() if name != "lower"}
         named = (
             list(rates.values()) if len(rates) == 1 else [f"{name} {rate}" for name, rate in rates.items()]
         )
-        lower = _number(row["lower"])
+        lower = _number(row.get("lower", "0"))
         text = ", ".join(named)
         told.append(text if len(rows) == 1 and lower == "0" else f"from {lower}{bound} {text}")
     return "; ".join(told)

@@ -78,6 +78,8 @@ class Now(NamedTuple):
     reserved: int
     left: Fraction
     """Share of the subaccount at the start that is still there."""
+    slack: Fraction
+    """By how much the worth may be off: not at all where the case states it."""
 
 
 def auction(case: Case) -> Ours:
@@ -88,7 +90,9 @@ def auction(case: Case) -> Ours:
     known = {0: Start(_risk(start.risk.equity_q - fee, start.risk.maintenance_q), start.slack)}
     for action in case.body["expected"].items("actions"):
         now = _now(action, known, reserved, left)
-        want = Fraction(action["liquidator"]["PercentWant"].integer(1, WAD), WAD)
+        want = Fraction(action["liquidator"]["PercentWant"].integer(), WAD)
+        if not 0 < want <= 1:
+            raise RefusedError("DA_InvalidPercentage")
         if now.risk.equity_q <= 0:
             results, after = _insolvent(terms, start, now, want)
             left -= want
@@ -113,12 +117,12 @@ def _now(action: Field, known: dict[int, Start], reserved: int, left: Fraction) 
     if worth is not None and net is not None:
         if net.integer() >= worth.integer():
             raise InputError(f"{net.where}: expected less than PreMtM, got {net.integer()}")
-        risk = _risk(worth.integer(), worth.integer() - net.integer())
+        found = Start(_risk(worth.integer(), worth.integer() - net.integer()), Fraction(0))
     elif elapsed_ms in known:
-        risk = known[elapsed_ms].risk
+        found = known[elapsed_ms]
     else:
         raise UnsupportedError("the case does not state what the subaccount is worth before a bid")
-    return Now(risk, elapsed_ms, reserved, left)
+    return Now(found.risk, elapsed_ms, reserved, left, found.slack)
 
 
 def _before(now: Now, known: dict[int, Start]) -> Ours:
@@ -178,10 +182,10 @@ def _solvent(terms: Auction, now: Now, want: Fraction) -> tuple[Ours, Risk, int,
     share, slack = Fraction(sold.share_wad, WAD), _slack(now)
     received = share * now.left
     ours: Ours = {
-        "PreFMax": _around(_most(terms, house.venue, live, now.risk), STEPS * DOUBLE_STEP * WAD),
+        "PreFMax": _around(_most(terms, house.venue, live, now.risk), _share_slack(now)),
         "ExpectedBidPrice": _around(sold.price_q, slack),
-        "FinalPercentageReceived": _around(received * WAD, STEPS * DOUBLE_STEP * WAD),
-        "fLiquidatedOfOriginal": _around(share * WAD, STEPS * DOUBLE_STEP * WAD),
+        "FinalPercentageReceived": _around(received * WAD, _share_slack(now)),
+        "fLiquidatedOfOriginal": _around(share * WAD, _share_slack(now)),
         "SMPayout": 0,
         "Lowerbound": 0,
     }
@@ -226,7 +230,7 @@ def _books(terms: Auction, house: Clearinghouse, now: Now, live: LiveAuction) ->
         "PostMtM": _around(risk.equity_q, slack),
         "PostMM": _around(risk.surplus_q, slack),
         "PostBM": _around(_buffer(terms, risk), slack),
-        "PostFMax": _around(most, STEPS * DOUBLE_STEP * WAD),
+        "PostFMax": _around(most, _share_slack(now)),
     }
 
 
@@ -269,7 +273,12 @@ def _venue(terms: Auction, now: Now, live: LiveAuction) -> Venue:
 def _slack(now: Now) -> Fraction:
     """What doubles leave open of an amount."""
     largest = max(abs(now.risk.equity_q), now.risk.maintenance_q, now.reserved)
-    return STEPS * DOUBLE_STEP * largest
+    return STEPS * DOUBLE_STEP * largest + 2 * now.slack
+
+
+def _share_slack(now: Now) -> Fraction:
+    """The same of a share: a share is a quotient of amounts, the divisor at least the requirement."""
+    return WAD * (STEPS * DOUBLE_STEP + 4 * now.slack / now.risk.maintenance_q)
 
 
 def _around(amount: int | Fraction, slack: int | Fraction, unit: Fraction = Fraction(1)) -> Range:

@@ -96,13 +96,10 @@ def _wei(usd: Range) -> Range:
 
 def _settlement(stated: Field) -> Ours:
     """Of the next expiry: the forward with the part of it that is fixed already, and how much of it that is."""
-    expiries = [int(item.fraction()) for item in stated["FeedExpiries"]]
-    if not expiries:
+    rows = _columns(stated, "FeedExpiries", "ForwardsFixed", "ForwardsVariable", "Forwards")
+    if not rows:
         return {"SettlementPrice": None, "PercentFixed": None}
-    at = expiries.index(min(expiries))
-    fixed, moving, forward = (
-        [*stated[name]][at].fraction() for name in ("ForwardsFixed", "ForwardsVariable", "Forwards")
-    )
+    _, fixed, moving, forward = min(rows, key=lambda row: row[0])
     return {
         "SettlementPrice": fixed + moving,
         "PercentFixed": 1 - moving / forward if forward else Fraction(0),

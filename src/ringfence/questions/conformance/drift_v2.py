@@ -33,7 +33,7 @@ FACTOR_PRECISION = 1_000_000
 SIZE_DECIMALS = 9
 PERCENT = re.compile(r"(?P<number>[\d.]+)\s*%?")
 DECIMALS = re.compile(r"(?P<decimals>\d+) ?dec")
-SIDE = re.compile(r"_(?P<side>aw|lw)_")
+SIDE = re.compile(r"(?<![a-z])(?P<side>aw|lw)_")
 FACTOR = re.compile(r"_imf(?P<factor>\d+(?:e\d+)?)")
 MARGIN = re.compile(r"_(?P<margin>init|fill|maint)")
 """These cases state in their names alone which weight is meant, the factor of its premium, and which margin asks."""
