@@ -2,15 +2,13 @@
 
 import json
 import socket
-import threading
-from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from ringfence.books.live import URL_VARIABLE, endpoint, is_address, read_live
 from ringfence.errors import InputError
+from serving import running
 
 ADDRESS = "0x" + "Ab" * 20
 STATE = {
@@ -54,31 +52,12 @@ class Recorded:
         handler.wfile.write(self.content)
 
 
-@contextmanager
-def running(recorded):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            recorded.answer(self)
-
-        def log_message(self, *arguments):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}/info"
-        finally:
-            http.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     recorded = Recorded()
     with running(recorded) as url:
-        monkeypatch.setenv(URL_VARIABLE, url)
+        monkeypatch.setenv(URL_VARIABLE, f"{url}/info")
         yield recorded
 
 

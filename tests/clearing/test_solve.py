@@ -22,9 +22,9 @@ from ringfence.clearing.model import (
     Venue,
 )
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
+from ringfence.clearing.search import frontier
 from ringfence.clearing.solve import (
     displayed_price,
-    frontier,
     liquidation_price,
     max_trade_b,
     max_withdrawal,

@@ -1,6 +1,7 @@
 """Any order of commands by traders, makers, liquidators, attackers and the operator; every rule checked after each.
 
-The auditor of the chaos tests stands at the door. `make fuzz` takes 50,000 steps.
+The auditor of the chaos tests stands at the door, and after every step who is liquidatable is asked of the naive
+implementation too. `make fuzz` takes 50,000 steps.
 """
 
 import os
@@ -11,23 +12,51 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chaos.world import AuditedHouse, Nature
-from clearing.world import POOLS, TEN_FIVE, empty_venue
+import naive
+from chaos.nature import Nature
+from chaos.world import AuditedHouse
+from clearing.world import ONE, POOLS, TEN_FIVE, empty_venue, haircut
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import replay, restore, snapshot, state_hash
-from ringfence.clearing.model import QUOTE
+from ringfence.clearing.model import QUOTE, Asset, Market, Option, Sided
 from ringfence.clearing.resolve import BACKSTOP, BIDDER, Fills, resolve
-from ringfence.clearing.risk import subaccount_risk
+from ringfence.clearing.risk import is_liquidatable, subaccount_risk
+from ringfence.clearing.sides import Solvency
 from ringfence.clearing.verdict import Accepted
 
 FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"
-markets = st.sampled_from(sorted(POOLS))
+CALL = "ETH-CALL"
+STRIKE, EXPIRY_MS = 105, 20_000
+MARKETS = (*POOLS, CALL)
+markets = st.sampled_from(sorted(MARKETS))
+perps = st.sampled_from(sorted(POOLS))
 pools = st.sampled_from(sorted(set(POOLS.values())))
-assets = st.sampled_from((QUOTE, QUOTE, "BTC"))
+assets = st.sampled_from((QUOTE, QUOTE, "BTC", "WETH"))
 lots = st.sampled_from((-60, -25, -10, -5, -1, 1, 5, 10, 25, 60)) | st.integers(-99, 99) | st.just(2**96)
 amounts = st.sampled_from((1, 50, 300, 900)) | st.integers(1, 5_000) | st.sampled_from((-1, 0, 2**96))
 prices = st.sampled_from((40, 70, 85, 93, 97, 100, 103, 108, 120, 160)) | st.integers(1, 300)
+
+
+def stateful_venue(nature):
+    """The small venue with requirements of all shapes, an option on ETH, and WETH, which follows ETH.
+
+    Now and then the other side of ETH is a pool of liquidity that pays profits only up to a share of what it holds.
+    """
+    venue = empty_venue(nature.policy())
+    for market in venue.markets.values():
+        market.requirement = nature.maybe(nature.requirement(), TEN_FIVE)
+        market.close_cost = nature.maybe(nature.close_cost(), None)
+        market.minimum_margin_q = nature.maybe(7)
+        market.minimum_margin_as = nature.maybe("floor_with_fees", "added")
+        market.leverage_checked = nature.maybe("opening", "always")
+        market.margin_locked = nature.maybe(value=True, otherwise=False)
+    venue.markets["ETH"].solvency = nature.maybe(Solvency(400_000, 300_000, 100_000), None)
+    option = Option("ETH", STRIKE, call=True, expiry_ms=EXPIRY_MS)
+    venue.markets[CALL] = Market(CALL, ONE, TEN_FIVE, POOLS["ETH"], option=option)
+    weights = Sided(100, 50, 150, 75, 1_000)
+    venue.assets["WETH"] = Asset("WETH", ONE, haircut(0), weights=weights, market="ETH")
+    return venue
 
 
 class Venue(RuleBasedStateMachine):
@@ -40,12 +69,13 @@ class Venue(RuleBasedStateMachine):
     def open_the_house(self, seed):
         """A random policy; everybody is there from the start."""
         self.nature = Nature(Random(seed))
-        venue = empty_venue(self.nature.policy())
+        venue = stateful_venue(self.nature)
         self.start, self.house = snapshot(venue), AuditedHouse(venue)
         self.time = self.block = 0
-        for name in (*(f"market/{name}" for name in (*POOLS, "BTC")), BACKSTOP, BIDDER):
+        for name in (*(f"market/{name}" for name in (*MARKETS, "BTC", "WETH")), BACKSTOP, BIDDER):
             self.house.require(cmd.OpenSubaccount(name, "venue", None, True))
-        self.set_prices(dict.fromkeys(POOLS, 100), 1_000, 1)
+        self.house.require(cmd.Deposit("market/ETH", QUOTE, 5_000))
+        self.set_prices(dict.fromkeys(POOLS, 100), 1_000, 1, 4)
         for person, cash in (
             ("trader", 3_000),
             ("maker", 20_000),
@@ -136,7 +166,7 @@ class Venue(RuleBasedStateMachine):
 
     @rule(name=who, asset=assets, amount=amounts)
     def deposit(self, name, asset, amount):
-        self.house.submit(cmd.Deposit(self.trader(name), asset, amount if asset == QUOTE else amount % 3))
+        self.house.submit(cmd.Deposit(self.trader(name), asset, amount if asset == QUOTE else amount % 9))
 
     @rule(name=who, asset=assets, percent=st.sampled_from((10, 50, 100)), off=st.integers(-1, 1))
     def withdraw(self, name, asset, percent, off):
@@ -182,9 +212,18 @@ class Venue(RuleBasedStateMachine):
     def convert_or_end_an_auction(self, victim, end):
         self.house.submit((cmd.EndAuction if end else cmd.ConvertAuction)(self.auctioned(victim)))
 
-    @rule(victim=who)
-    def sell_collateral(self, victim):
-        self.house.submit(cmd.SellCollateral(self.anyone(victim), "BTC"))
+    @rule(victim=who, asset=st.sampled_from(("BTC", "WETH")))
+    def sell_collateral(self, victim, asset):
+        self.house.submit(cmd.SellCollateral(self.anyone(victim), asset))
+
+    @rule(taker=who, size=lots)
+    def trade_with_the_pool(self, taker, size):
+        price = self.house.venue.markets["ETH"].mark
+        self.house.submit(cmd.Trade("ETH", size, price, self.trader(taker), "market/ETH"))
+
+    @rule(market=markets, is_long=st.booleans())
+    def relieve_a_pool(self, market, is_long):
+        self.house.submit(cmd.RelievePool(market, is_long))
 
     @rule(victim=who, old=st.booleans())
     def draw_insurance(self, victim, old):
@@ -209,15 +248,32 @@ class Venue(RuleBasedStateMachine):
     # --- the operator -------------------------------------------------------------------------------------------------
 
     @rule(
-        marks=st.dictionaries(markets, prices, min_size=1),
+        marks=st.dictionaries(perps, prices, min_size=1),
         btc=st.integers(100, 2_000),
         blocks=st.integers(0, 2),
+        over=st.integers(1, 9),
     )
-    def set_prices(self, marks, btc, blocks):
+    def set_prices(self, marks, btc, blocks, over):
+        """WETH and the option follow ETH: the option is worth what it would pay now, and something over it."""
         self.time, self.block = self.time + 700, self.block + blocks
-        self.house.submit(cmd.SetPrices(self.time, self.block, marks, {}, {"BTC": btc}))
+        eth = marks.get("ETH", self.house.venue.markets["ETH"].mark)
+        told = marks | {CALL: max(0, eth - STRIKE) + over}
+        self.house.submit(cmd.SetPrices(self.time, self.block, told, {}, {"BTC": btc, "WETH": eth}))
 
-    @rule(market=markets, rate=st.integers(-100_000, 100_000))
+    @rule(price=prices)
+    def expire(self, price):
+        self.house.submit(cmd.Expire(CALL, price))
+
+    @rule(hours=st.integers(1, 6), market=markets)
+    def wait_or_settle(self, hours, market):
+        """Time passes without a block, or (rarely) a market is settled for good."""
+        if hours < 6:
+            self.time += hours * 1_000
+            self.house.submit(cmd.SetPrices(self.time, self.block, {}))
+        else:
+            self.house.submit(cmd.SettleMarket(market))
+
+    @rule(market=perps, rate=st.integers(-100_000, 100_000))
     def accrue_funding(self, market, rate):
         self.house.submit(cmd.AccrueFunding(market, rate))
 
@@ -246,6 +302,13 @@ class Venue(RuleBasedStateMachine):
     def the_books_balance(self):
         if hasattr(self, "house"):
             ledger.audit(self.house.venue)
+
+    @invariant()
+    def who_is_liquidatable_is_what_naive_says(self):
+        if hasattr(self, "house"):
+            venue = self.house.venue
+            for name, sub in venue.subaccounts.items():
+                assert is_liquidatable(venue, sub) == naive.is_liquidatable(venue, sub), name
 
     def teardown(self):
         if hasattr(self, "house"):

@@ -15,17 +15,14 @@ from ringfence.clearing.solve import liquidation_price
 from ringfence.clearing.verdict import Accepted, Reason
 from ringfence.clearing.windows import capacity_b, skew_b
 
-MAKERS_PAY = liquidation(Policy(waterfall=("counterparty",), maker_fee_ppm=10_000), size="window")
-"""The pool pays the fees, so that traders' amounts are round; a window of so many seconds lets ten times as many go."""
-SEVEN_AND_THREE = liquidation(
-    Policy(waterfall=("counterparty",), taker_fee_ppm=3_000, maker_fee_ppm=7_000), size="window"
-)
-"""The fees of the venue's tests: 0.7 % and 0.3 %, so that 1 % of the skew scale of 1,000 is 10 lots a second."""
+BY_WINDOW = liquidation(Policy(waterfall=("counterparty",)), size="window")
+FEES = 10_000
+"""Of the venue's tests: 0.7 % and 0.3 %, so that a skew scale of 1,000 lets 10 lots go in a second."""
 EVERYTHING = Tiered((Tier(0, 100, 100, 0),), 100)
 """Asks for all of a position's worth."""
 
 
-def holding(*sizes, window, policy=SEVEN_AND_THREE):
+def holding(*sizes, window, policy=BY_WINDOW):
     """`trader0`, `trader1` ... hold so many ETH, bought from the counterparty, and are all liquidatable."""
     world = World(policy, window=window)
     for at, size in enumerate(sizes):
@@ -69,8 +66,8 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_venues_own_windows(name):
     sizes, (multiplier_ppm, premium_ppm), calls = PUBLISHED[name]
-    world = holding(*sizes, window=Window(1_000, multiplier_ppm, 10_000, premium_ppm))
-    assert capacity_b(world.venue, world.venue.markets["ETH"]) == 100 * multiplier_ppm // PPM
+    world = holding(*sizes, window=Window(1_000, FEES, multiplier_ppm, 10_000, premium_ppm))
+    assert capacity_b(world.venue.markets["ETH"].window) == 100 * multiplier_ppm // PPM
     for second, trader, closed in calls:
         wait_until(world, second)
         assert called(world, f"trader{trader}") == closed
@@ -78,7 +75,7 @@ def test_the_venues_own_windows(name):
 
 def test_the_first_account_goes_from_150_over_50_to_nothing():
     """The published row, done by the keeper: 150, 50, 50, 0."""
-    world = holding(150, window=Window(1_000, PPM, 10_000))
+    world = holding(150, window=Window(1_000, FEES, PPM, 10_000))
     sizes = [world.lots("trader0")]
     for second in (0, 1, 11):
         wait_until(world, second)
@@ -88,7 +85,7 @@ def test_the_first_account_goes_from_150_over_50_to_nothing():
 
 
 def test_an_endorsed_liquidator_needs_no_window():
-    world = holding(90, 40, window=Window(1_000, 250_000, 10_000, 60_000))
+    world = holding(90, 40, window=Window(1_000, FEES, 250_000, 10_000, 60_000))
     assert called(world, "trader0", endorsed=True) == 90
     assert called(world, "trader1") == 0  # what he closed counts
     assert world.venue.subaccounts["trader1"].flagged
@@ -107,7 +104,7 @@ def sick():
 
     ETH went to 91 and SOL to 102; the window lets 60 ETH go in six seconds.
     """
-    world = World(MAKERS_PAY, window=Window(1_000, PPM, 6_000))
+    world = World(BY_WINDOW, window=Window(1_000, FEES, PPM, 6_000))
     world.open("victim", 400, btc=2)
     world.open("victim.child", 50, parent="victim")
     world.trade("ETH", 100, "victim", "market/ETH")
@@ -249,7 +246,7 @@ def test_the_healthy_are_not_flagged():
 
 
 def test_windows_need_a_counterparty_that_bears_the_loss():
-    assert valid_policy(MAKERS_PAY)
+    assert valid_policy(BY_WINDOW)
     assert not valid_policy(liquidation(Policy(), size="window"))
 
 
@@ -272,7 +269,7 @@ class Windows(RuleBasedStateMachine):
 
     @initialize(seconds=st.integers(1, 5), premium_ppm=st.sampled_from((0, 20_000)))
     def open_the_house(self, seconds, premium_ppm):
-        self.world = World(MAKERS_PAY, window=Window(300, PPM, 1_000 * seconds, premium_ppm))
+        self.world = World(BY_WINDOW, window=Window(300, FEES, PPM, 1_000 * seconds, premium_ppm))
         self.seconds, self.premium_ppm, self.closed = seconds, premium_ppm, []
         self.deposited = dict.fromkeys(TRADERS, 0)
         for name in TRADERS:
@@ -324,7 +321,7 @@ class Windows(RuleBasedStateMachine):
         for name in ("ETH", "SOL"):
             since = self.world.block - self.seconds
             inside = sum(lots for block, market, lots in self.closed if market == name and block > since)
-            assert inside <= capacity_b(self.world.venue, self.world.venue.markets[name]) == 3 * self.seconds
+            assert inside <= capacity_b(self.world.venue.markets[name].window) == 3 * self.seconds
 
     @invariant()
     def skew_is_what_traders_hold(self):

@@ -128,6 +128,10 @@ def test_a_mode_may_be_refused_alone():
     assert list(rows(answers, "hyperliquid")) == ["isolated"]
     found = refusal(answers, "hyperliquid")
     assert (found.mode, found.kind, found.subjects) == ("cross", POOLS, ("BTC", "xyz:TSLA"))
+    (answer,) = (each for each in answers if each.venue == "hyperliquid")
+    told = {entry["mode"]: entry for entry in answer.to_json()}
+    assert (len(told["isolated"]["accounts"]), told["isolated"]["refused"]) == (1, [])
+    assert (told["cross"]["accounts"], told["cross"]["refused"][0]["kind"]) == ([], POOLS)
 
 
 def test_an_unknown_rule_is_a_reason():

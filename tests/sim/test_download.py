@@ -1,10 +1,7 @@
 import hashlib
 import io
-import threading
 import zipfile
-from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from ringfence.errors import InputError
 from ringfence.sim import download as module
 from ringfence.sim.download import default_cache_dir, download
 from ringfence.sim.readers import read_prices
+from serving import running
 
 DAY = date(2025, 10, 10)
 DAILY = "/data/futures/um/daily/klines/BTCUSDT/1m/BTCUSDT-1m-{}.zip"
@@ -61,25 +59,6 @@ class Server:
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content if path.endswith("CHECKSUM") else content[: self.cut_at])
-
-
-@contextmanager
-def running(server):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            server.answer(self)
-
-        def log_message(self, *arguments):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}"
-        finally:
-            http.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ringfence.clearing import ledger
 from ringfence.clearing.model import Liquidation, Market, Policy, Scale, Tier, Tiered
+from ringfence.clearing.pace import Window
 from ringfence.clearing.resolve import Fills
 from ringfence.clearing.risk import is_liquidatable
 from ringfence.sim.curves import Curves
@@ -54,15 +56,17 @@ def world(
     fund_usd: int = 0,
     topup: TopUp = NO_TOPUP,
     slippage_ppm: int = 0,
+    policy: Policy = POLICY,
+    window: Window | None = None,
 ) -> World:
     """One trader against the balancer."""
     entry = found.at(0)
-    markets = {name: MARKETS[name] for name in found.markets}
+    markets = {name: replace(MARKETS[name], window=window) for name in found.markets}
     flow = Flow((FlowAccount("t", "novice", equity_usd * USD, tuple(legs)),), entry)
     plan = make_plan(flow.accounts[0], partition, arm)
     assert plan is not None
-    entered = enter(flow, [plan], empty_venue(markets, POLICY, entry))
-    curves = Curves(found, markets, POLICY.rounding)
+    entered = enter(flow, [plan], empty_venue(markets, policy, entry))
+    curves = Curves(found, markets, policy.rounding)
     ring = Ring(per_market=False, funds_q={SHARED_POOL: fund_usd * USD})
     return start(snapshot(entered), ring, curves, (plan,), Fills(slippage_ppm), topup)
 
@@ -78,6 +82,21 @@ def test_isolated_loses_what_was_posted_and_cross_survives() -> None:
     cross = world(crash, [leg("ETH", 10_000, 100, 1_000)], 5_000, CROSS)
     assert not cross.run().liquidations
     assert cross.tally.final_wealth_q["t"] == (5_000 - 1_000) * USD
+
+
+def test_a_flagged_account_is_closed_window_by_window_whatever_the_price() -> None:
+    # As above, cross: 1,000 of equity are short of 5 % at 94. A window lets 4,000 lots go in an hour.
+    policy = Policy(liquidation=Liquidation(size="window"), waterfall=("counterparty",))
+    window = Window(4_000, 10_000, 27_778, 3_600_000)  # 1 % of 4,000, times 0.027778, for 3,600 seconds
+    there_and_back = path(ETH=[100, 94, 120, 120, 120])
+    found = world(
+        there_and_back, [leg("ETH", 10_000, 100, 1_000)], 1_000, CROSS, policy=policy, window=window
+    )
+    tally = found.run()
+    assert [fill.notional_q for fill in tally.liquidations] == [
+        *(lots * price * USD // 100 for lots, price in ((4_000, 94), (4_000, 120), (2_000, 120))),
+    ]
+    assert tally.final_wealth_q["t"] == 0
 
 
 def test_a_gap_makes_bad_debt_while_the_owner_is_solvent() -> None:

@@ -1,13 +1,16 @@
 """How fast flagged positions may be closed in a market, as data; `clearing.windows` counts the lots."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Window(Struct, frozen=True):
-    """The pace of a market: its capacity follows from the venue's fees, the depth and the multiplier."""
+    """The pace of a market: for each second its fees' share of the depth, as often as the multiplier says."""
 
     depth_b: int
     """The market's skew scale."""
+    fees_ppm: int
+    """Maker and taker fee together."""
     multiplier_ppm: int
     length_ms: int
     premium_ppm: int = 0
@@ -15,7 +18,7 @@ class Window(Struct, frozen=True):
 
     def on_grid(self, base: int) -> "Window":
         """The window where one base atom became `base` of them."""
-        return Window(self.depth_b * base, self.multiplier_ppm, self.length_ms, self.premium_ppm)
+        return replace(self, depth_b=self.depth_b * base)
 
 
 class Closing(Struct, frozen=True, array_like=True):

@@ -12,13 +12,16 @@ for every instrument by itself, options netted per expiry (`clearing.standard`).
 cancel: the asset owned and the perp sold, or the asset owed and the perp bought.
 """
 
+from collections.abc import Callable
+from itertools import pairwise
+
 from ..rules.ratio import debt_value
 from ..rules.requirement import fraction_q
 from ..rules.weights import spread_basis, spread_relief_q
 from ..rules.words import PPM, WAD, abs_, max_, mul_div_down, power_of_ten
 from .holding import Exposure, Holding, Pledge, grouped, perp_b, term_of
 from .model import Market, Policy, Scale, Sided, Venue
-from .scenarios import scenario_bends, scenario_margin, valid_scenarios
+from .scenarios import scenario_bends, scenario_kinks, scenario_margin, valid_scenarios
 from .set_rules import DebtMargin, ScenarioMargin, SetRule, SpreadCredit, StandardMargin
 from .standard import Asked, Expiry, OptionLeg, Underlying, standard_margin, valid_standard
 from .standard import bends as standard_bends
@@ -60,25 +63,24 @@ def asked(venue: Venue, holding: Holding, legs: Asked) -> Asked:
     return scenario_margin(venue, rule, holding)
 
 
-def bends(venue: Venue, near: Holding, far: Holding, market: Market, most: int) -> list[int]:
-    """Prices of `market` below `most` at which the set rule's requirement may bend.
+def bends(venue: Venue, at: Callable[[int], Holding], market: Market, most: int) -> list[int]:
+    """Prices of `market` up to `most` at which the set rule's requirement may bend; `at` is a holding at a price of it.
 
-    `near` and `far` are the same holding at two prices of `market`. With everything else held, what a rule asks is
-    made of straight lines in the price, and bends where one takes over from another.
+    With everything else held, what a rule asks is made of straight lines in the price, and bends where one takes over
+    from another.
     """
-    rule, prices = venue.policy.set_rule, (_price_in(near, market), _price_in(far, market))
-    found: list[int] = []
-    if isinstance(rule, StandardMargin) and prices[0] != prices[1]:
-        both = zip(*(underlyings(venue, rule, holding) for holding in (near, far)), strict=True)
-        found = [at for a, b in both for at in standard_bends(rule.options, a, b, prices)]
-    elif isinstance(rule, ScenarioMargin) and prices[0] != prices[1]:
-        name = market.option.underlying if market.option else market.id
-        found = [*scenario_bends(venue, rule, (near, far), name, prices)]
-    return sorted(at for at in found if 0 < at < most)
-
-
-def _price_in(holding: Holding, market: Market) -> int:
-    return next((e.price for e in holding.exposures if e.market.id == market.id), 0)
+    rule, found = venue.policy.set_rule, list[int]()
+    if isinstance(rule, StandardMargin):
+        both = zip(*(underlyings(venue, rule, at(price)) for price in (1, most)), strict=True)
+        return [price for a, b in both for price in standard_bends(rule.options, a, b, (1, most))]
+    if isinstance(rule, ScenarioMargin):
+        name = market.id if market.option is None else market.option.underlying
+        if market.option is not None:
+            found += scenario_kinks(venue, rule, (at(1), at(most)), market.option, (1, most))
+        edges = sorted({1, *(price for price in found if 1 < price < most), most})
+        for low, high in pairwise(edges):
+            found += scenario_bends(venue, rule, (at(low), at(high)), name, (low, high))
+    return found
 
 
 def debt_margin_q(rule: DebtMargin, holding: Holding, rounding: int) -> int:

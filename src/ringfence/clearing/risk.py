@@ -248,7 +248,15 @@ def _withheld_q(venue: Venue, market: Market, subaccount: Subaccount, price: int
     if subaccount.system:
         return 0
     profit_q = worth_q(market, held.size_b, price, venue.policy.rounding) - held.cost_q
-    return withheld_q(venue, market, profit_q, price, is_long=held.size_b > 0)
+    moved = {market.id: price}
+    return withheld_q(
+        venue,
+        market,
+        profit_q,
+        price,
+        lambda asset: asset_price(venue, asset, moved),
+        is_long=held.size_b > 0,
+    )
 
 
 def exposed_markets(subaccount: Subaccount) -> list[str]:
@@ -260,6 +268,23 @@ def exposed_markets(subaccount: Subaccount) -> list[str]:
 
 def subaccount_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Risk:
     """Risk of everything a subaccount holds; `prices` (quanta by market) stands in for the venue's own."""
+    return with_least(venue, subaccount, summed_risk(venue, subaccount, prices))
+
+
+def with_least(venue: Venue, subaccount: Subaccount, risk: Risk) -> Risk:
+    """A subaccount's risk out of that of its parts.
+
+    Under a rule that looks at positions together, whoever holds one is asked for at least one atom, so that a debt
+    without a requirement can be liquidated.
+    """
+    if venue.policy.set_rule is None:
+        return risk
+    maintenance = max_(risk.maintenance_q, 1 if subaccount.positions else 0)
+    return Risk(risk.equity_q, max_(risk.initial_q, maintenance), maintenance, risk.notional_q)
+
+
+def summed_risk(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Risk:
+    """Risk without that least atom: equity and maintenance margin are sums over the parts that net."""
     held = collateral_risk(venue, subaccount, prices)
     equity, initial, maintenance, notional = held.equity_q, held.initial_q, held.maintenance_q, 0
     for market_id in exposed_markets(subaccount):
@@ -279,16 +304,14 @@ def _set_risk(
 ) -> Risk:
     """Risk under a rule that looks at positions together: it replaces what the markets ask for each.
 
-    Whoever holds a position is asked for at least one atom, so that a debt without a requirement can be liquidated.
     Resting orders count in initial margin as the worse of all buys and all sells being filled.
     """
     legs = Asked(total.initial_q - held.initial_q, total.maintenance_q - held.maintenance_q)
     found = asked(venue, holding(venue, subaccount, prices), legs)
-    maintenance = max_(found.maintenance_q, (1 if subaccount.positions else 0) - held.maintenance_q)
-    initial = max_(found.initial_q + beyond_q, held.maintenance_q + maintenance - held.initial_q)
+    initial = held.initial_q + found.initial_q + beyond_q
     for filled in _filled(venue, subaccount, prices) if subaccount.orders else ():
-        initial = max_(initial, subaccount_risk(venue, filled, prices).initial_q - held.initial_q)
-    return Risk(total.equity_q, held.initial_q + initial, held.maintenance_q + maintenance, total.notional_q)
+        initial = max_(initial, subaccount_risk(venue, filled, prices).initial_q)
+    return Risk(total.equity_q, initial, held.maintenance_q + found.maintenance_q, total.notional_q)
 
 
 def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Holding:

@@ -243,5 +243,24 @@ def scenario_bends(
         yield from crossing(first, second)
 
 
+def scenario_kinks(
+    venue: Venue, rule: ScenarioMargin, both: tuple[Holding, Holding], option: Option, prices: tuple[int, int]
+) -> Iterator[int]:
+    """Prices of an option at which its expiry is worth what a charge holds against it.
+
+    There a gain becomes a loss, where a gain counts for nothing (forwards) or as a loss (shifts of the smile).
+    """
+    groups = [grouped(venue, rule.assets, holding)[option.underlying] for holding in both]
+    near, far = (group.expiries[option.expiry_ms] for group in groups)
+    near_q, far_q = (sum(exposure.worth_q for _, exposure in options) for options in (near, far))
+    shocked, term = shocked_q(rule, near), term_of(groups[0].underlying, option.expiry_ms, rule.den)
+    levels = set(shocked[-2:]) if rule.charges_basis else set[int]()
+    for price_q, scenario in zip(shocked, rule.scenarios, strict=False):
+        if scenario.vol in EITHER_WAY:
+            levels.add(discounted_q(price_q, term.gain_num, term.debt_num, rule.den))
+    for level_q in levels:
+        yield from crossing(line(near_q, far_q, prices), line(level_q, level_q, prices))
+
+
 def _losses(found: Breakdown | None) -> list[int]:
     return [] if found is None else [0, found.basis_q, *(-change_q for change_q in found.changes_q)]

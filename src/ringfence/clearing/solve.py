@@ -1,37 +1,36 @@
 """Inverse questions, answered by exact search over the rule itself: never by a second formula.
 
 Liquidation price, uniform move to liquidation, largest trade, largest withdrawal, removable margin, what-if. Everything
-here asks `risk` or `decide` at a candidate and narrows the candidates; nothing knows the shape of a margin rule except
-`shapes.bends`, which says where a rule may bend or jump, so that between two of them there is at most one root.
+here asks `risk` or `decide` at a candidate and narrows the candidates; nothing knows the shape of a margin rule, only
+`stops` says where a rule may bend or jump, so that between two of them there is at most one root.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from fractions import Fraction
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..rules.value import notional_q
 from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power_of_ten
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
 from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue
-from .portfolio import bends as set_bends
 from .risk import (
     Prices,
     Risk,
-    collateral_risk,
     exposed_markets,
-    holding,
     is_liquidatable,
-    leg_risk,
     market_risk,
     risk_price,
     subaccount_risk,
+    summed_risk,
+    with_least,
 )
-from .shapes import Leg, bends, on_grid, over_floor_q, tiers_on_grid
+from .search import frontier, largest
+from .shapes import bends, on_grid, tiers_on_grid
+from .stops import moving_part, stops
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -47,48 +46,6 @@ class WhatIf(Struct, frozen=True):
     verdicts: tuple[Verdict, ...]
 
 
-def frontier(surplus: Callable[[int], int], start: int, stops: Iterable[int]) -> int | None:
-    """First candidate, walking from `start` through `stops`, at which `surplus` changes sides of zero.
-
-    Between two stops it does so at most once. Returns the negative side of the change: the first candidate below zero,
-    or, when `start` itself is below, the last one before it is not. `None` when nothing changes.
-    """
-    near, near_q = start, surplus(start)
-    begun = near_q < 0
-    for far in stops:
-        far_q = surplus(far)
-        if (far_q < 0) != begun:
-            last, first = _neighbours(surplus, near, near_q, far, far_q)
-            return last if begun else first
-        near, near_q = far, far_q
-    return None
-
-
-def _neighbours(
-    surplus: Callable[[int], int], near: int, near_q: int, far: int, far_q: int
-) -> tuple[int, int]:
-    """Two neighbours, the nearer first, on different sides of zero; searched between two candidates that are.
-
-    A surplus is nearly a straight line, so where that line crosses zero is tried first (regula falsi, with the weight
-    of an end halved whenever it stays: the Illinois rule). Every third step halves what is left, so that a jump costs
-    no more than three times what halving alone would.
-    """
-    below, turn = near_q < 0, 0
-    weight, other = abs_(2 * near_q + 1), abs_(2 * far_q + 1)
-    while abs_(far - near) > 1:
-        turn += 1
-        num, den = (1, 2) if turn % 3 == 0 else (weight, weight + other)
-        inside = abs_(far - near) - 1
-        step = min_(max_(mul_div_down(inside, num, den), 1), inside)
-        at = near + step if far > near else near - step
-        at_q = surplus(at)
-        if (at_q < 0) == below:
-            near, weight, other = at, abs_(2 * at_q + 1), max_(1, mul_div_down(other, 1, 2))
-        else:
-            far, weight, other = at, max_(1, mul_div_down(weight, 1, 2)), abs_(2 * at_q + 1)
-    return near, far
-
-
 def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> int | None:
     """Price (quanta) of one market at which the subaccount becomes liquidatable, all else held; nearest to the mark.
 
@@ -99,116 +56,33 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
     if market_id not in subaccount.positions or subaccount.flagged:
         return None
     market = venue.markets[market_id]
-    mark = risk_price(venue, market)
-    stops = _stops(venue, subaccount, market, PRICE_MAX)
-    return _nearest_root(_above_trigger(venue, subaccount, market_id), mark, stops)
+    surplus = _above_trigger(venue, subaccount, market)
+    between = stops(venue, subaccount, market, surplus, PRICE_MAX)
+    return _nearest_root(surplus, risk_price(venue, market), between, PRICE_MAX)
 
 
-def _stops(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> list[int]:
-    """Prices between which the trigger changes at most once.
-
-    Where the rule bends or its floor takes over, where a haircut of collateral that follows the market bends, and where
-    rounding lets the requirement vanish: without one nothing is liquidatable.
-    """
-    size_b = subaccount.positions[market.id].size_b
-    others = (
-        *_vanishing(venue, market, size_b, most),
-        *_haircut_bends(venue, subaccount, market.id),
-        *_floor_bends(venue, market, size_b, most),
-        *_set_bends(venue, subaccount, market, most),
-    )
-    return sorted({*bends(market, size_b, most), *(at for at in others if 0 < at < most)})
-
-
-def _vanishing(venue: Venue, market: Market, size_b: int, most: int) -> Iterator[int]:
-    """Prices between which rounding lets the requirement vanish, both sides of each."""
-    rounds = venue.policy.rounding
-
-    def above_nothing_q(price: int) -> int:
-        return leg_risk(market, size_b, price, rounds).maintenance_q - 1
-
-    for far in (1, most):
-        without = frontier(above_nothing_q, risk_price(venue, market), [far])
-        yield from () if without is None else (without, without + 1)
-
-
-def _set_bends(venue: Venue, subaccount: Subaccount, market: Market, most: int) -> Iterable[int]:
-    """Prices at which a rule that looks at positions together may bend.
-
-    Such a rule rounds several amounts, each by less than an atom, which is more than one price quantum may change. So a
-    price nearer to the mark than the root can be short of maintenance margin, by less than an atom for each of them.
-    """
-    if venue.policy.set_rule is None:
-        return ()
-    mark = risk_price(venue, market)
-    near, far = (holding(venue, subaccount, {market.id: price}) for price in (mark, 2 * mark))
-    return set_bends(venue, near, far, market, most)
-
-
-def _floor_bends(venue: Venue, market: Market, size_b: int, most: int) -> Iterator[int]:
-    """Prices at which a market's smallest margin gives way to the share that its requirement asks."""
-    if market.minimum_margin_as == "added":
-        return
-    scale, rounds, mark = market.scale, venue.policy.rounding, risk_price(venue, market)
-
-    def over_q(price: int) -> int:
-        worth_q = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
-        return over_floor_q(market, Leg(size_b, worth_q, worth_q), rounds.requirement)
-
-    for far in (1, most):
-        at = frontier(over_q, mark, [far])
-        yield from (at - 1, at, at + 1) if at is not None else ()
-
-
-def _haircut_bends(venue: Venue, subaccount: Subaccount, market_id: str) -> Iterator[int]:
-    """Prices of a market at which collateral that follows it falls into another haircut tier."""
-    for asset in _following(venue, subaccount, market_id):
-        raw_num = subaccount.balances[asset.id] * asset.price * asset.scale.num
-        for tier in asset.haircut.tiers[1:]:
-            now = risk_price(venue, venue.markets[market_id])
-            at = mul_div_up(tier.lower_q * asset.scale.den, now, raw_num) if raw_num > 0 else 0
-            # The asset's own price is rounded to its quanta, so the change may come a little later.
-            step = mul_div_up(now, 1, asset.price) if asset.price else 0
-            yield from (at - step - 1, at - 1, at, at + step + 1)
-
-
-def _following(venue: Venue, subaccount: Subaccount, market_id: str) -> list[Asset]:
-    held = (venue.assets[name] for name in subaccount.balances if name != QUOTE)
-    return [asset for asset in held if asset.market == market_id]
-
-
-def _above_trigger(venue: Venue, subaccount: Subaccount, market_id: str) -> Callable[[int], int]:
+def _above_trigger(venue: Venue, subaccount: Subaccount, market: Market) -> Callable[[int], int]:
     """`Risk.above_trigger_q` as a function of one market's price, with everything else summed once.
 
     Options keep their marks and grids: what they are worth at another price of their underlying is for pricing to say.
     """
-    at_equality = venue.policy.trigger_at_equality
-    if venue.policy.set_rule is not None:
-        return lambda price: subaccount_risk(venue, subaccount, {market_id: price}).above_trigger_q(
-            at_equality=at_equality
-        )
-    total, own = subaccount_risk(venue, subaccount), market_risk(venue, subaccount, market_id)
-    held = collateral_risk(venue, subaccount)
-    rest = Risk(
-        total.equity_q - own.equity_q - held.equity_q,
-        0,
-        total.maintenance_q - own.maintenance_q - held.maintenance_q,
-    )
-    follows = bool(_following(venue, subaccount, market_id))
+    moving = moving_part(venue, subaccount, market)
+    whole, part = summed_risk(venue, subaccount), summed_risk(venue, moving)
+    rest = Risk(whole.equity_q - part.equity_q, 0, whole.maintenance_q - part.maintenance_q)
 
     def above_q(price: int) -> int:
-        cash = collateral_risk(venue, subaccount, {market_id: price}) if follows else held
-        moved = market_risk(venue, subaccount, market_id, price)
-        return (rest + cash + moved).above_trigger_q(at_equality=at_equality)
+        found = rest + summed_risk(venue, moving, {market.id: price})
+        return with_least(venue, subaccount, found).above_trigger_q(
+            at_equality=venue.policy.trigger_at_equality
+        )
 
     return above_q
 
 
-def _nearest_root(
-    surplus: Callable[[int], int], mark: int, stops: list[int], most: int = PRICE_MAX
-) -> int | None:
-    down = frontier(surplus, mark, [*(price for price in reversed(stops) if price < mark), 1])
-    up = frontier(surplus, mark, [*(price for price in stops if price > mark), most])
+def _nearest_root(surplus: Callable[[int], int], mark: int, between: Sequence[int], most: int) -> int | None:
+    """Price up to `most` nearest to the mark at which the surplus changes sides of zero."""
+    down = frontier(surplus, mark, [*(price for price in reversed(between) if price < mark), 1])
+    up = frontier(surplus, mark, [*(price for price in between if price > mark), most])
     roots = [price for price in (down, up) if price is not None]
     return min(roots, key=lambda price: (abs_(price - mark), price)) if roots else None
 
@@ -239,15 +113,15 @@ def displayed_price(
         )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
     market = fine.markets[market_id]
-    mark, surplus = risk_price(fine, market), _above_trigger(fine, twin, market_id)
+    surplus, most = _above_trigger(fine, twin, market), PRICE_MAX * factor
     if at_mark:
         total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
 
         def surplus(price: int) -> int:
             return total.surplus_q + market_risk(fine, twin, market_id, price).equity_q - own.equity_q
 
-    most = PRICE_MAX * factor
-    found = _nearest_root(surplus, mark, [] if at_mark else _stops(fine, twin, market, most), most)
+    between = [] if at_mark else stops(fine, twin, market, surplus, most)
+    found = _nearest_root(surplus, risk_price(fine, market), between, most)
     return None if found is None else Fraction(found, factor)
 
 
@@ -323,34 +197,12 @@ def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * 
 
 def _bending_moves_ppm(venue: Venue, subaccount: Subaccount, prices: Prices) -> set[int]:
     """Common moves, both sides of each, at which what one of the markets asks may bend or jump."""
-    found = set()
+    found = set[int]()
     for name, now in prices.items():
         for price in bends(venue.markets[name], subaccount.positions[name].size_b, PRICE_MAX):
             move = mul_div_up(price, PPM, now) - PPM
             found.update((move - 1, move))
     return found
-
-
-def largest(accepted: Callable[[int], bool], most: int, guess: int = 1) -> int:
-    """Largest amount in 1..`most` that is accepted when amounts up to it are; 0 when not even 1 is.
-
-    The search begins at `guess`; a good one saves time and changes nothing else.
-    """
-    if not accepted(1):
-        return 0
-    start = min_(max_(guess, 1), most)
-    end = most if accepted(start) else 1
-    refused = frontier(lambda amount: 0 if accepted(amount) else -1, start, _strides(start, end))
-    return most if refused is None else refused - 1
-
-
-def _strides(start: int, end: int) -> Iterator[int]:
-    """Candidates on the way from `start` to `end`, at distances that double."""
-    reach = 1
-    while reach < abs_(end - start):
-        yield start + reach if end > start else start - reach
-        reach *= 2
-    yield end
 
 
 def max_trade_b(venue: Venue, name: str, market_id: str, *, buy: bool, price: int = 0) -> int:

@@ -16,7 +16,7 @@ from . import command as cmd
 from . import event as ev
 from .draft import Draft, Refusal
 from .model import QUOTE, Market, Subaccount, Venue, market_subaccount
-from .pace import Closing
+from .pace import Closing, Window
 from .risk import subaccount_risk
 from .verdict import Reason
 
@@ -28,17 +28,13 @@ def refuse_flagged(*subaccounts: Subaccount) -> None:
             raise Refusal(Reason.FLAGGED, subaccount.id)
 
 
-def capacity_b(venue: Venue, market: Market) -> int:
-    """Most lots of a market that may be closed within one window; 0 is no limit."""
-    window, policy = market.window, venue.policy
-    if window is None:
-        return 0
-    maker_wad, taker_wad, multiplier_wad = (
-        mul_div_down(ppm, WAD, PPM)
-        for ppm in (policy.maker_fee_ppm, policy.taker_fee_ppm, window.multiplier_ppm)
+def capacity_b(window: Window) -> int:
+    """Most lots that may be closed within one window; 0 is no limit."""
+    fees_wad, multiplier_wad = (
+        mul_div_down(ppm, WAD, PPM) for ppm in (window.fees_ppm, window.multiplier_ppm)
     )
-    depth_wad, length_ms = window.depth_b * WAD, window.length_ms
-    thousandfold_wad = rule.window_capacity_wad(maker_wad, taker_wad, depth_wad, multiplier_wad, length_ms)
+    depth_wad = window.depth_b * WAD
+    thousandfold_wad = rule.window_capacity_wad(0, fees_wad, depth_wad, multiplier_wad, window.length_ms)
     return mul_div_down(thousandfold_wad, 1, 1_000 * WAD)
 
 
@@ -52,7 +48,7 @@ def closable_b(venue: Venue, market: Market, size_b: int) -> int:
     premium_wad = mul_div_down(window.premium_ppm, WAD, PPM)
     even = rule.reopens(skew_b(venue, market), window.depth_b, premium_wad)
     used_b = sum(closing.size_b for closing in inside)
-    return rule.window_size_wad(size_b, capacity_b(venue, market), used_b, fresh and even)
+    return rule.window_size_wad(size_b, capacity_b(window), used_b, fresh and even)
 
 
 def _counts(closing: Closing, now_ms: int, length_ms: int) -> bool:

@@ -80,10 +80,9 @@ def margin(
         search = as_json or bool(targets) or len(accounts) <= SEARCHED_MAX
         options = {"detail": as_json, "explain": explain, "search": search}
         found = _everywhere(accounts, marks, wanted, count, options)
+        _show_everywhere(found, accounts, as_json=as_json)
     else:
         found = _at_one(accounts, venue, marks, wanted, as_json=as_json, explain=explain, rows=bool(targets))
-    if venue == ALL:
-        _show_everywhere(found, accounts, as_json=as_json)
     if targets:
         from ringfence.questions.everywhere import COLUMNS, table_rows
 

@@ -77,12 +77,15 @@ class VenueAnswer(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> list[dict[str, object]]:
-        """One JSON object per arrangement, and one for refusals where there is none."""
-        by_mode: dict[str | None, list[object]] = {} if self.rows else {None: []}
+        """One JSON object per arrangement; one without, where no account can be held in any."""
+        by_mode: dict[str | None, list[object]] = {}
         for row in self.rows:
             summary = row.summary
             plain = {"account": summary.account, "notes": list(summary.notes)}
             by_mode.setdefault(row.arrangement, []).append(plain | (row.detail or {}) | summary.to_json())
+        for refusal in self.refused:
+            if refusal.mode or not self.rows:
+                by_mode.setdefault(refusal.mode or None, [])
         refused = [refusal.to_json() for refusal in self.refused]
         head = {"venue": self.venue, "version": self.version, "then": self.then}
         return [

@@ -224,11 +224,17 @@ class Rulebook:
             minimum_margin_q=read.get("minimum_margin_q", 0),
             minimum_margin_as=read.get("minimum_margin_as", "added"),
             close_cost=read_close_cost(read),
-            window=read_window(read, requirement, f"{self.document.file}: {path}"),
+            window=read_window(read, self._fees_ppm(), requirement, f"{self.document.file}: {path}"),
             solvency=read_solvency(read, f"{self.document.file}: {path}"),
             margin_locked=self._locks_margin(row),
             **self._read("policy", fields.OF_ALL_MARKETS),
         )
+
+    def _fees_ppm(self) -> int:
+        """Maker and taker fee together, as far as they are known."""
+        names = ("maker_fee", "taker_fee")
+        known = {name: fields.PROCEDURE[name] for name in names if not self._is_unknown(f"policy.{name}")}
+        return sum(self._read("policy", known).values())
 
     def _locks_margin(self, row: str) -> bool:
         """Whether margin cannot leave in any mode in which a market may be held."""

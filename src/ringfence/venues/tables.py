@@ -147,14 +147,16 @@ def read_close_cost(read: Mapping[str, Any]) -> CloseCost | None:
     )
 
 
-def read_window(read: Mapping[str, Any], shape: Requirement, where: str) -> Window | None:
+def read_window(read: Mapping[str, Any], fees_ppm: int, shape: Requirement, where: str) -> Window | None:
     """How fast flagged positions may be closed, from a market's `window` fields; `None` where it states none."""
     if "window_ms" not in read:
         return None
     if not isinstance(shape, SkewScaled):
         raise InputError(f"{where}.window: its margin table has no skew_scale to count it of")
     multiplier_ppm = read.get("window_multiplier_ppm", PPM)
-    return Window(shape.scale_b, multiplier_ppm, read["window_ms"], read.get("window_premium_ppm", 0))
+    return Window(
+        shape.scale_b, fees_ppm, multiplier_ppm, read["window_ms"], read.get("window_premium_ppm", 0)
+    )
 
 
 def read_solvency(read: Mapping[str, Any], where: str) -> Solvency | None:

@@ -31,22 +31,34 @@ Ours = dict[str, Value]
 
 FACTOR_PRECISION = 1_000_000
 SIZE_DECIMALS = 9
+DECIMALS_MAX = 36
 PERCENT = re.compile(r"(?P<number>[\d.]+)\s*%?")
-DECIMALS = re.compile(r"(?P<decimals>\d+) ?dec")
+DECIMALS = re.compile(r"(?P<decimals>\d{1,2}) ?dec")
 SIDE = re.compile(r"(?<![a-z])(?P<side>aw|lw)_")
 FACTOR = re.compile(r"_imf(?P<factor>\d+(?:e\d+)?)")
 MARGIN = re.compile(r"_(?P<margin>init|fill|maint)")
 """These cases state in their names alone which weight is meant, the factor of its premium, and which margin asks."""
 
 
-def number(row: Field, name: str, default: int | None = None) -> int:
+def number(row: Field, name: str, default: int | None = None, *, least: int = 0) -> int:
     """A whole number of a field of one of the venue's own arguments; `default` where a case leaves it out."""
     found = row.get(name)
     if found is None:
         if default is None:
             raise UnsupportedError(f"the case does not state {name}")
         return default
-    return found.integer(least=0)
+    return found.integer(least)
+
+
+def divisor(row: Field, name: str) -> int:
+    """An argument that something is divided by."""
+    return number(row, name, least=1)
+
+
+def decimals(row: Field, name: str) -> int:
+    """Decimal places of an asset."""
+    number(row, name)
+    return row[name].integer(0, DECIMALS_MAX)
 
 
 def base_to_cover(case: Case) -> Ours:
@@ -67,8 +79,8 @@ def base_to_cover(case: Case) -> Ours:
 def liability_transfer(case: Case) -> Ours:
     """A debt settled with an asset: what covers a shortage, or what a given amount of the asset pays for."""
     row = case.body["positions"].only()
-    debt = (number(row, "liability_liq_mult_1e6"), number(row, "liability_decimals"))
-    price = number(row, "liability_price_1e6")
+    debt = (divisor(row, "liability_liq_mult_1e6"), decimals(row, "liability_decimals"))
+    price = divisor(row, "liability_price_1e6")
     if row.get("asset_amount") is not None:
         asset = _asset(row)
         return {"liability_transfer": liability_for_asset(number(row, "asset_amount"), *asset, *debt, price)}
@@ -88,9 +100,9 @@ def liability_transfer(case: Case) -> Ours:
 def _asset(row: Field) -> tuple[int, int, int]:
     """Liquidation multiplier, decimals and price of the asset that pays."""
     return (
-        number(row, "asset_liq_mult_1e6"),
-        number(row, "asset_decimals"),
-        number(row, "asset_price_1e6"),
+        divisor(row, "asset_liq_mult_1e6"),
+        decimals(row, "asset_decimals"),
+        divisor(row, "asset_price_1e6"),
     )
 
 
@@ -102,8 +114,8 @@ def asset_transfer(case: Case) -> Ours:
             number(row, "asset_amount"),
             *_asset(row),
             number(row, "liability_amount"),
-            number(row, "liability_liq_mult_1e6"),
-            number(row, "liability_decimals"),
+            divisor(row, "liability_liq_mult_1e6"),
+            decimals(row, "liability_decimals"),
             number(row, "liability_price_1e6"),
         )
     }
@@ -122,7 +134,7 @@ def fund_fee(case: Case) -> Ours:
                 number(row, "asset_liq_mult_1e6"),
                 number(row, "liability_weight_1e4"),
                 number(row, "liability_liq_mult_1e6"),
-                number(row, "liability_decimals"),
+                decimals(row, "liability_decimals"),
                 number(row, "liability_price_1e6"),
                 most,
             )
@@ -188,11 +200,11 @@ def weight(case: Case) -> Ours:
         worth = tokens * rule["price"].positive() * power_of_ten(QUOTE_DECIMALS)
         start = _atoms(rule["scale_start_usd"], QUOTE_DECIMALS)
         return {"weight_1e4": scaled_asset_weight(number(rule, "initial_asset_weight"), start, int(worth))}
-    decimals, side = DECIMALS.search(held["asset"].text()), SIDE.search(case.id)
-    if side is None or decimals is None:
+    places, side = DECIMALS.search(held["asset"].text()), SIDE.search(case.id)
+    if side is None or places is None:
         raise UnsupportedError("the case does not state whose weight it is, or of how many decimals")
     size = mul_div_down(
-        number(held, "amount_raw"), power_of_ten(SIZE_DECIMALS), power_of_ten(int(decimals["decimals"]))
+        number(held, "amount_raw"), power_of_ten(SIZE_DECIMALS), power_of_ten(int(places["decimals"]))
     )
     factor = _size_factor(case)
     if side["side"] == "aw":
@@ -204,7 +216,8 @@ def weight(case: Case) -> Ours:
 
 def _size_factor(case: Case) -> int:
     """Factor of the weight's premium for size, in millionths."""
-    stated = case.body["rule"].get("imf_factor")
+    rule = case.body["rule"]
+    stated = rule.get("imf_factor") or rule.get("imf_factor_1e6")
     if stated is not None:
         return stated.integer(least=0)
     named = FACTOR.search(case.id)

@@ -192,10 +192,10 @@ def _held(row: Field) -> Held:
     market, mark = row["market"].text(), row.get("mark")
     decimals = rulebook().ask(f"markets.{_symbol(market)}.base_decimals")
     size_b = _atoms(row["size"], decimals)
-    if size_b and mark is None:
-        raise InputError(f"{row.where}.mark: missing")
     bids, asks = (abs_(_atoms(row.get(name), decimals)) for name in ("open_bids", "open_asks"))
     worst_b = max(size_b - asks, size_b + bids, key=abs)
+    if worst_b:
+        row["mark"].positive()
     quote_q = _atoms(row.get("quote"), QUOTE_DECIMALS)
     if row.get("quote") is None:
         paid = -size_b * _atoms(row["entry"], QUOTE_DECIMALS)

@@ -10,6 +10,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from ...errors import InputError
 from ...rules.average import in_profit, leverage_bps, next_average_e30, pnl_e30
 from ...rules.borrowing import interval_fee_e30, interval_rate_ppm
 from ...rules.collateral import closed, liquidation_state, seized, tokens_down, trading_fee_e30
@@ -103,14 +104,21 @@ def present(held: Field) -> Prices | None:
     """Present prices of the index token; `None` where the case ends at opening."""
     lowest, highest, mark = held.get("price_min"), held.get("price_max"), held.get("mark")
     if lowest is not None and highest is not None:
-        return Prices(usd(lowest.positive()), usd(highest.positive()))
+        return ordered(lowest, highest)
     if mark is None:
         return None
     ends = MARK.fullmatch(mark.text())
     if ends is None:
         return Prices(usd(mark.positive()), usd(mark.positive()))
-    low, high = (Field(end, mark.where).positive() for end in ends.groups())
-    return Prices(usd(low), usd(high))
+    return ordered(*(Field(end, mark.where) for end in ends.groups()))
+
+
+def ordered(lowest: Field, highest: Field) -> Prices:
+    """Two prices of one moment."""
+    prices = Prices(usd(lowest.positive()), usd(highest.positive()))
+    if prices.low > prices.high:
+        raise InputError(f"{lowest.where}: expected no more than the highest price")
+    return prices
 
 
 def opened(asked: Trade) -> Prices:

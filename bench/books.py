@@ -1,0 +1,94 @@
+"""How long questions about many accounts take: a difference for 100,000 accounts, every venue for 1,000.
+
+    python bench/books.py
+
+Draws the books from a fixed seed, prints a table and writes `bench/results/books.json`. Processor time is that of the
+whole process and its workers, the reading of the file included.
+"""
+
+import csv
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RESULT = Path(__file__).parent / "results" / "books.json"
+MARKS = {"BTC": 61000, "ETH": 2950, "SOL": 148, "DOGE": 0.2}
+HEADER = "account,collateral.USDC,symbol,side,contracts,entryPrice,markPrice,marginMode,leverage,collateral"
+JOBS = {
+    "diff": (100_000, ("--from", "hyperliquid", "--to", "hyperliquid{BTC.maxLeverage=20}")),
+    "margin": (1_000, ("--venue", "all")),
+}
+
+
+def write_book(path: Path, accounts: int) -> int:
+    """A book of one to four positions an account, a quarter of them isolated; returns how many positions it has."""
+    draw, count = random.Random(1), 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER.split(","))
+        for at in range(accounts):
+            symbols = draw.sample(list(MARKS), draw.choice([1, 1, 2, 3, 4]))
+            for first, symbol in enumerate(symbols):
+                worth, mark = 10 ** draw.uniform(2, 5), MARKS[symbol]
+                isolated = draw.random() < 0.25
+                writer.writerow(
+                    [
+                        f"0x{at:040x}",
+                        f"{worth * len(symbols) / draw.uniform(3, 20):.2f}" if first == 0 else "",
+                        symbol,
+                        draw.choice(["long", "short"]),
+                        f"{worth / mark:.4f}",
+                        f"{mark * draw.uniform(0.9, 1.1):.4f}",
+                        mark,
+                        "isolated" if isolated else "cross",
+                        draw.choice([3, 5, 10]),
+                        f"{worth / draw.uniform(3, 20):.2f}" if isolated else "",
+                    ]
+                )
+                count += 1
+    return count
+
+
+def measured(words: list[str]) -> tuple[float, float]:
+    """Wall and processor seconds of one run."""
+    command = [str(Path(sys.executable).with_name("ringfence")), *words]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Measure, print, write."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for command, (accounts, options) in JOBS.items():
+            path = Path(folder) / f"{command}.csv"
+            positions = write_book(path, accounts)
+            wall, processor = measured([command, str(path), *options])
+            found[f"ringfence {command} {' '.join(options)}"] = {
+                "accounts": accounts,
+                "positions": positions,
+                "wall_seconds": round(wall, 2),
+                "processor_seconds": round(processor, 2),
+            }
+            print(f"{command:8} {accounts:8,} accounts {wall:8.2f} s wall {processor:8.2f} s processor")
+    document = {
+        "what": "whole commands, one run each, the reading of the file included",
+        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
+        "python": platform.python_version(),
+        "commands": found,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
