@@ -106,9 +106,12 @@ def skew_rates(shape, size, rounding):
 
 def root_rates(shape, size):
     """A fifth less than the rate, plus a premium for the square root of the size in base units."""
-    root = isqrt(floor(Fraction(abs(size), shape.unit_b) * 10**18))
-    premium = floor(Fraction(shape.factor_num * root, 10**9))
+    billionths = floor(Fraction(abs(size), shape.unit_b) * 10**9)
+    root = Fraction(isqrt(10 * billionths + 1), 10**5)
+    premium = floor(root * Fraction(shape.factor_num, shape.factor_den) * shape.den)
     rates = (shape.initial_num, shape.maintenance_num)
+    if not shape.factor_num:
+        return [Fraction(rate, shape.den) for rate in rates]
     return [Fraction(max(rate, rate - rate // 5 + premium), shape.den) for rate in rates]
 
 

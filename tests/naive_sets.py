@@ -1,7 +1,7 @@
 """The obvious implementation of margin rules over a set of positions; see `naive`.
 
-Four rules: a share of what is owed, a credit for spreads, the worst of a set of scenarios with charges, and every option
-by itself with netting per expiry. What they ask stands beside what weights of collateral ask.
+Four rules: a share of what is owed, a credit for spreads, the worst of a set of scenarios with charges, and every
+option by itself with netting per expiry. What they ask stands beside what weights of collateral ask.
 """
 
 from fractions import Fraction
@@ -45,7 +45,9 @@ def collateral(venue, subaccount):
 
 def debts(venue, rule, subaccount, legs):
     """A share of what shorts would cost to buy back, and of the quote that all positions together have cost."""
-    lots = sum(-worth(venue, subaccount, name) for name, held in subaccount.positions.items() if held.size_b < 0)
+    lots = sum(
+        -worth(venue, subaccount, name) for name, held in subaccount.positions.items() if held.size_b < 0
+    )
     quote = max(0, sum(held.cost_q for held in subaccount.positions.values()))
     rounding = naive.ROUNDINGS[venue.policy.rounding.requirement]
     return rounding((lots + quote) * Fraction(rule.initial_num, rule.initial_den)), legs[1]
@@ -199,7 +201,7 @@ def basis(venue, rule, subaccount, options, expiry):
 
 
 def charged(venue, subaccount, name, pledged):
-    """What charges count of: perps, options sold without others of their strike, collateral in what quote stands for."""
+    """What charges count of: perps, options sold without others of their strike, collateral in the quote's unit."""
     naked, positions = 0, subaccount.positions
     for options in options_on(venue, subaccount, name).values():
         for strike in {venue.markets[option].option.strike for option in options}:

@@ -79,9 +79,8 @@ class Nature:
         return Sided(initial, initial // 2, initial * 2, initial, DEN)
 
     def rooted(self, initial):
-        return RootScaled(
-            initial, initial // 2, self.random.choice((0, 5, 40)), DEN, self.random.choice((1, 10))
-        )
+        factor, unit_b = self.random.choice((0, 5, 40)), self.random.choice((1, 10))
+        return RootScaled(initial, initial // 2, factor, DEN, unit_b, DEN)
 
     def of_cost(self, initial):
         return CostShare(initial, initial // 2, DEN, self.maybe(1), 10**7)

@@ -10,12 +10,26 @@ import pytest
 
 from chaos.books import AuditError
 from chaos.world import Crash
-from ringfence.clearing import apply, decide, draft, event, ledger, liquidation, log, risk, waterfall
+from ringfence.clearing import (
+    apply,
+    decide,
+    draft,
+    event,
+    ledger,
+    liquidation,
+    liquidity,
+    log,
+    options,
+    risk,
+    shapes,
+    solvency,
+    waterfall,
+)
 from ringfence.clearing.model import Position
 
 FIRST = int(os.environ.get("RINGFENCE_SEED", "0"))
 SEEDS = range(FIRST, FIRST + (1_000 if os.environ.get("RINGFENCE_FUZZ") == "1" else 40))
-PLANTED_SEEDS = 12
+PLANTED_SEEDS = 18
 """A planted bug has to be found within so many crashes."""
 
 
@@ -43,7 +57,9 @@ def test_the_worlds_are_not_tame():
         refusals |= house.refusals.keys()
         steps |= {type(entry.command).__name__ for entry in house.entries}
     assert {"Liquidate", "TakeOver", "SellCollateral", "DrawInsurance", "Deleverage", "Socialize"} <= steps
-    assert len(refusals) > 20
+    assert {"StartAuction", "Bid", "ConvertAuction", "EndAuction"} <= steps
+    assert {"SettleMarket", "Expire", "RelievePool"} <= steps
+    assert len(refusals) > 30
 
 
 # --- canaries ---------------------------------------------------------------------------------------------------------
@@ -146,7 +162,50 @@ def liquidate_the_healthy(monkeypatch):
     )
 
 
+def settle_at_the_price_before(monkeypatch):
+    """In final settlement the mark of the last price update counts."""
+    monkeypatch.setattr(waterfall, "transfer_price", lambda *_: "previous_mark")
+
+
+def add_the_minimum_always(monkeypatch):
+    """A market's minimum is added where it should be a floor."""
+    monkeypatch.setattr(
+        risk,
+        "asked_q",
+        lambda market, required_q, closing_q: required_q + market.minimum_margin_q + closing_q,
+    )
+
+
+def skip(module, name):
+    """A step is left out."""
+    return lambda monkeypatch: monkeypatch.setattr(module, name, lambda *_: None)
+
+
 PLANTED = [
+    settle_at_the_price_before,
+    add_the_minimum_always,
+    pytest.param(skip(liquidation, "_seize"), id="the_remainder_stays"),
+    pytest.param(skip(decide, "_return_margin"), id="locked_margin_stays"),
+    pytest.param(skip(decide, "must_be_alive"), id="expired_options_trade"),
+    pytest.param(skip(apply, "_count_side"), id="sides_are_not_counted"),
+    pytest.param(wrapped(options, "value_q", lambda paid, *_: paid + 1), id="expiry_pays_an_atom_more"),
+    pytest.param(
+        wrapped(waterfall, "_open_worths", lambda worths, *_: dict.fromkeys(worths, 1)), id="lots_count_alike"
+    ),
+    pytest.param(
+        wrapped(liquidity, "capped_profit", lambda _paid, profit, *_: profit), id="profit_is_not_capped"
+    ),
+    pytest.param(wrapped(solvency, "deleveraging_stands", lambda *_: True), id="relief_knows_no_floor"),
+    pytest.param(wrapped(risk, "fraction_q", lambda *_: 0), id="weights_ask_for_nothing"),
+    pytest.param(wrapped(risk, "close_cost_q", lambda *_: 0), id="closing_costs_nothing"),
+    pytest.param(wrapped(risk, "uncounted_profit_q", lambda *_: 0), id="all_profit_counts"),
+    pytest.param(wrapped(shapes, "step_of", lambda _step, table, _leg: table.steps[0]), id="the_first_step"),
+    pytest.param(
+        wrapped(shapes.rule, "skew_rate_num", lambda rate, *_: rate + 1), id="skew_costs_a_bit_more"
+    ),
+    pytest.param(
+        wrapped(liquidation, "_fee_base_q", lambda _base, *call: abs(call[-1])), id="fees_are_of_notional"
+    ),
     lose_an_atom,
     drop_small_positions,
     forget_settled_funding,

@@ -134,3 +134,43 @@ def test_leverage_never_lowers_the_requirement(required, notional, num, den):
 def test_withdrawals_keep_the_larger_of_initial_margin_and_the_floor(initial, notional, floor_ppm):
     kept = rule.withdrawal_q(initial, notional, floor_ppm, CEIL)
     assert kept == max(initial, naive.ceil(notional * Fraction(floor_ppm, PPM)))
+
+
+@pytest.mark.parametrize(
+    ("size", "cap", "rate"),
+    [
+        (0, 0, 20_000),  # 2 %
+        (100, 0, 20_000 + 12_320),  # 100 / 12,500 x 154 %: BTC on Base, Synthetix v3
+        (100, 30_000, 30_000),
+    ],
+)
+def test_a_rate_grows_with_the_share_of_depth(size, cap, rate):
+    assert rule.skew_rate_num(size, 12_500, 20_000, 1_540_000, cap, 0) == rate
+
+
+@pytest.mark.parametrize(
+    ("units", "factor", "rate"),
+    [
+        (20, 5_000, 623),  # 0.8 x 5 % + 0.005 x 4.47213 = 6.236 %, cut off at hundredths of a percent
+        (1, 5_000, 500),  # 4 % + 0.5 % is less than 5 %
+        (20, 0, 500),
+    ],
+)
+def test_a_rate_grows_with_the_square_root_of_size(units, factor, rate):
+    assert rule.root_rate_num(units * 10**9, 10**9, 500, 10_000, factor, 10**6) == rate
+
+
+@pytest.mark.parametrize(
+    ("notional", "upper", "cost"),
+    [(300_000, 2_000, 1_050), (1_000, 2_000, 20), (1_000_000, 2_000, 2_000), (1_000_000, 0, 3_500)],
+)
+def test_the_cost_of_closing_stays_within_its_bounds(notional, upper, cost):
+    """0.35 % of the notional, at least 20: the fee table of Synthetix v2, PerpsV2Market.js:6103."""
+    assert rule.close_cost_q(notional, 35, 10_000, 20, upper, 0) == cost
+
+
+@pytest.mark.parametrize(
+    ("profit", "cap", "uncounted"), [(150, 100, 50), (100, 100, 0), (-7, 100, 0), (5, 0, 5)]
+)
+def test_profit_beyond_the_cap_does_not_count(profit, cap, uncounted):
+    assert rule.uncounted_profit_q(profit, cap) == uncounted

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ringfence.rules import weights as rule
+from ringfence.rules.requirement import root_rate_num
 from ringfence.rules.words import WAD
 from rules.edges import natural, positive, signed
 
@@ -142,7 +143,7 @@ def test_scaled_weights_keep_weight_times_total(weight, start, total):
 
 @given(st.integers(0, 10**18), st.integers(0, 10**5), st.integers(1, 2 * MYRIAD))
 def test_size_makes_debts_weigh_more_and_assets_less(size, factor, weight):
-    premium = rule.premium_weight(size, factor, weight, MILLION, MYRIAD)
+    premium = root_rate_num(size, 10**9, weight, MYRIAD, factor, MILLION)
     discount = rule.discounted_weight(size, factor, weight, MILLION, MYRIAD)
     assert discount <= weight <= premium
     root = sqrt(size / 10**9) * factor / MILLION

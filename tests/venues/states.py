@@ -1,7 +1,7 @@
 """Random accounts on the real rulebooks, straight in the engine: many, fast, and mostly near liquidation.
 
-One seed is one state. It holds what a file of positions cannot say too: collateral behind isolated positions, collateral
-that is owed, resting orders, unsettled funding, index prices beside the mark, a pool that profits are capped by.
+One seed is one state. It holds what a file of positions cannot say too: collateral behind isolated positions,
+collateral that is owed, resting orders, unsettled funding, index prices beside the mark, a pool that profits are capped by.
 """
 
 from copy import copy
@@ -14,7 +14,6 @@ from ringfence.clearing.model import (
     CollateralPool,
     Grid,
     Leverage,
-    Market,
     Option,
     Order,
     Position,
@@ -100,7 +99,10 @@ class States:
         rule, strike = self.venue.policy.set_rule, underlying.index * self.random.randint(50, 150) // 100 or 1
         mark = underlying.index * self.random.randint(0, 40) // 100
         expiry_ms = self.random.choice((1_000, 10**10))
-        low = [underlying.index * self.random.randint(0, 60) // 100 for _ in range(getattr(rule, "grid_length", 0))]
+        low = [
+            underlying.index * self.random.randint(0, 60) // 100
+            for _ in range(getattr(rule, "grid_length", 0))
+        ]
         self.venue.markets[name] = replace(
             underlying,
             id=name,
@@ -129,7 +131,9 @@ class States:
             if market is not None and self.chance(0.8):
                 near = self.random.choice((1000, 1000, self.random.randint(900, 1200)))
                 shift = decimals - market.price_decimals
-                found.price = int(market.mark * near * 10 ** max(shift, 0) // (1000 * 10 ** max(-shift, 0))) or 1
+                found.price = (
+                    int(market.mark * near * 10 ** max(shift, 0) // (1000 * 10 ** max(-shift, 0))) or 1
+                )
             self.venue.assets[name] = found
 
     # -- holdings ---------------------------------------------------------------------------------------------------
@@ -140,7 +144,9 @@ class States:
         worth_q = self.amount(0, 8) if self.chance(0.1) else self.amount(7, 15)
         if isinstance(shape, Stepped | Tiered) and self.chance(0.4):
             rows = shape.steps if isinstance(shape, Stepped) else shape.tiers
-            bound = self.random.choice([getattr(row, "lower_q", None) or getattr(row, "lower", 0) for row in rows])
+            bound = self.random.choice(
+                [getattr(row, "lower_q", None) or getattr(row, "lower", 0) for row in rows]
+            )
             if getattr(shape, "by", "notional") == "size" and bound:
                 return max(1, bound + self.random.randint(-2, 2))
             worth_q = max(1, bound * self.random.randint(500, 1500) // 1000) if bound else worth_q
@@ -155,7 +161,9 @@ class States:
             size_b = min(self.lots(market, price), 2**90) * self.random.choice((1, -1))
             entry = price * self.random.randint(500, 2000) // 1000
             cost_q = size_b * entry * market.scale.num // market.scale.den
-            found.positions[market.id] = Position(size_b, cost_q, self.random.choice((0, 0, 10**12, -(10**12))))
+            found.positions[market.id] = Position(
+                size_b, cost_q, self.random.choice((0, 0, 10**12, -(10**12)))
+            )
             if self.chance(0.3):
                 found.leverages[market.id] = Leverage(self.random.randint(1, 60), 1)
             if self.chance(0.1):
@@ -174,7 +182,9 @@ class States:
         risk = subaccount_risk(self.venue, subaccount)
         off_q = self.random.choice((0, -1, 1, self.random.randint(-5, 5)))
         if self.chance(0.85):
-            off_q = int((risk.notional_q or USD) * self.random.choice((0.01, 0.1, 1)) * self.random.uniform(-0.3, 1))
+            off_q = int(
+                (risk.notional_q or USD) * self.random.choice((0.01, 0.1, 1)) * self.random.uniform(-0.3, 1)
+            )
         subaccount.balances[QUOTE] = off_q - risk.surplus_q
 
     def limit_profits(self, subaccounts):
@@ -186,7 +196,9 @@ class States:
             pool.balances = {QUOTE: self.amount(8, 14)}
             for asset in self.venue.assets.values():
                 if asset.market == market.id and self.chance(0.7):
-                    pool.balances[asset.id] = self.amount(6, 14) * asset.scale.den // (asset.scale.num * asset.price)
+                    pool.balances[asset.id] = (
+                        self.amount(6, 14) * asset.scale.den // (asset.scale.num * asset.price)
+                    )
             self.venue.subaccounts[pool.id] = pool
             for subaccount in subaccounts:
                 held = subaccount.positions.get(market.id)

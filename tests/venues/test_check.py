@@ -136,7 +136,7 @@ UNKNOWN = "{ unknown = true }"
         (
             "waterfall = []",
             'waterfall = ["socialize", "socialize"]',
-            "policy.waterfall: expected a list of insurance, counterparty, deleverage, socialize, each at most once, got [",
+            "policy.waterfall: expected a list of insurance, counterparty, deleverage, socialize, each at most once",
         ),
         (
             "waterfall = []",

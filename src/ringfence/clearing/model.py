@@ -72,7 +72,7 @@ class Stepped(Struct, frozen=True, tag=True):
 
 
 class SkewScaled(Struct, frozen=True, tag=True):
-    """Synthetix: rates that grow linearly with size against the depth of the market; see `rules.skew_rate_num`."""
+    """Synthetix: rates that grow with size against the depth of the market; see `rules.requirement.skew_rate_num`."""
 
     scale_b: int
     initial_num: int
@@ -96,7 +96,7 @@ class Sided(Struct, frozen=True, tag=True):
 
 
 class RootScaled(Struct, frozen=True, tag=True):
-    """Drift: rates with a premium that grows with the square root of size; see `rules.root_rate_num`."""
+    """Drift: rates with a premium that grows with the square root of size; see `rules.requirement.root_rate_num`."""
 
     initial_num: int
     maintenance_num: int
@@ -104,6 +104,7 @@ class RootScaled(Struct, frozen=True, tag=True):
     den: int
     unit_b: int
     """One base unit in atoms."""
+    factor_den: int = 1_000_000
 
 
 class CostShare(Struct, frozen=True, tag=True):
@@ -147,7 +148,7 @@ class Term(Struct, frozen=True, array_like=True):
 
 
 class CloseCost(Struct, frozen=True):
-    """Estimated cost of closing that maintenance margin asks for too; see `rules.close_cost_q`."""
+    """Estimated cost of closing that maintenance margin asks for too; see `rules.requirement.close_cost_q`."""
 
     num: int
     den: int

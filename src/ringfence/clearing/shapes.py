@@ -124,7 +124,9 @@ def _share(
         cap = shape.initial_cap_num if initial else shape.maintenance_cap_num
         num = rule.skew_rate_num(abs_(leg.size_b), shape.scale_b, num, slope, cap, rounding)
     elif isinstance(shape, RootScaled):
-        num = rule.root_rate_num(abs_(leg.size_b), shape.unit_b, num, shape.factor_num)
+        num = rule.root_rate_num(
+            abs_(leg.size_b), shape.unit_b, num, shape.den, shape.factor_num, shape.factor_den
+        )
     return abs_(leg.cost_q) if isinstance(shape, CostShare) else leg.notional_q, num, shape.den
 
 
@@ -205,7 +207,7 @@ def valid(shape: Requirement) -> bool:
         caps = shape.initial_cap_num >= 0 and shape.maintenance_cap_num >= 0
         positive = shape.scale_b > 0 and shape.maintenance_slope_num >= 0 and shape.initial_slope_num >= 0
         return positive and slopes and caps and _covers(shape.initial_num, shape.maintenance_num, shape.den)
-    if isinstance(shape, RootScaled) and (shape.unit_b <= 0 or shape.factor_num < 0):
+    if isinstance(shape, RootScaled) and (shape.unit_b <= 0 or shape.factor_den <= 0 or shape.factor_num < 0):
         return False
     if isinstance(shape, CostShare) and (shape.open_num < 0 or shape.open_den <= 0):
         return False

@@ -4,7 +4,7 @@ Every function is one leg's scalar rule. `notional_q` is the leg's absolute wort
 `num / den` because real venues have rates that parts per million cannot hold (Hyperliquid: 1 / (2 x max leverage)).
 """
 
-from .words import PPM, WAD, Int, UInt, isqrt, max_, min_, mul_div, mul_div_down
+from .words import PPM, Int, UInt, isqrt, max_, min_, mul_div, mul_div_down
 
 
 def fraction_q(notional_q: UInt, rate_num: UInt, rate_den: UInt, rounding: UInt) -> UInt:
@@ -86,14 +86,19 @@ def skew_rate_num(
     return min_(grown_num, cap_num) if cap_num > 0 else grown_num
 
 
-def root_rate_num(size_b: UInt, unit_b: UInt, rate_num: UInt, factor_num: UInt) -> UInt:
+def root_rate_num(
+    size_b: UInt, unit_b: UInt, rate_num: UInt, rate_den: UInt, factor_num: UInt, factor_den: UInt
+) -> UInt:
     """Margin rate with a premium for size: `max(rate, 0.8 rate + factor * sqrt(size in base units))`, rounded down.
 
-    `unit_b` is one base unit in atoms. Source: Drift v2 `programs/drift/src/math/margin.rs:47-80`.
+    `unit_b` is one base unit in atoms; the answer is over `rate_den`. The root is taken of billionths of a unit and
+    kept to five places, as the venue does. Source: Drift v2 `programs/drift/src/math/margin.rs:47-80`.
     """
-    root = isqrt(mul_div_down(size_b, WAD, unit_b))
-    premium_num = mul_div_down(factor_num, root, 1_000_000_000)
-    return max_(rate_num, rate_num - mul_div_down(rate_num, 1, 5) + premium_num)
+    root = isqrt(mul_div_down(size_b, 1_000_000_000, unit_b) * 10 + 1)
+    premium_num = mul_div_down(root, factor_num * rate_den, 100_000 * factor_den)
+    return (
+        max_(rate_num, rate_num - mul_div_down(rate_num, 1, 5) + premium_num) if factor_num > 0 else rate_num
+    )
 
 
 def close_cost_q(

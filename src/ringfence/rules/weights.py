@@ -107,26 +107,13 @@ def scaled_liability_weight(weight: UInt, start: UInt, total: UInt) -> UInt:
     return mul_div_down(weight, total, start)
 
 
-def premium_weight(size: UInt, factor: UInt, weight: UInt, factor_precision: UInt, precision: UInt) -> UInt:
-    """A debt's weight (or a position's margin ratio) with a premium for size.
-
-    `max(weight, 0.8 weight + factor * sqrt(size))` with `size` in billionths of a unit, `factor` in `factor_precision`
-    and weights in `precision`. Each quotient rounds down, in favour of the debtor.
-    Source: drift-labs/protocol-v2@0ae3e3b1 programs/drift/src/math/margin.rs:47-80.
-    """
-    if factor == 0:
-        return weight
-    root = isqrt(size * 10 + 1)
-    premium = mul_div_down(root, factor, mul_div_down(ROOT_SCALE, factor_precision, precision))
-    return max_(weight, weight - mul_div_down(weight, 1, 5) + premium)
-
-
 def discounted_weight(
     size: UInt, factor: UInt, weight: UInt, factor_precision: UInt, precision: UInt
 ) -> UInt:
     """An asset's weight with a discount for size: `min(weight, 1.1 / (1 + factor * sqrt(size)))`, rounded down.
 
-    Units as in `premium_weight`. Source: drift-labs/protocol-v2@0ae3e3b1 programs/drift/src/math/margin.rs:47-80.
+    `size` in billionths of a unit, `factor` in `factor_precision` and weights in `precision`. The premium of a debt's
+    weight is `requirement.root_rate_num`. Source: drift-labs/protocol-v2@0ae3e3b1 programs/drift/src/math/margin.rs:47-80.
     """
     if factor == 0:
         return weight

@@ -33,6 +33,8 @@ TIERS = "tiers"
 """Unit of a margin table's rows, and of a haircut's."""
 STEPS = "steps"
 STEPS_MAX = 10_000
+ROOT_RATE_DEN = 10_000
+"""Drift's margin precision."""
 FINEST = 36
 """Decimals of a size by which a table is checked that no market uses yet."""
 
@@ -261,13 +263,12 @@ def _sided(read: dict[str, Any], _base_decimals: int, where: str) -> Sided:
 
 
 def _build_root(read: dict[str, Any], base_decimals: int, where: str) -> Requirement:
-    den = lcm(*(exact.denominator for exact in read.values()))
-    initial, maintenance, factor = (
-        _over(read[name], den, where) for name in ("initial", "maintenance", "size_factor")
-    )
-    return RootScaled(
-        initial, maintenance, factor, den, to_atoms(parse_decimal("1", where), base_decimals, where)
-    )
+    """The venue counts rates in hundredths of a percent and cuts the premium off there."""
+    initial, maintenance, factor = read["initial"], read["maintenance"], read["size_factor"]
+    den = lcm(initial.denominator, maintenance.denominator, ROOT_RATE_DEN)
+    unit_b = to_atoms(parse_decimal("1", where), base_decimals, where)
+    rates = (_over(initial, den, where), _over(maintenance, den, where))
+    return RootScaled(*rates, factor.numerator, den, unit_b, factor.denominator)
 
 
 def _build_cost(read: dict[str, Any], _base_decimals: int, where: str) -> Requirement:

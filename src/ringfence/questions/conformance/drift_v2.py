@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ...errors import InputError
+from ...rules.requirement import root_rate_num
 from ...rules.shortage import (
     MYRIAD,
     asset_for_liability,
@@ -20,7 +21,7 @@ from ...rules.shortage import (
     share_by_time,
     spot_fund_fee,
 )
-from ...rules.weights import discounted_weight, premium_weight, scaled_asset_weight
+from ...rules.weights import discounted_weight, scaled_asset_weight
 from ...rules.words import mul_div_down, power_of_ten
 from ...units import QUOTE_DECIMALS, format_fraction, to_fraction
 from .drift_v2_account import ALLOWED, MARGINS, allowed, margins
@@ -211,7 +212,11 @@ def weight(case: Case) -> Ours:
         given = _weight_of_margin(case, "asset")
         return {"weight_1e4": discounted_weight(size, factor, given, FACTOR_PRECISION, MYRIAD)}
     given = _weight_of_margin(case, "liability")
-    return {"weight_1e4": premium_weight(size, factor, given, FACTOR_PRECISION, MYRIAD)}
+    return {
+        "weight_1e4": root_rate_num(
+            size, power_of_ten(SIZE_DECIMALS), given, MYRIAD, factor, FACTOR_PRECISION
+        )
+    }
 
 
 def _size_factor(case: Case) -> int:
