@@ -362,8 +362,9 @@ class Closed:
 
 
 def procedures() -> dict[str, Liquidation]:
-    """Liquidation procedures: three rulebooks' own, and one that closes only what restores maintenance margin."""
-    found = {name: load(name).policy().liquidation for name in (RULEBOOK, "dydx-v4", "hyperliquid")}
+    """Liquidation procedures: some rulebooks' own, and one that closes only what restores maintenance margin."""
+    names = (RULEBOOK, "dydx-v4", "hyperliquid", "perp-v2", "synthetix-v3")
+    found = {name: load(name).policy().liquidation for name in names}
     target = Liquidation(size="target", target_ppm=PPM)
     return {**found, "until margin is restored": target}
 

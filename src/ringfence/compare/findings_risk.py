@@ -129,7 +129,7 @@ def untouched_rest(document: Document | None) -> Finding:
 
 @measurement("engine", "rulebooks")
 def full_account(_document: Document | None) -> Finding:
-    """R4: how much of a cross account four liquidation procedures close when one of three positions falls."""
+    """R4: how much of a cross account each liquidation procedure closes when one of three positions falls."""
     found = [
         examples.one_falls(name, rules, fall)
         for name, rules in examples.procedures().items()
@@ -141,7 +141,12 @@ def full_account(_document: Document | None) -> Finding:
         return Finding("confirmed", "Every procedure closes the whole account.", figures)
     if not any(each.whole for each in found):
         return Finding("refuted", "No procedure closes the whole account.", figures)
-    words = "A fall that just triggers closes a part under every procedure here;"
+    just = [each for each in found if each.fall_percent == examples.FALLS[0]]
+    taking = [each.procedure for each in just if each.whole]
+    words = (
+        f"A fall that just triggers closes a part under {len(just) - len(taking)} of {len(just)} procedures"
+    )
+    words += f" and everything under {', '.join(taking)};" if taking else ";"
     words += " the whole account goes where equity is gone or a backstop takes it over."
     return Finding("depends", words, figures, "the liquidation procedure and the depth of the fall")
 

@@ -158,6 +158,8 @@ def deleveraging_by_mode(_document: Document | None) -> Finding:
             how = rulebook.ask("policy.deleveraging.policy") if "deleverage" in steps else "none"
         except UnknownValueError:
             how = "unknown"
+        if any(path.endswith(".profit_trigger") for path, _ in rulebook.values("markets")):
+            how = "of winners, for the pool's solvency"
         figures[rulebook.name] = how if how in ("none", "unknown") else f"{how}, for every mode"
         groups.setdefault(how, []).append(name)
     text = "; ".join(f"{how}: {', '.join(names)}" for how, names in groups.items())
