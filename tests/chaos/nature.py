@@ -216,10 +216,12 @@ class Nature:
         }
 
     def venue(self):
-        pools = [f"pool{number}" for number in range(self.random.randint(1, 3))]
+        pools, policy = [f"pool{number}" for number in range(self.random.randint(1, 3))], self.policy()
         names = ("ETH", "SOL", "ARB", "OP")[: self.random.randint(1, 4)]
         markets = {name: self.market(name, pools) for name in names}
         if self.random.random() < 0.4:
             for option in (self.option(markets["ETH"], call=call) for call in (True, False)):
                 markets[option.id] = option
-        return Venue(self.policy(), markets, self.assets(), {pool: CollateralPool(pool) for pool in pools})
+        if policy.set_rule is not None:
+            markets["ETH"].requirement = self.sided(self.random.choice((50, 200)))
+        return Venue(policy, markets, self.assets(), {pool: CollateralPool(pool) for pool in pools})

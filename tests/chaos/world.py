@@ -235,7 +235,8 @@ class Crash:
     # --- the world ----------------------------------------------------------------------------------------------------
 
     def set_prices(self):
-        self.time, self.block = self.time + 500, self.block + self.random.randint(0, 1)
+        self.time += self.random.choice((500, 500, 500, 500, 500, 4_500))
+        self.block += self.random.randint(0, 1)
         self.prices |= {name: self.worth_of(market) for name, market in self.options()}
         marks = {name: self.prices[name] for name in self.venue.markets}
         indexes = {name: max(1, mark * self.random.randint(97, 103) // 100) for name, mark in marks.items()}

@@ -102,6 +102,14 @@ def ask_no_scenario(case):
     case["rule"]["params"]["Scenarios"] = []
 
 
+def sell_below_nothing(case):
+    case["positions"][0]["OptionStrikes"] = ["-1"]
+
+
+def grow_beyond_all_bounds(case):
+    case["rule"]["vol"]["shortPow"] = "11"
+
+
 def leave_collateral_without_a_name(case):
     case["collateral"] = [{"amount": 1}]
 
@@ -144,6 +152,8 @@ def price_at_nothing(case):
         ("derive_pmrm2", 0, ask_no_scenario, "Scenarios: expected at least one"),
         ("derive_pmrm2", 0, leave_collateral_without_a_name, "collateral[0].Name: missing"),
         ("derive_pmrm", 8, price_another_expiry, "OptionExpiries: no feed of 900"),
+        ("derive_pmrm", 8, sell_below_nothing, "expected strikes above 0"),
+        ("derive_pmrm", 8, grow_beyond_all_bounds, "expected powers of at most 10"),
         ("derive_pmrm", 0, leave_collateral_without_a_name, "collateral[0].asset: missing"),
     ],
 )

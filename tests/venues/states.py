@@ -71,12 +71,12 @@ class States:
     def list_markets(self):
         """One to four markets with prices; on venues that nets options, some on the first of them."""
         symbols = SYMBOLS[self.rulebook.name]
-        followed = {asset.market for asset in self.rules.assets.values()} - {""}
+        followed = {asset.market for asset in self.rules.assets.values()} & {*symbols}
         chosen = {self.random.choice(symbols) for _ in range(self.random.randint(1, 4))}
         if self.venue.policy.set_rule is not None:
             chosen |= followed
         elif followed and self.chance(0.6):
-            chosen |= {self.random.choice(sorted(followed & {*symbols}))}
+            chosen.add(self.random.choice(sorted(followed)))
         for symbol in sorted(chosen):
             self.add_market(replace(self.rules.market(symbol)))
         if isinstance(self.venue.policy.set_rule, ScenarioMargin | StandardMargin) and self.chance(0.6):
@@ -122,6 +122,8 @@ class States:
     def price_assets(self):
         """Collateral priced at its market's mark (or near it), or by itself."""
         for name, asset in self.rules.assets.items():
+            if self.venue.policy.set_rule is not None and asset.market not in {"", *self.venue.markets}:
+                continue
             found = replace(asset)
             if not found.market and name in self.venue.markets and self.chance(0.5):
                 found.market = name

@@ -16,7 +16,7 @@ from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
-from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue
+from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue, market_subaccount
 from .risk import (
     Prices,
     Risk,
@@ -30,6 +30,7 @@ from .risk import (
 )
 from .search import frontier, largest
 from .shapes import bends, on_grid, tiers_on_grid
+from .sides import Side
 from .stops import moving_part, stops
 from .verdict import Accepted, Verdict
 
@@ -56,22 +57,24 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
     if market_id not in subaccount.positions or subaccount.flagged:
         return None
     market = venue.markets[market_id]
-    surplus = _above_trigger(venue, subaccount, market)
-    between = stops(venue, subaccount, market, surplus, PRICE_MAX)
+    moving = moving_part(venue, subaccount, market)
+    surplus = _above_trigger(venue, subaccount, moving, market_id)
+    between = stops(venue, moving, market, surplus, PRICE_MAX)
     return _nearest_root(surplus, risk_price(venue, market), between, PRICE_MAX)
 
 
-def _above_trigger(venue: Venue, subaccount: Subaccount, market: Market) -> Callable[[int], int]:
-    """`Risk.above_trigger_q` as a function of one market's price, with everything else summed once.
+def _above_trigger(
+    venue: Venue, subaccount: Subaccount, moving: Subaccount, market_id: str
+) -> Callable[[int], int]:
+    """`Risk.above_trigger_q` as a function of one market's price, with all but the moving part summed once.
 
     Options keep their marks and grids: what they are worth at another price of their underlying is for pricing to say.
     """
-    moving = moving_part(venue, subaccount, market)
     whole, part = summed_risk(venue, subaccount), summed_risk(venue, moving)
     rest = Risk(whole.equity_q - part.equity_q, 0, whole.maintenance_q - part.maintenance_q)
 
     def above_q(price: int) -> int:
-        found = rest + summed_risk(venue, moving, {market.id: price})
+        found = rest + summed_risk(venue, moving, {market_id: price})
         return with_least(venue, subaccount, found).above_trigger_q(
             at_equality=venue.policy.trigger_at_equality
         )
@@ -113,14 +116,15 @@ def displayed_price(
         )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
     market = fine.markets[market_id]
-    surplus, most = _above_trigger(fine, twin, market), PRICE_MAX * factor
+    moving, most = moving_part(fine, twin, market), PRICE_MAX * factor
+    surplus = _above_trigger(fine, twin, moving, market_id)
     if at_mark:
         total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
 
         def surplus(price: int) -> int:
             return total.surplus_q + market_risk(fine, twin, market_id, price).equity_q - own.equity_q
 
-    between = [] if at_mark else stops(fine, twin, market, surplus, most)
+    between = [] if at_mark else stops(fine, moving, market, surplus, most)
     found = _nearest_root(surplus, risk_price(fine, market), between, most)
     return None if found is None else Fraction(found, factor)
 
@@ -132,21 +136,26 @@ def refine(
 
     The rules are read unchanged; only their roundings shrink. Holds for risk and liquidation prices of `subaccount`.
     """
-    fine, twin = copy(venue), copy(subaccount)
-    price, quote = power_of_ten(price_digits), power_of_ten(quote_digits)
+    fine, price, quote = copy(venue), power_of_ten(price_digits), power_of_ten(quote_digits)
     followed = {asset.market for asset in venue.assets.values() if asset.market in venue.markets}
     exposed = exposed_markets(subaccount)
     optioned = {option.underlying for name in exposed if (option := venue.markets[name].option)}
     names = {*exposed, *followed, *optioned}
     fine.markets = {name: _refined_market(venue.markets[name], price, quote) for name in names}
     fine.assets = {name: _refined_asset(asset, price, quote) for name, asset in venue.assets.items()}
-    twin.balances = dict(subaccount.balances)
-    twin.balances[QUOTE] = subaccount.quote_q * quote
+    pools = (venue.subaccounts.get(market_subaccount(name)) for name in names)
+    fine.subaccounts = {pool.id: _refined_holder(pool, quote) for pool in pools if pool is not None}
+    return fine, _refined_holder(subaccount, quote)
+
+
+def _refined_holder(subaccount: Subaccount, quote: int) -> Subaccount:
+    twin = copy(subaccount)
+    twin.balances = {**subaccount.balances, QUOTE: subaccount.quote_q * quote}
     twin.positions = {
         name: Position(held.size_b, held.cost_q * quote, held.funding_index * quote)
         for name, held in subaccount.positions.items()
     }
-    return fine, twin
+    return twin
 
 
 def _refined_market(market: Market, price: int, quote: int) -> Market:
@@ -158,10 +167,16 @@ def _refined_market(market: Market, price: int, quote: int) -> Market:
         index=market.index * price,
         previous_mark=market.previous_mark * price,
         funding_index=market.funding_index * quote,
+        longs=_refined_side(market.longs, quote),
+        shorts=_refined_side(market.shorts, quote),
         option=option and replace(option, strike=option.strike * price),
         terms=tuple(replace(term, forward=term.forward * price) for term in market.terms),
         grid=grid and Grid(*(tuple(at * price for at in side) for side in (grid.low, grid.high))),
     )
+
+
+def _refined_side(side: Side, quote: int) -> Side:
+    return Side(side.size_b, side.cost_q * quote)
 
 
 def _refined_asset(asset: Asset, price: int, quote: int) -> Asset:

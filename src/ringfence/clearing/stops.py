@@ -40,28 +40,24 @@ def _underlying(market: Market) -> str:
 
 
 def stops(
-    venue: Venue, subaccount: Subaccount, market: Market, surplus: Callable[[int], int], most: int
+    venue: Venue, moving: Subaccount, market: Market, surplus: Callable[[int], int], most: int
 ) -> list[int]:
     """Prices up to `most` between which the `surplus` changes sides of zero at most once."""
-    moving, size_b = moving_part(venue, subaccount, market), subaccount.positions[market.id].size_b
+    size_b = moving.positions[market.id].size_b
     found = {
         *bends(market, size_b, most),
         *_vanishing(venue, moving, market, most),
         *_floor_bends(venue, market, size_b, most),
         *_haircut_bends(venue, moving, market),
         *_set_bends(venue, moving, market, most),
-        *_cap_bends(venue, subaccount, market, surplus, most),
+        *_cap_bends(venue, moving, market, surplus, most),
     }
     return sorted(price for price in found if 0 < price < most)
 
 
 def _vanishing(venue: Venue, moving: Subaccount, market: Market, most: int) -> Iterator[int]:
-    """Where rounding lets a requirement vanish: without any nothing is liquidatable."""
-    size_b, rounds, mark = (
-        moving.positions[market.id].size_b,
-        venue.policy.rounding,
-        risk_price(venue, market),
-    )
+    """Below which prices rounding leaves no requirement: without any nothing is liquidatable."""
+    size_b, rounds = moving.positions[market.id].size_b, venue.policy.rounding
 
     def of_leg_q(price: int) -> int:
         return leg_risk(market, size_b, price, rounds).maintenance_q - 1
@@ -70,9 +66,8 @@ def _vanishing(venue: Venue, moving: Subaccount, market: Market, most: int) -> I
         return collateral_risk(venue, moving, {market.id: price}).maintenance_q - 1
 
     for asked in (of_leg_q, of_collateral_q) if moving.balances else (of_leg_q,):
-        for far in (1, most):
-            without = frontier(asked, mark, [far])
-            yield from () if without is None else (without, without + 1)
+        without = frontier(asked, 1, [most])
+        yield from () if without is None else (without, without + 1)
 
 
 def _set_bends(venue: Venue, moving: Subaccount, market: Market, most: int) -> Iterable[int]:
@@ -119,16 +114,17 @@ def _haircut_bends(venue: Venue, moving: Subaccount, market: Market) -> Iterator
 
 
 def _cap_bends(
-    venue: Venue, subaccount: Subaccount, market: Market, surplus: Callable[[int], int], most: int
+    venue: Venue, moving: Subaccount, market: Market, surplus: Callable[[int], int], most: int
 ) -> Iterator[int]:
     """Where a profit begins, where the liquidity behind the market caps it, and where the surplus turns beyond.
 
     A capped profit is a share of what the pool pays, which changes with the price too, so it is no straight line; but
     it bends to one side only, and turns at most once.
     """
-    if market.solvency is None:
+    mark, held = risk_price(venue, market), moving.positions[market.id]
+    side = market.longs if held.size_b > 0 else market.shorts
+    if market.solvency is None or side.size_b == 0:
         return
-    mark, held = risk_price(venue, market), subaccount.positions[market.id]
 
     def profit_q(price: int) -> int:
         return worth_q(market, held.size_b, price, venue.policy.rounding) - held.cost_q

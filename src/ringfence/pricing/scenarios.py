@@ -119,7 +119,10 @@ class Quote(NamedTuple):
 def vol_multipliers(shock: VolShock, seconds: int) -> tuple[float, float]:
     """What a volatility is multiplied by when it goes up and down. Source: `PMRMLib.sol:281-291`."""
     power = shock.short_power if seconds <= TENOR_SECONDS else shock.long_power
-    stretch = (TENOR_SECONDS / max(seconds, shock.floor_seconds)) ** power
+    counted = max(seconds, shock.floor_seconds)
+    if counted <= 0:
+        raise InputError("a volatility shock at expiry needs a floor for the time that is left")
+    stretch = (TENOR_SECONDS / counted) ** power
     return 1 + shock.up * stretch, max(0.0, 1 - shock.down * stretch)
 
 

@@ -28,6 +28,8 @@ from .vectors import Case, Field, Range, UnsupportedError, Value
 Ours = dict[str, Value]
 
 DAY_SECONDS = 86_400
+POWER_MAX = 10
+"""Largest power that the manager takes for a shock's growth towards expiry."""
 E8 = 10**8
 """Amounts and entry prices of portfolios have eight decimal places."""
 BASE = "base"
@@ -117,9 +119,11 @@ def _rates(rule: Field) -> Rates:
     if days is None:
         raise InputError(f"{floor.where}: expected days such as 1d, got {floor.text()}")
     perp, base, option = read(other, "perp", "base", "option")
+    if max(read(vol, "shortPow", "longPow")) > POWER_MAX:
+        raise InputError(f"{vol.where}: expected powers of at most {POWER_MAX}")
     return Rates(
         _moves(rule["scenarios"]),
-        read(basis, "up", "down", "add", "mult"),
+        (basis["up"].positive(), basis["down"].positive(), *read(basis, "add", "mult")),
         read(other, "pegThreshold", "pegFactor"),
         read(other, "confThreshold", "confMargin"),
         perp,
@@ -181,6 +185,8 @@ def _feeds(stated: Field) -> dict[int, Feed]:
     doubts = _columns(stated, "OptionExpiries", "OptionVolConfidences")
     found = {}
     for expiry, forward, fixed, rate, *confidences in rows:
+        if forward < 0 or fixed < 0 or forward + fixed <= 0:
+            raise InputError(f"{stated.where}: expected forwards above 0")
         vols = [confidence for at, confidence in doubts if at == expiry]
         when = Expiry(int(expiry), float(forward / WAD), float(fixed / WAD), float(rate / WAD))
         found[int(expiry)] = Feed(when, min((*confidences, *vols)) / WAD)
@@ -189,6 +195,8 @@ def _feeds(stated: Field) -> dict[int, Feed]:
 
 def _lots(stated: Field) -> list[Lots]:
     rows = _columns(stated, "OptionExpiries", "OptionStrikes", "OptionIsCall", "OptionVols", "OptionAmounts")
+    if any(strike <= 0 or vol < 0 for _, strike, _, vol, _ in rows):
+        raise InputError(f"{stated.where}: expected strikes above 0 and volatilities of at least 0")
     return [
         Lots(int(expiry), strike / WAD, call == 1, float(vol / WAD), amount / WAD)
         for expiry, strike, call, vol, amount in rows
@@ -322,7 +330,7 @@ def _test_feeds(options: list[Field], change: Change) -> dict[int, Feed]:
 
 
 def _test_lots(option: Field, change: Change) -> Lots:
-    date, strike, which = _date(option), option["strike"].integer(), option["type"].text()
+    date, strike, which = _date(option), option["strike"].integer(1), option["type"].text()
     if which not in ("call", "put"):
         raise InputError(f"{option['type'].where}: expected call or put, got {which}")
     vol, _ = change.vols.get((date, strike), (VOL, Fraction(1)))

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from ...clearing.set_rules import Scenario, ScenarioMargin
 from ...errors import InputError
 from ...pricing.scenarios import Discount, Expiry, Shocks, SkewShock, VolShock, vol_multipliers
+from .derive_pmrm import POWER_MAX
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, discount_pairs, exact
 from .named import NamedKinds
 from .vectors import Case, Field, Tolerance, UnsupportedError, Value, compare
@@ -242,6 +243,8 @@ def shocks_of(params: Field) -> Shocks:
         *("VOLRANGEUP", "VOLRANGEDOWN", "SHORTTERMPOWER", "LONGTERMPOWER", "DTE_FLOOR"),
         "MIN_VOL_EVAL_SHOCKED",
     )
+    if max(short, long) > POWER_MAX:
+        raise InputError(f"{params.where}.VolShock: expected powers of at most {POWER_MAX}")
     skew = read(
         "SkewShock",
         *("LINEAR_SCALE_CAP", "LINEAR_CBASE", "ABS_SCALE_CAP", "ABS_CBASE", "MIN_K_STAR", "MIN_WIDTH_SCALE"),
@@ -309,9 +312,15 @@ def _lots(item: Field, feeds: Mapping[int, Feed]) -> Lots:
         expiry,
         item["Strike"].positive(),
         bool(item["IsCall"].integer(0, 1)),
-        float(item["MarkVol"].fraction()),
+        float(_not_negative(item["MarkVol"])),
         item["Amount"].fraction(),
     )
+
+
+def _not_negative(field: Field) -> Fraction:
+    if field.fraction() < 0:
+        raise InputError(f"{field.where}: expected a number of at least 0, got {field.raw}")
+    return field.fraction()
 
 
 def _collateral(item: Field, stable: Fraction) -> Collateral:

@@ -169,6 +169,7 @@ def _option(position: Field, change: Change) -> Option:
         raise InputError(f"{position['expiry'].where}: expected one of {', '.join(SECONDS)}, got {date}")
     if which not in ("call", "put"):
         raise InputError(f"{position['type'].where}: expected call or put, got {which}")
+    position["strike"].positive()
     doubted = owner == "eth" and date == CHANGED_DATE
     return Option(
         SECONDS[date],
