@@ -65,6 +65,11 @@ def test_a_time_below_the_floor_counts_as_the_floor_and_volatility_never_falls_b
     assert vol_multipliers(steep, 86_400)[1] == 0  # 0.9 x 30 ^ 0.3 = 2.5
 
 
+def test_a_shock_at_expiry_needs_a_floor():
+    with pytest.raises(InputError, match="needs a floor"):
+        vol_multipliers(VolShock(0.45, 0.3, 0.3, 0.13, floor_seconds=0), 0)
+
+
 @given(DAYS, DAYS)
 def test_nearer_expiries_move_further(one, other):
     (up, down), (far_up, far_down) = (vol_multipliers(SECOND, seconds) for seconds in sorted((one, other)))

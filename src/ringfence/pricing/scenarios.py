@@ -194,7 +194,7 @@ def discounts(shocks: Shocks, expiry: Expiry) -> tuple[float, float]:
     shape, rate, years = shocks.discount, max(expiry.rate, 0.0), expiry.seconds / YEAR_SECONDS
     gain = shape.gain * math.exp(-years * (rate * shape.gain_times + shape.gain_plus))
     owed = shape.debt * math.exp(min(years * (rate * shape.debt_times + shape.debt_plus), 700.0))
-    return gain, min(owed, math.exp(rate * years)) if shocks.present_value else owed
+    return gain, min(owed, math.exp(min(rate * years, 700.0))) if shocks.present_value else owed
 
 
 def term(shocks: Shocks, expiry_ms: int, expiry: Expiry, den: int) -> Term:
