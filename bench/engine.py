@@ -17,7 +17,8 @@ from random import Random
 
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot
-from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Tier, Tiered, Venue
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Venue
+from ringfence.clearing.policy import Tier, Tiered
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Accepted

@@ -12,36 +12,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ringfence.errors import InputError
-from ringfence.venues.document import Document, first_day, gaps, read_document
+from ringfence.venues.document import Document, gaps, read_document, wrong_dates
 
 LIBRARY = Path(__file__).resolve().parents[1] / "src" / "ringfence" / "venues"
 
 
 def offences(document: Document, today: date) -> Iterator[str]:
     """What a rulebook file lacks as of `today`, as sentences that start with a path."""
-    head = document.head
-    for name, written in (("since", head.since), ("checked", head.checked)):
-        yield from (f"{name}: {sentence}" for sentence in wrong_date(written, today))
+    yield from wrong_dates(document, today)
     for source in document.sources.values():
-        written = source.date.removeprefix("before ")
-        yield from (f"sources.{source.key}: {sentence}" for sentence in wrong_date(written, today))
         if not source.title:
             yield f"sources.{source.key}: has no title"
     for value in document.values.values():
         yield from (f"{value.path}: {sentence}" for sentence in gaps(value, document.sources))
-        if value.since and first_day(value.since):
-            yield from (f"{value.path}: {sentence}" for sentence in wrong_date(value.since, today))
     named = {value.source for value in document.values.values()}
     yield from (f"sources.{key}: no value names it" for key in document.sources if key not in named)
-
-
-def wrong_date(written: str, today: date) -> Iterator[str]:
-    """Say what is wrong with a date, if anything is."""
-    day = first_day(written)
-    if day is None:
-        yield f"has the date {written!r}; expected YYYY, YYYY-MM or YYYY-MM-DD"
-    elif day > today:
-        yield f"has the date {written}, which lies in the future"
 
 
 def check(path: Path, today: date) -> Iterator[str]:

@@ -23,6 +23,9 @@ WIDTH = 100
 
 CENT, ONE, MILLION = Decimal("0.01"), Decimal(1), Decimal(1_000_000)
 NAME_MAX = 16
+LIQUIDATABLE = "LIQUIDATABLE"
+"""The word that no table may break, however narrow: people search for it."""
+
 _WIDE = Context(prec=200)
 
 
@@ -45,18 +48,21 @@ def print_table(
 
     With a `words_width` the last column is text too, broken into lines of that width, and the first ones never break.
     """
+    lines = [tuple(row) for row in rows]
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
+        is_whole = any(row[index] == LIQUIDATABLE for row in lines)
         is_words = words_width > 0 and index == len(columns) - 1
         is_text = index < text_columns or is_words
         table.add_column(
             Text(column),
             justify="left" if is_text else "right",
             overflow="fold",
-            no_wrap=words_width > 0 and index < text_columns,
+            no_wrap=is_whole or (words_width > 0 and index < text_columns),
+            min_width=len(LIQUIDATABLE) if is_whole else None,
             max_width=words_width if is_words else None,
         )
-    for row in rows:
+    for row in lines:
         table.add_row(*map(Text, row))
     out = console()
     out.print(table)

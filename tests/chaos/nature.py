@@ -1,30 +1,25 @@
 """Draws venues at random: every shape of a requirement, every procedure, every limit, mostly switched off."""
 
-from ringfence.clearing.model import (
-    Asset,
+from ringfence.clearing.model import Asset, CollateralPool, Market, Option, Scale, Venue
+from ringfence.clearing.policy import (
     Auction,
     CloseCost,
-    CollateralPool,
     CostShare,
     Deleveraging,
     Liquidation,
-    Market,
     OpenInterestScaled,
-    Option,
     Policy,
     RootScaled,
     Rounding,
-    Scale,
     Sided,
     SkewScaled,
+    Solvency,
     Step,
     Stepped,
     Tier,
     Tiered,
-    Venue,
 )
 from ringfence.clearing.set_rules import SpreadCredit
-from ringfence.clearing.sides import Solvency
 
 PPM = 1_000_000
 DEN = 1_000

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Auction, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Auction, Policy
 from ringfence.rules.words import WAD
 
 HOUR = 3_600_000

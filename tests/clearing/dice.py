@@ -7,29 +7,32 @@ from msgspec.structs import replace
 from ringfence.clearing.model import (
     QUOTE,
     Asset,
-    CloseCost,
     CollateralPool,
-    CostShare,
     Grid,
     Leverage,
     Market,
-    OpenInterestScaled,
     Option,
     Order,
-    Policy,
     Position,
-    RootScaled,
-    Rounding,
     Scale,
-    Sided,
-    SkewScaled,
-    Step,
-    Stepped,
     Subaccount,
     Term,
+    Venue,
+)
+from ringfence.clearing.policy import (
+    CloseCost,
+    CostShare,
+    OpenInterestScaled,
+    Policy,
+    RootScaled,
+    Rounding,
+    Sided,
+    SkewScaled,
+    Solvency,
+    Step,
+    Stepped,
     Tier,
     Tiered,
-    Venue,
 )
 from ringfence.clearing.set_rules import (
     DebtMargin,
@@ -39,7 +42,6 @@ from ringfence.clearing.set_rules import (
     StandardMargin,
     StandardTerms,
 )
-from ringfence.clearing.sides import Solvency
 
 MARKETS = ("A", "B", "C")
 DEN = 1_000

@@ -12,18 +12,8 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.decide import decide
 from ringfence.clearing.log import Clearinghouse, state_hash
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Market,
-    Option,
-    Policy,
-    Sided,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Option, Venue
+from ringfence.clearing.policy import Policy, Sided, Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import Scenario, ScenarioMargin
 from ringfence.clearing.verdict import Accepted

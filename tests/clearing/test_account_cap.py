@@ -18,19 +18,8 @@ from ringfence.clearing import event as ev
 from ringfence.clearing import ledger
 from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Market,
-    Policy,
-    Position,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ringfence.clearing.policy import Policy, Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import DebtMargin
 from ringfence.clearing.solve import max_withdrawal

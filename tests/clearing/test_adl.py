@@ -25,19 +25,8 @@ from ringfence.clearing.adl import (
     split,
 )
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import (
-    QUOTE,
-    CollateralPool,
-    Deleveraging,
-    Market,
-    Policy,
-    Position,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ringfence.clearing.policy import Deleveraging, Policy, Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from rules.edges import natural
 

@@ -11,7 +11,8 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.auction import buffer_q
 from ringfence.clearing.log import restore, snapshot, state_hash
-from ringfence.clearing.model import QUOTE, Sided, Tier, Tiered
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Sided, Tier, Tiered
 from ringfence.clearing.verdict import Reason
 from ringfence.rules.words import WAD
 

@@ -12,7 +12,7 @@ from clearing.world import World, found, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.auction import buffer_q, valid_auction
-from ringfence.clearing.model import Auction, Tier, Tiered
+from ringfence.clearing.policy import Auction, Tier, Tiered
 from ringfence.clearing.resolve import BIDDER, Fills, resolve
 from ringfence.clearing.verdict import Accepted, Reason
 from ringfence.rules.words import WAD

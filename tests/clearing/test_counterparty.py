@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from clearing.world import World, liquidation, moved
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, CloseCost, CostShare, Policy, Tier, Tiered
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import CloseCost, CostShare, Policy, Tier, Tiered
 from ringfence.clearing.risk import is_liquidatable
 from ringfence.clearing.solve import liquidation_price
 from ringfence.clearing.verdict import Reason

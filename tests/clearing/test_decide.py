@@ -6,16 +6,8 @@ from clearing.world import ONE, PPM, TEN_FIVE, World, found, haircut, liquidatio
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.decide import valid_policy
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    Leverage,
-    OpenInterestScaled,
-    Policy,
-    Rounding,
-    Tier,
-    Tiered,
-)
+from ringfence.clearing.model import QUOTE, Asset, Leverage
+from ringfence.clearing.policy import OpenInterestScaled, Policy, Rounding, Tier, Tiered
 from ringfence.clearing.shapes import valid as valid_requirement
 from ringfence.clearing.verdict import Reason
 

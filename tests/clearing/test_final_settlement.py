@@ -6,7 +6,7 @@ from clearing.world import World, deleveraging, found
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.adl import transfer_price
-from ringfence.clearing.model import Policy
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.verdict import Reason
 
 CYCLIC = deleveraging(Policy(withdrawal_gate_blocks=50), policy="cyclic")

@@ -4,7 +4,8 @@ import pytest
 
 from clearing.world import World, moved
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.solve import max_withdrawal, removable_margin_q
 from ringfence.clearing.verdict import Reason
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clearing.world import World
 from ringfence.clearing import command as cmd
 from ringfence.clearing.gating import lacking_q, standards
-from ringfence.clearing.model import Policy
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.risk import Risk
 from ringfence.clearing.verdict import Reason
 

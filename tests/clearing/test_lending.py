@@ -19,7 +19,8 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.loans import collateral_sale
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import QUOTE, Asset, Policy, Scale, Sided
+from ringfence.clearing.model import QUOTE, Asset, Scale
+from ringfence.clearing.policy import Policy, Sided
 from ringfence.clearing.pools import ConstantProduct, PoolFills
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.risk import debts_q, health_factor, is_liquidatable

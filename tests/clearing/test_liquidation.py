@@ -9,7 +9,8 @@ from clearing.world import PPM, World, found, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.liquidation import fillable_price, liquidation_size_b
-from ringfence.clearing.model import QUOTE, Policy, Tier, Tiered
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy, Tier, Tiered
 from ringfence.clearing.risk import bankruptcy_q
 from ringfence.clearing.verdict import Reason
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing.liquidation import liquidation_size_b
-from ringfence.clearing.model import Sided
+from ringfence.clearing.policy import Sided
 from ringfence.rules.words import PPM
 
 SIDED = Sided(5, 3, 6, 4, 100)

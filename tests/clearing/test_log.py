@@ -19,7 +19,8 @@ from ringfence.clearing.log import (
     state_hash,
     write,
 )
-from ringfence.clearing.model import QUOTE, Liquidation, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Liquidation, Policy
 from ringfence.errors import InputError
 
 

@@ -18,7 +18,8 @@ from clearing.world import moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import QUOTE, Grid, Policy, Term
+from ringfence.clearing.model import QUOTE, Grid, Term
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.verdict import Accepted, Reason
 

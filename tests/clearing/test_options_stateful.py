@@ -7,13 +7,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+import naive
 from clearing.option_world import OPTIONS, OptionWorld, empty_venue, payoff
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import replay, restore, snapshot, state_hash
 from ringfence.clearing.model import QUOTE
 from ringfence.clearing.resolve import Fills, resolve
-from ringfence.clearing.risk import is_liquidatable
+from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.clearing.verdict import Accepted
 
 FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"
@@ -104,6 +105,16 @@ class Venue(RuleBasedStateMachine):
             for name in OPTIONS:
                 assert self.world.venue.balance_q(f"settlement/{name}") == 0
             assert self.world.venue.balance_q("rounding") >= 0
+
+    @invariant()
+    def everybody_is_asked_what_naive_says(self):
+        if hasattr(self, "world"):
+            venue = self.world.venue
+            for sub in venue.subaccounts.values():
+                found = subaccount_risk(venue, sub)
+                risk = (found.equity_q, found.initial_q, found.maintenance_q, found.notional_q)
+                assert risk == naive.risk(venue, sub), sub.id
+                assert is_liquidatable(venue, sub) == naive.is_liquidatable(venue, sub), sub.id
 
     def teardown(self):
         if hasattr(self, "world"):

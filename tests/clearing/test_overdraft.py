@@ -6,7 +6,8 @@ from clearing.option_world import CALL, OptionWorld
 from ringfence.clearing import command as cmd
 from ringfence.clearing.decide import valid_policy
 from ringfence.clearing.loans import overdrawn_q
-from ringfence.clearing.model import QUOTE, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.resolve import Fills, resolve
 from ringfence.clearing.verdict import Reason
 

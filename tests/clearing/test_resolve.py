@@ -4,7 +4,8 @@ import pytest
 
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.resolve import Fills, order_of_markets, proposals, resolve
 from ringfence.clearing.risk import is_liquidatable
 

@@ -4,7 +4,7 @@ import pytest
 
 from clearing.world import World, moved
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Policy
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.verdict import Reason
 
 BY_LOT = Policy(waterfall=("insurance", "socialize"), socialize_by="open_interest")

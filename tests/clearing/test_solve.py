@@ -7,20 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ringfence.clearing import command as do
-from ringfence.clearing.model import (
-    QUOTE,
-    CollateralPool,
-    Market,
-    OpenInterestScaled,
-    Policy,
-    Position,
-    Rounding,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ringfence.clearing.policy import OpenInterestScaled, Policy, Rounding, Tier, Tiered
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.clearing.search import frontier
 from ringfence.clearing.solve import (

@@ -8,9 +8,9 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing import ledger
 from ringfence.clearing.liquidity import owed_to_side_q, reserve_q
-from ringfence.clearing.model import QUOTE, Policy
+from ringfence.clearing.model import QUOTE, Side
+from ringfence.clearing.policy import Policy, Solvency
 from ringfence.clearing.risk import is_liquidatable
-from ringfence.clearing.sides import Side, Solvency
 from ringfence.clearing.solve import liquidation_price
 from ringfence.clearing.verdict import Reason
 

@@ -9,19 +9,8 @@ from msgspec.structs import replace
 
 from clearing.world import ONE, haircut
 from ringfence.clearing.decide import valid_policy
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Market,
-    Order,
-    Policy,
-    Position,
-    Rounding,
-    Sided,
-    Subaccount,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Order, Position, Subaccount, Venue
+from ringfence.clearing.policy import Policy, Rounding, Sided
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.clearing.set_rules import SpreadCredit
 from ringfence.clearing.solve import liquidation_price

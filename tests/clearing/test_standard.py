@@ -20,14 +20,11 @@ from ringfence.clearing.model import (
     Grid,
     Market,
     Option,
-    Policy,
-    Sided,
     Subaccount,
     Term,
-    Tier,
-    Tiered,
     Venue,
 )
+from ringfence.clearing.policy import Policy, Sided, Tier, Tiered
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk, with_sizes
 from ringfence.clearing.set_rules import StandardMargin, StandardTerms
 from ringfence.clearing.solve import displayed_price, liquidation_price

@@ -19,10 +19,10 @@ from clearing.world import ONE, POOLS, TEN_FIVE, empty_venue, haircut
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import replay, restore, snapshot, state_hash
-from ringfence.clearing.model import QUOTE, Asset, Market, Option, Sided
+from ringfence.clearing.model import QUOTE, Asset, Market, Option
+from ringfence.clearing.policy import Sided, Solvency
 from ringfence.clearing.resolve import BACKSTOP, BIDDER, Fills, resolve
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
-from ringfence.clearing.sides import Solvency
 from ringfence.clearing.verdict import Accepted
 
 FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"

@@ -4,7 +4,8 @@ import pytest
 
 from clearing.world import World
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Policy, Tier, Tiered
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy, Tier, Tiered
 from ringfence.clearing.verdict import Reason
 
 STRICT = Policy(under_margin="strict_reduce")

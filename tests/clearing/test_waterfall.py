@@ -5,7 +5,8 @@ import pytest
 from clearing.world import World, deleveraging, found, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
-from ringfence.clearing.model import QUOTE, Deleveraging, Policy
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Deleveraging, Policy
 from ringfence.clearing.verdict import Reason
 
 ALL_OR_NOTHING = Policy(insurance="all_or_nothing")

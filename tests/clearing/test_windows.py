@@ -8,8 +8,8 @@ from clearing.world import PPM, World, found, liquidation, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
 from ringfence.clearing.decide import valid_policy
-from ringfence.clearing.model import QUOTE, Policy, Tier, Tiered
-from ringfence.clearing.pace import Window
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy, Tier, Tiered, Window
 from ringfence.clearing.risk import is_liquidatable
 from ringfence.clearing.solve import liquidation_price
 from ringfence.clearing.verdict import Accepted, Reason

@@ -10,7 +10,8 @@ from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.decide import decide
 from ringfence.clearing.log import Clearinghouse, state_hash
-from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Policy, Scale, Tier, Tiered, Venue
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Venue
+from ringfence.clearing.policy import Policy, Tier, Tiered
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Accepted, Rejected

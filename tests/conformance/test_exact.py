@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ringfence.clearing.model import Liquidation, Policy
+from ringfence.clearing.policy import Liquidation, Policy
 from ringfence.errors import InputError
 from ringfence.questions.conformance.exact import Leg, Rate, build
 

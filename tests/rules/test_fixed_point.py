@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.clearing.model import QUOTE, Market, Policy, Position, Scale, Step, Stepped, Subaccount, Venue
+from ringfence.clearing.model import QUOTE, Market, Position, Scale, Subaccount, Venue
+from ringfence.clearing.policy import Policy, Step, Stepped
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.rules import fixed_point as fxp
 from rules.edges import positive, signed

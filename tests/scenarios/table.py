@@ -15,19 +15,8 @@ part of the name before the dot. Every `price` line is a block of its own, one s
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Deleveraging,
-    Liquidation,
-    Market,
-    Policy,
-    Scale,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Venue
+from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Tier, Tiered
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Accepted

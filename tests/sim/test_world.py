@@ -5,8 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 from ringfence.clearing import ledger
-from ringfence.clearing.model import Liquidation, Market, Policy, Scale, Tier, Tiered
-from ringfence.clearing.pace import Window
+from ringfence.clearing.model import Market, Scale
+from ringfence.clearing.policy import Liquidation, Policy, Tier, Tiered, Window
 from ringfence.clearing.resolve import Fills
 from ringfence.clearing.risk import is_liquidatable
 from ringfence.sim.curves import Curves

@@ -17,14 +17,12 @@ from ringfence.clearing.model import (
     Option,
     Order,
     Position,
-    Stepped,
     Subaccount,
     Term,
-    Tier,
-    Tiered,
     Venue,
     market_subaccount,
 )
+from ringfence.clearing.policy import Stepped, Tier, Tiered
 from ringfence.clearing.risk import asset_price, risk_price, subaccount_risk
 from ringfence.clearing.set_rules import ScenarioMargin, StandardMargin
 from ringfence.errors import UnknownValueError
@@ -179,14 +177,19 @@ class States:
         return found
 
     def fund(self, subaccount):
-        """Quote that brings equity near to (or exactly to) maintenance margin, on either side of it."""
+        """Quote that brings equity near to (or exactly to) maintenance margin, now or at another price of a market."""
         subaccount.balances[QUOTE] = 0
-        risk = subaccount_risk(self.venue, subaccount)
+        prices = {}
+        if self.chance(0.5):
+            market = self.venue.markets[self.random.choice(sorted(subaccount.positions))]
+            now, turns = risk_price(self.venue, market), turning_prices(market, subaccount)
+            near = int(now * 10 ** self.random.uniform(-1, 1)) or 1
+            prices[market.id] = self.random.choice(turns) if turns and self.chance(0.7) else near
+        risk = subaccount_risk(self.venue, subaccount, prices)
         off_q = self.random.choice((0, -1, 1, self.random.randint(-5, 5)))
         if self.chance(0.85):
-            off_q = int(
-                (risk.notional_q or USD) * self.random.choice((0.01, 0.1, 1)) * self.random.uniform(-0.3, 1)
-            )
+            share = self.random.choice((0.001, 0.01, 0.1, 1)) * self.random.uniform(-0.3, 1)
+            off_q = int((risk.notional_q or USD) * share)
         subaccount.balances[QUOTE] = off_q - risk.surplus_q
 
     def limit_profits(self, subaccounts):
@@ -242,3 +245,14 @@ def at_price(venue, market_id, price):
         for name, asset in venue.assets.items()
     }
     return moved
+
+
+def turning_prices(market, subaccount):
+    """Prices at which the worth of a position reaches a row of its market's table."""
+    shape, scale = market.requirement, market.scale
+    rows = getattr(shape, "tiers", None) or (
+        getattr(shape, "steps", ()) if getattr(shape, "by", "") == "notional" else ()
+    )
+    size_b = abs(subaccount.positions[market.id].size_b)
+    bounds = [getattr(row, "lower_q", 0) or getattr(row, "lower", 0) for row in rows]
+    return [-(-bound * scale.den // (size_b * scale.num)) for bound in bounds if bound]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import QUOTE, CostShare, market_subaccount
+from ringfence.clearing.model import QUOTE, market_subaccount
+from ringfence.clearing.policy import CostShare, Solvency
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
-from ringfence.clearing.sides import Solvency
 from ringfence.clearing.solve import liquidation_price, max_withdrawal
 from ringfence.clearing.verdict import Accepted, Reason
 from ringfence.errors import InputError

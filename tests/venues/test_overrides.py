@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from ringfence.clearing.model import OpenInterestScaled, Sided, Stepped
+from ringfence.clearing.policy import OpenInterestScaled, Sided, Stepped
 from ringfence.errors import InputError
 from ringfence.venues.check import checked_rulebook
 from ringfence.venues.document import read_document

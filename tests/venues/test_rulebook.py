@@ -7,7 +7,8 @@ from importlib.resources import files
 import pytest
 
 from ringfence.clearing.decide import valid_policy
-from ringfence.clearing.model import OpenInterestScaled, Policy, Scale, Tiered
+from ringfence.clearing.model import Scale
+from ringfence.clearing.policy import OpenInterestScaled, Policy, Tiered
 from ringfence.clearing.risk import leg_risk
 from ringfence.clearing.shapes import Leg, initial_q, maintenance_q
 from ringfence.clearing.shapes import valid as valid_requirement

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringfence.clearing.model import Auction
+from ringfence.clearing.policy import Auction
 from ringfence.clearing.set_rules import StandardMargin, StandardTerms
 from ringfence.errors import InputError, UnknownValueError
 from ringfence.venues.rulebook import build_venue, load

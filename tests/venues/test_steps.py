@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from ringfence.clearing.model import Rounding, Step, Stepped
+from ringfence.clearing.policy import Rounding, Step, Stepped
 from ringfence.clearing.shapes import Leg, initial_q, maintenance_q
 from ringfence.errors import InputError, UnknownValueError
 from ringfence.units import to_atoms

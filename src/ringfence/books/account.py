@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from ..clearing.model import QUOTE
 from ..errors import InputError
 from ..units import DIGITS_MAX
 from .options import OptionTerms
@@ -25,8 +26,8 @@ class BookPosition:
 
     `size` is signed, in units of the base asset. `entry_price` and `mark_price` are in quote per unit; either may be
     unknown (without an entry price the collateral already contains the PnL). `collateral` is an isolated position's
-    margin in quote, without its unrealized PnL, and `None` for a cross position. `leverage` is the one chosen by the
-    trader. The `venue_*` fields are what the venue states about the position itself: the largest leverage that it
+    margin in quote, without its unrealized PnL, and `None` for a cross position; `assets` is what else backs it, by
+    asset. `leverage` is the one chosen by the trader. The `venue_*` fields are what the venue states about the position itself: the largest leverage that it
     allows, and its own liquidation price; `states_liquidation_price` tells "none" from "not stated". With an `option`
     the position is in that option; size is in units of its underlying, prices are per such unit.
     """
@@ -42,6 +43,7 @@ class BookPosition:
     venue_liquidation_price: Decimal | None = None
     states_liquidation_price: bool = False
     option: OptionTerms | None = None
+    assets: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
     place: Place = field(default=Place(""), compare=False, repr=False)
 
 
@@ -122,7 +124,7 @@ def _position_to_json(position: BookPosition) -> dict[str, object]:
         "markPrice": _text(position.mark_price),
         "marginMode": position.mode,
         "leverage": _text(position.leverage),
-        "collateral": _text(position.collateral),
+        "collateral": _margin(position),
         "maxLeverage": _text(position.venue_max_leverage),
         "liquidationPrice": _text(position.venue_liquidation_price),
         **(_option_to_json(position.option) if position.option else {}),
@@ -131,6 +133,14 @@ def _position_to_json(position: BookPosition) -> dict[str, object]:
     if position.states_liquidation_price and position.venue_liquidation_price is None:
         written["liquidationPrice"] = None
     return written
+
+
+def _margin(position: BookPosition) -> object:
+    """An isolated position's collateral: a number of the quote asset, or amounts by asset."""
+    if not position.assets:
+        return _text(position.collateral)
+    held = {QUOTE: position.collateral or Decimal(0), **position.assets}
+    return {asset: _text(amount) for asset, amount in held.items()}
 
 
 def _option_to_json(option: OptionTerms) -> dict[str, object]:

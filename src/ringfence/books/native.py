@@ -39,10 +39,10 @@ def read(account: Record, default_name: str) -> Account:
     )
 
 
-def _collateral(account: Record) -> dict[str, Decimal] | None:
-    if "collateral" not in account:
+def _collateral(holder: Record) -> dict[str, Decimal] | None:
+    if "collateral" not in holder:
         return None
-    held = account.record("collateral")
+    held = holder.record("collateral")
     return {name(asset, held.place): amount(held, asset, asset) for asset in held.values}
 
 
@@ -69,6 +69,7 @@ def read_position(position: Record) -> BookPosition:
     mode: MarginMode = (
         "isolated" if position.choice("marginMode", "cross", "isolated") == "isolated" else "cross"
     )
+    margin, assets = _isolated_margin(position, mode)
     return BookPosition(
         symbol=position.name("symbol"),
         size=ccxt.signed_size(position),
@@ -76,7 +77,8 @@ def read_position(position: Record) -> BookPosition:
         mark_price=position.positive_or_none("markPrice"),
         mode=mode,
         leverage=position.positive_or_none("leverage"),
-        collateral=_isolated_margin(position, mode),
+        collateral=margin,
+        assets=assets,
         venue_max_leverage=position.positive_or_none("maxLeverage"),
         venue_liquidation_price=position.positive_or_none("liquidationPrice"),
         states_liquidation_price="liquidationPrice" in position.values,
@@ -85,9 +87,13 @@ def read_position(position: Record) -> BookPosition:
     )
 
 
-def _isolated_margin(position: Record, mode: MarginMode) -> Decimal | None:
+def _isolated_margin(position: Record, mode: MarginMode) -> tuple[Decimal | None, dict[str, Decimal]]:
+    """What backs an isolated position: the quote asset, and all other assets by name."""
+    if mode == "isolated" and isinstance(position.values.get("collateral"), dict):
+        assets = _collateral(position) or {}
+        return assets.pop(QUOTE, Decimal(0)), assets
     if mode == "isolated":
-        return position.number("collateral")
+        return position.number("collateral"), {}
     if "collateral" in position:
         raise position.error("collateral", "a cross position has none of its own; it belongs to the account")
-    return None
+    return None, {}

@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from ..rules.value import value_q
 from ..rules.words import abs_, max_, min_, mul_div_down
-from .model import Deleveraging, Venue
+from .model import Venue
+from .policy import Deleveraging
 from .risk import bankruptcy_q, equity_q, risk_price, subaccount_risk, worth_q
 
 TransferPrice = Literal["bankruptcy", "mark", "previous_mark"]

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import event as ev
-from .model import Leverage, LiveAuction, Market, Order, Position, Subaccount, Venue
-from .pace import Closing
+from .model import Closing, Leverage, LiveAuction, Market, Order, Position, Subaccount, Venue
 
 SUBACCOUNT = "sub/"
 

@@ -19,7 +19,8 @@ from . import event as ev
 from .adl import split
 from .draft import Draft, Refusal
 from .liquidation import must_carry, victim
-from .model import Auction, LiveAuction, Subaccount, Venue
+from .model import LiveAuction, Subaccount, Venue
+from .policy import Auction
 from .risk import Risk, is_liquidatable, market_risk, risk_price, subaccount_risk, worth_q
 from .verdict import Reason
 from .windows import refuse_flagged

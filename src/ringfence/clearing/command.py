@@ -5,7 +5,8 @@ A command that depends on time, block or chance carries them: `SetPrices` moves 
 
 from msgspec import Struct, field
 
-from .model import Grid, Policy, Requirement, Term
+from .model import Grid, Term
+from .policy import Policy, Requirement
 
 
 class Command(Struct, frozen=True, tag=True):

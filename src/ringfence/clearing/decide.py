@@ -17,8 +17,9 @@ from .draft import Draft, Refusal
 from .gating import Action, must_meet, others_must_meet
 from .liquidation import liquidate, sell_collateral, take_over
 from .loans import valid_portion
-from .model import QUOTE, Market, Order, Policy, Subaccount, Venue
+from .model import QUOTE, Market, Order, Subaccount, Venue
 from .options import expire, must_be_alive, set_grids
+from .policy import Policy
 from .portfolio import priced
 from .portfolio import valid as valid_set_rule
 from .risk import Risk, may_act, subaccount_risk

@@ -6,7 +6,7 @@ The remaining events change no balance: they set prices and parameters, or state
 from msgspec import Struct
 
 from .command import SetGrids, SetPrices
-from .model import Policy, Requirement
+from .policy import Policy, Requirement
 
 
 class Event(Struct, frozen=True, tag=True):

@@ -10,8 +10,7 @@ from ..errors import check
 from . import command as cmd
 from .apply import SUBACCOUNT
 from .event import AnyEvent, PositionChanged, Transfer
-from .model import QUOTE, Venue
-from .sides import Side
+from .model import QUOTE, Side, Venue
 
 NAMED_STEPS = frozenset(
     {

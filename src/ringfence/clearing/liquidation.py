@@ -20,7 +20,8 @@ from . import event as ev
 from .adl import has_counterparty
 from .draft import Draft, Refusal
 from .loans import bonus_fee, collateral_buyer, collateral_sale, is_loan, overdrawn_q
-from .model import QUOTE, Liquidation, Market, Subaccount, Venue, market_subaccount
+from .model import QUOTE, Market, Subaccount, Venue, market_subaccount
+from .policy import Liquidation
 from .risk import (
     Risk,
     bankruptcy_q,

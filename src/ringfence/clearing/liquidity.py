@@ -10,8 +10,7 @@ from operator import attrgetter
 from ..rules.pool import capped_profit
 from ..rules.value import released_cost_q, value_q
 from ..rules.words import FLOOR, PPM, abs_, max_, min_, mul_div_down
-from .model import QUOTE, Asset, Market, Position, Venue, market_subaccount
-from .sides import Side
+from .model import QUOTE, Asset, Market, Position, Side, Venue, market_subaccount
 
 PriceOf = Callable[[Asset], int]
 """Price of a collateral asset; questions about another price of a market move those that follow it."""

@@ -7,7 +7,8 @@ src/contracts/protocol/libraries/logic/LiquidationLogic.sol:43-64, 270-360`; ari
 """
 
 from ..rules.words import FLOOR, PPM, max_, min_, mul_div, mul_div_down, mul_div_up
-from .model import Asset, Liquidation, Subaccount, Venue
+from .model import Asset, Subaccount, Venue
+from .policy import Liquidation
 from .risk import cash_q, collateral_q, debts_q, health_factor, quote_owed_q, subaccount_risk
 
 

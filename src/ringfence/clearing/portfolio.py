@@ -20,7 +20,8 @@ from ..rules.requirement import fraction_q
 from ..rules.weights import spread_basis, spread_relief_q
 from ..rules.words import PPM, WAD, abs_, max_, mul_div_down, power_of_ten
 from .holding import Exposure, Holding, Pledge, grouped, perp_b, term_of
-from .model import Market, Policy, Scale, Sided, Venue
+from .model import Market, Scale, Venue
+from .policy import Policy, Sided
 from .scenarios import scenario_bends, scenario_kinks, scenario_margin, valid_scenarios
 from .set_rules import DebtMargin, ScenarioMargin, SetRule, SpreadCredit, StandardMargin
 from .standard import Asked, Expiry, OptionLeg, Underlying, standard_margin, valid_standard

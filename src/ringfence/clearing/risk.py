@@ -15,7 +15,8 @@ from ..rules.value import collateral_value_q, funding_payment_q, notional_q, rel
 from ..rules.words import FLOOR, WAD, abs_, max_, mul_div_down, mul_div_up
 from .holding import Exposure, Holding, Pledge
 from .liquidity import withheld_q
-from .model import QUOTE, Asset, Leverage, Market, Position, Rounding, Subaccount, Venue
+from .model import QUOTE, Asset, Leverage, Market, Position, Subaccount, Venue
+from .policy import Rounding
 from .portfolio import asked
 from .shapes import Leg, asked_q, close_cost_q, initial_q, maintenance_q, tier_of
 from .standard import Asked

@@ -1,6 +1,6 @@
 """The shapes that a margin requirement can have: the only module that knows them.
 
-A shape is data (`model.Requirement`); what it asks of a position is a rule (`rules.requirement`). Here the two meet,
+A shape is data (`policy.Requirement`); what it asks of a position is a rule (`rules.requirement`). Here the two meet,
 and here stands what else a shape says of itself: whether it is valid, where it bends, how it looks on other grids.
 """
 
@@ -14,11 +14,10 @@ from msgspec.structs import replace
 from ..rules import requirement as rule
 from ..rules.value import notional_q
 from ..rules.words import PPM, abs_, max_, mul_div_up
-from .model import (
+from .model import Leverage, Market
+from .policy import (
     CloseCost,
     CostShare,
-    Leverage,
-    Market,
     OpenInterestScaled,
     Requirement,
     RootScaled,

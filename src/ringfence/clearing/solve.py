@@ -16,7 +16,7 @@ from ..rules.words import PPM, abs_, max_, min_, mul_div_down, mul_div_up, power
 from . import command as cmd
 from .decide import LIMIT, decide
 from .draft import Draft
-from .model import QUOTE, Asset, Grid, Market, Position, Scale, Subaccount, Venue, market_subaccount
+from .model import QUOTE, Asset, Grid, Market, Position, Scale, Side, Subaccount, Venue, market_subaccount
 from .risk import (
     Prices,
     Risk,
@@ -30,7 +30,6 @@ from .risk import (
 )
 from .search import frontier, largest
 from .shapes import bends, on_grid, tiers_on_grid
-from .sides import Side
 from .stops import moving_part, stops
 from .verdict import Accepted, Verdict
 

@@ -15,8 +15,8 @@ from ..rules.words import PPM, WAD, abs_, min_, mul_div_down
 from . import command as cmd
 from . import event as ev
 from .draft import Draft, Refusal
-from .model import QUOTE, Market, Subaccount, Venue, market_subaccount
-from .pace import Closing, Window
+from .model import QUOTE, Closing, Market, Subaccount, Venue, market_subaccount
+from .policy import Window
 from .risk import subaccount_risk
 from .verdict import Reason
 

@@ -31,7 +31,12 @@ _OUTPUT = {"json_file", "html", "no_html", "workers"}
     multiple=True,
     help="Price files instead: CSV, Parquet, Binance zip.",
 )
-@click.option("--venue", default="generic", show_default=True, help="Rulebook of the identical frame.")
+@click.option(
+    "--venue",
+    default="generic",
+    show_default=True,
+    help="Rulebook of the identical frame; changes may stand in braces.",
+)
 @click.option(
     "--venue-frame",
     multiple=True,
@@ -80,6 +85,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     """Send the same traders through a real crash under isolated, cross and hybrid margin."""
     import time
 
+    from ringfence import terminal
     from ringfence.compare.claims import add_claims
     from ringfence.compare.lab import Lab
     from ringfence.compare.result import document
@@ -89,7 +95,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     lab = Lab(_setup(options))
     if not lab.flow.accounts:
         raise InputError("no account may enter every mode; try another venue, population or seed")
-    _warn(lab)
+    terminal.warn(lab.warnings())
     results = _run(lab, options["workers"])
     found = document(lab, results)
     add_claims(found)
@@ -186,14 +192,6 @@ def _frame(given: tuple[str, ...], modes: list[str]) -> dict[str, str]:
             )
         found[mode] = venue
     return found
-
-
-def _warn(lab: "Lab") -> None:
-    """Say on standard error what is old or unsure about the rulebooks used."""
-    from ringfence import terminal
-    from ringfence.venues.rulebook import load
-
-    terminal.warn(warning for name in lab.rules for warning in load(name).warnings())
 
 
 def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from ..clearing import command as cmd
 from ..clearing.event import AnyEvent, Liquidated, LossSocialized
 from ..clearing.log import Clearinghouse
-from ..clearing.model import QUOTE, CollateralPool, Liquidation, Market, Policy, Subaccount
+from ..clearing.model import QUOTE, CollateralPool, Market, Subaccount
+from ..clearing.policy import Liquidation, Policy
 from ..clearing.resolve import resolve
 from ..clearing.risk import Risk, is_liquidatable, subaccount_risk
 from ..clearing.solve import liquidation_price, max_withdrawal, removable_margin_q

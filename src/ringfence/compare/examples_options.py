@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ..clearing import command as cmd
 from ..clearing.log import Clearinghouse
-from ..clearing.model import QUOTE, CollateralPool, Market, Option, Tier, Tiered, Venue
+from ..clearing.model import QUOTE, CollateralPool, Market, Option, Venue
+from ..clearing.policy import Tier, Tiered
 from ..clearing.risk import Risk, subaccount_risk
 from ..pricing.black76 import YEAR_SECONDS, Terms, price
 from ..pricing.scenarios import Quote, revaluation, shocks_of

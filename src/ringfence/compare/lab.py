@@ -16,7 +16,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ringfence.clearing.model import Market, Policy, Venue
+from ringfence.clearing.model import Market, Venue
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.resolve import Fills
 from ringfence.clearing.set_rules import DebtMargin
 from ringfence.compare.hindsight import best_split
@@ -47,8 +48,9 @@ from ringfence.sim.paths import Path, decimals_that_fit, integer_path
 from ringfence.sim.prices import ORDERS, Candles, Order
 from ringfence.sim.traders import generate
 from ringfence.sim.world import SHARED_POOL, Ring, World, admits, empty_venue, enter, snapshot, start
-from ringfence.venues.model import scale_of
-from ringfence.venues.rulebook import Rulebook, load
+from ringfence.venues.model import NO_MARKETS, scale_of
+from ringfence.venues.overrides import load_spec
+from ringfence.venues.rulebook import Rulebook
 
 MODES: dict[str, Partition] = {"isolated": ISOLATED, "cross": CROSS, "hybrid": HYBRID}
 LAYERS = ("shared", "per_market")
@@ -104,17 +106,21 @@ class Lab:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        for name in (setup.venue, *setup.venue_frame.values()):
-            _refuse_sets(load(name))
-        self.procedure = load(setup.venue).policy()
-        self.markets, self.left_out = _markets(load(setup.venue), setup)
+        self.rulebooks = {name: load_spec(name) for name in (setup.venue, *setup.venue_frame.values())}
+        """Rulebooks by the name, path or changed name that the setup gives them."""
+        for rulebook in self.rulebooks.values():
+            _refuse(rulebook)
+        _check_frame(setup, self.rulebooks)
+        self.rulebook = self.rulebooks[setup.venue]
+        self.procedure = self.rulebook.policy()
+        self.markets, self.left_out = _markets(self.rulebook, setup)
         self._paths: dict[Order, Path] = {}
         self._curves: dict[tuple[str, Order], Curves] = {}
         self._flows: dict[str, Flow] = {}
         self.unlisted: dict[str, tuple[str, ...]] = {}
         """Markets of the scenario that a rulebook of the venue frame does not list."""
         for mode in setup.modes:
-            _check_groups(mode, self.markets, load(setup.venue))
+            _check_groups(mode, self.markets, self.rulebook)
         traders = generate(tuple(self.markets), setup.traders, setup.seed, setup.population)
         self.drawn = build_flow(traders, self.markets, self.path.at(0), self.procedure.rounding)
         self.balancer_share = dict(zip(traders.markets, traders.balancer_share.tolist(), strict=True))
@@ -162,7 +168,7 @@ class Lab:
         """Markets and policy under each rulebook that a frame names; the procedure is the first rulebook's."""
         found = {}
         for name in dict.fromkeys(job.rulebook for job in self.jobs):
-            policy = replace(self.procedure, rounding=load(name).margin_policy().rounding)
+            policy = replace(self.procedure, rounding=self.rulebooks[name].margin_policy().rounding)
             found[name] = (self.markets if name == self.setup.venue else self._regrid(name)), policy
         return found
 
@@ -171,7 +177,7 @@ class Lab:
 
         Markets that the venue does not list keep theirs and admit nobody.
         """
-        rulebook, found, missing = load(name), {}, []
+        rulebook, found, missing = self.rulebooks[name], {}, []
         for symbol, market in self.markets.items():
             try:
                 asked = rulebook.market(symbol, market.base_decimals)
@@ -281,8 +287,29 @@ class Lab:
                     ring = Ring(layer == "per_market", funds)
                     world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)
                     found = _outcome(flow, world, entry, sum(funds.values()))
-                results.append({**_labels(job, case, layer), **found})
+                results.append({**self._labels(job, case, layer), **found})
         return results
+
+    def _labels(self, job: Job, case: Case, layer: str) -> dict[str, Any]:
+        labels = {
+            "frame": job.frame,
+            "mode": job.mode.name,
+            "arm": job.arm,
+            "layer": layer,
+            "rulebook": job.rulebook,
+        }
+        offered = offers(self.rulebooks[job.rulebook], job.mode)
+        return labels | {"varied": case.varied, "counterfactual": not offered}
+
+    def warnings(self) -> list[str]:
+        """What a reader should be told of the rulebooks: which are old, and which margin modes are a what-if."""
+        found = [warning for rulebook in self.rulebooks.values() for warning in rulebook.warnings()]
+        if what_if := [mode.name for mode in self.setup.modes if not offers(self.rulebook, mode)]:
+            found.append(
+                f"{self.rulebook.name} judges positions only {_judges(self.rulebook)}; "
+                f"{' and '.join(what_if)} margin under its parameters is a what-if"
+            )
+        return found
 
 
 def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
@@ -298,17 +325,6 @@ def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str,
         "bad_debt_by_market": bad_debt_by_market(tally),
         "timeline": timeline(tally, path),
     }
-
-
-def _labels(job: Job, case: Case, layer: str) -> dict[str, Any]:
-    labels = {
-        "frame": job.frame,
-        "mode": job.mode.name,
-        "arm": job.arm,
-        "layer": layer,
-        "rulebook": job.rulebook,
-    }
-    return labels | {"varied": case.varied, "counterfactual": not offers(load(job.rulebook), job.mode)}
 
 
 def offers(rulebook: Rulebook, mode: Partition) -> bool:
@@ -343,11 +359,29 @@ def _markets(rulebook: Rulebook, setup: Setup) -> tuple[dict[str, Market], list[
     return found, missing
 
 
-def _refuse_sets(rulebook: Rulebook) -> None:
-    """A replay finds triggers leg by leg, which a rule over a set of positions does not allow.
+def _judges(rulebook: Rulebook) -> str:
+    """How a venue with one kind of margin mode judges positions."""
+    return "together" if any(kind.shared for kind in rulebook.modes().values()) else "one by one"
+
+
+def _check_frame(setup: Setup, rulebooks: Mapping[str, Rulebook]) -> None:
+    """The venue frame asks what a venue does: only modes that it offers have a place there."""
+    for mode in setup.modes:
+        rulebook = rulebooks.get(setup.venue_frame.get(mode.name, ""))
+        if rulebook is not None and not offers(rulebook, mode):
+            raise InputError(
+                f"venue frame: {rulebook.name} offers no {mode.name} margin, it judges positions only "
+                f"{_judges(rulebook)}; as the venue of the identical frame it can be asked what if"
+            )
+
+
+def _refuse(rulebook: Rulebook) -> None:
+    """A replay needs perpetual futures, and finds triggers leg by leg, which a rule over a set does not allow.
 
     One that leaves maintenance margin to the legs does.
     """
+    if not rulebook.names("markets"):
+        raise InputError(f"{rulebook.name} has no perpetual futures: {rulebook.ask(NO_MARKETS)}")
     rule = rulebook.margin_policy().set_rule
     if rule is not None and not isinstance(rule, DebtMargin):
         raise InputError(

@@ -6,7 +6,7 @@ Equity stays what it is, to the atom.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
 from ..books.account import Account, BookPosition
@@ -20,6 +20,9 @@ Arrangement = Literal["cross", "isolated"]
 """All positions together where the venue has a shared mode for them, or each alone where it has one for that."""
 
 ENTRY_DIGITS = Decimal("1e-18")
+ASSET_DIGITS = Decimal("1e-18")
+"""The finest unit that an asset is split into; no venue counts finer."""
+
 ZERO = Decimal(0)
 
 
@@ -51,8 +54,8 @@ def arrange(
     """The account with its positions in the wanted arrangement; a market without such a mode keeps to its other one.
 
     Cross: the margin of isolated positions joins the account's collateral. Isolated: a position keeps the margin that
-    it has, and what backs cross positions (collateral and their PnL) is split over them in proportion to notional. Two
-    positions in one market become one.
+    it has, and what backs cross positions (quote collateral with their PnL, and every other asset) is split over them
+    in proportion to notional; what rounding leaves stays with the account. Two positions in one market become one.
 
     Raises `CannotHoldError` where no market has the wanted mode, and where not all positions to be split are listed.
     """
@@ -94,22 +97,23 @@ def _notes(
         how = "stands alone" if wanted == "cross" else "stays with the account"
         yield f"{', '.join(other)}: not offered {wanted}, so it {how}"
     if any(each.position.mode == "cross" and not chosen[each.market].shared for each in held):
-        yield "what backs cross positions is split over them in proportion to notional"
+        others = [asset for asset, amount in (account.collateral or {}).items() if asset != QUOTE and amount]
+        also = f", {' and '.join(others)} too" if others else ""
+        yield f"what backs cross positions is split over them in proportion to notional{also}"
     if any(each.position.mode == "isolated" and chosen[each.market].shared for each in held):
         yield "margin of isolated positions joins the account's collateral"
     if len(chosen) < len(held):
         yield "positions in one market are netted"
-    others = [asset for asset in account.collateral or () if asset != QUOTE]
-    if others and any(not mode.shared for mode in chosen.values()):
-        yield f"{', '.join(others)}: backs no position that stands alone; only {QUOTE} is split"
 
 
 class _Purse:
-    """The account's quote collateral while positions come and go with theirs; `None` where the file does not say."""
+    """The account's collateral while positions come and go with theirs; `cash` is `None` where the file is silent."""
 
     def __init__(self, account: Account, held: Sequence[Held], marks: Mapping[str, Decimal]) -> None:
         self.account = account
         self.cash = None if account.collateral is None else account.collateral.get(QUOTE, ZERO)
+        self.held = {asset: held for asset, held in (account.collateral or {}).items() if asset != QUOTE}
+        self.split = dict(self.held)
         self.equity, self.notional = self.cash or ZERO, ZERO
         for each in held:
             if each.position.mode == "cross":
@@ -121,25 +125,43 @@ class _Purse:
         """The account's collateral after all moves."""
         if self.account.collateral is None or self.cash is None:
             return None
-        return {**self.account.collateral, QUOTE: self.cash}
+        return {QUOTE: self.cash, **self.held}
 
     def move(self, positions: Sequence[BookPosition], mark: Decimal, *, alone: bool) -> BookPosition | None:
         """All positions of one market as one, in its new subaccount; `None` where they cancel out."""
         merged, kept = _merged(positions, mark)
         margin: Decimal | None = kept
+        assets: dict[str, Decimal] = {}
         for position in positions:
             own: Decimal | None = ZERO
             if position.mode == "isolated":
                 own = position.collateral
+                _join(assets, position.assets)
             elif alone:
                 own = self._share(position, mark)
                 self._add(own, sign=-1)
+                _join(assets, self._take_assets(position, mark))
             margin = None if margin is None or own is None else EXACT.add(margin, own)
         if merged is None or not alone:
             self._add(margin)
+            _join(self.held, assets)
         if merged is None:
             return None
-        return replace(merged, mode="isolated" if alone else "cross", collateral=margin if alone else None)
+        if not alone:
+            return replace(merged, mode="cross", collateral=None, assets={})
+        return replace(merged, mode="isolated", collateral=margin, assets=assets)
+
+    def _take_assets(self, position: BookPosition, mark: Decimal) -> dict[str, Decimal]:
+        """A cross position's share of every other asset, rounded down; it leaves the account."""
+        notional = EXACT.multiply(abs(position.size), mark)
+        taken: dict[str, Decimal] = {}
+        for asset, held in self.split.items():
+            part = EXACT.divide(EXACT.multiply(held, notional), self.notional)
+            share = part.quantize(ASSET_DIGITS, ROUND_FLOOR, EXACT).normalize(EXACT)
+            if share:
+                taken[asset] = share
+                self.held[asset] = EXACT.subtract(self.held[asset], share)
+        return taken
 
     def _add(self, amount: Decimal | None, sign: int = 1) -> None:
         if self.cash is not None and amount is not None:
@@ -155,6 +177,12 @@ class _Purse:
         )
         part = Decimal(part_q).scaleb(-QUOTE_DECIMALS, EXACT)
         return EXACT.subtract(part, _unrealized(position, mark))
+
+
+def _join(held: dict[str, Decimal], more: Mapping[str, Decimal]) -> None:
+    """Add amounts of assets to others."""
+    for asset, amount in more.items():
+        held[asset] = EXACT.add(held.get(asset, ZERO), amount)
 
 
 def _merged(positions: Sequence[BookPosition], mark: Decimal) -> tuple[BookPosition | None, Decimal]:

@@ -23,15 +23,12 @@ from ..clearing.model import (
     CollateralPool,
     Leverage,
     Market,
-    OpenInterestScaled,
     Position,
-    Requirement,
     Scale,
     Subaccount,
-    Tier,
-    Tiered,
     Venue,
 )
+from ..clearing.policy import OpenInterestScaled, Requirement, Tier, Tiered
 from ..clearing.risk import market_risk
 from ..clearing.shapes import lowest_initial
 from ..errors import InputError
@@ -66,6 +63,7 @@ class Part:
     """One subaccount of the account: what is judged together.
 
     `knows_collateral`: the file says what backs it. `removable`: the venue lets margin leave while positions are open.
+    `assets`: what backs it beside the quote asset.
     """
 
     subaccount: str
@@ -73,6 +71,7 @@ class Part:
     held: tuple[Held, ...]
     knows_collateral: bool = True
     removable: bool = True
+    assets: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,14 @@ class _Builder:
         isolated = [each for each in held if each.position.mode == "isolated"]
         if (cross and not known) or any(each.position.collateral is None for each in isolated):
             self.note("the file does not say what backs the cross positions; give --collateral USDC=...")
-        return [Part(self.account.name, "cross", cross, known), *map(self._isolated, isolated)]
+        others = {asset: held for asset, held in (self.account.collateral or {}).items() if asset != QUOTE}
+        shared = Part(self.account.name, "cross", cross, known, assets=others)
+        return [shared, *map(self._isolated, isolated)]
 
     def _isolated(self, each: Held) -> Part:
         removable = any(mode.removable for mode in self._modes_of(each.market) if not mode.shared)
         name, known = f"{self.account.name}/{each.market}", each.position.collateral is not None
-        return Part(name, "isolated", (each,), known, removable)
+        return Part(name, "isolated", (each,), known, removable, each.position.assets)
 
     def note(self, sentence: str) -> None:
         self.notes[sentence] = None
@@ -312,10 +313,12 @@ class _Builder:
         parent = self.account.name if part.mode == "isolated" else None
         subaccount = Subaccount(part.subaccount, self.account.name, parent)
         if part.mode == "isolated":
-            cash = part.held[0].position.collateral or Decimal(0)
+            position = part.held[0].position
+            cash, place = position.collateral or Decimal(0), position.place.field("collateral")
         else:
             cash = (self.account.collateral or {}).get(QUOTE, Decimal(0))
-            subaccount.balances = self._other_collateral()
+            place = self.account.place.field("collateral")
+        subaccount.balances = self._other_collateral(part.assets, place)
         for each in part.held:
             cash = EXACT.subtract(cash, self._open(subaccount, each))
         subaccount.balances[QUOTE] = round_atoms(cash, QUOTE_DECIMALS)
@@ -351,12 +354,12 @@ class _Builder:
                 sentence = f"{self.rulebook.name} keeps {mixed} in collateral pools that may not mix"
                 raise CannotHoldError(f"{where.field('marginMode')}: {sentence}", POOLS, *pools.values())
 
-    def _other_collateral(self) -> dict[str, int]:
+    def _other_collateral(self, held: Mapping[str, Decimal], place: Place) -> dict[str, int]:
         """Balances in other assets than the quote asset, whose prices are set on the way."""
         balances: dict[str, int] = {}
-        for asset, amount in (self.account.collateral or {}).items():
-            if asset != QUOTE and (price := self._asset_price(asset)) is not None:
-                where = self.account.place.field("collateral").field(asset)
+        for asset, amount in held.items():
+            where = place.field(asset)
+            if (price := self._asset_price(asset, where)) is not None:
                 priced = asset_on_grid(self.rules.assets[asset], places(price, where))
                 priced.price = atoms(price, priced.price_decimals, where)
                 self.venue.assets[asset] = priced
@@ -376,11 +379,11 @@ class _Builder:
             )
         self.venue.markets[name] = self.rules.priced(name, 0, mark, where)
 
-    def _asset_price(self, asset: str) -> Decimal | None:
+    def _asset_price(self, asset: str, where: Place) -> Decimal | None:
         """The price of a collateral asset; none where nobody states one, so that it counts for nothing."""
         accepted = self.rules.assets
         if asset not in accepted:
-            where, takes = self.account.place.field("collateral").field(asset), ", ".join((QUOTE, *accepted))
+            takes = ", ".join((QUOTE, *accepted))
             sentence = f"{where}: not collateral on {self.rulebook.name}, which takes {takes}"
             raise CannotHoldError(sentence, COLLATERAL, asset)
         price = self._price(asset) or self.account.prices.get(asset) or self._own_mark(asset)

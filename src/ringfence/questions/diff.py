@@ -11,7 +11,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from ..books.account import Account
-from ..clearing.model import Requirement, Subaccount
+from ..clearing.model import Subaccount
+from ..clearing.policy import Requirement
 from ..clearing.risk import Risk, collateral_risk, market_risk, subaccount_risk
 from ..errors import InputError
 from ..venues.model import Rulebook

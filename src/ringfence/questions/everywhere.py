@@ -11,12 +11,14 @@ from typing import Any, Literal, cast
 from msgspec import Struct
 
 from ..books.account import Account
+from ..books.record import Place
+from ..clearing.model import QUOTE
 from ..errors import InputError
 from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
 from .arrange import Arrangement
 from .build import Built, build
-from .listings import INPUT, MODE, POSITIONS, CannotHoldError, kind_of
+from .listings import INPUT, MODE, POSITIONS, CannotHoldError, kind_of, listings
 from .margin import answer, check_prices
 from .procedure import in_a_word, procedure
 from .spread import Report, silent, spread
@@ -138,10 +140,44 @@ def survey(
         for at, rulebook in enumerate(rulebooks)
     ]
     if accounts and not any(each.rows for each in answers):
-        refused = [refusal for each in answers for refusal in each.refused]
-        first = next((refusal for refusal in refused if refusal.kind == INPUT), refused[0])
-        raise InputError(f"no venue can hold this: {first.sentence}")
+        raise InputError(f"no venue can hold this: {_common_reason(answers, accounts, rulebooks)}")
     return answers
+
+
+def _common_reason(
+    answers: Sequence[VenueAnswer], accounts: Iterable[Account], rulebooks: Sequence[Rulebook]
+) -> str:
+    """Why nobody can hold any account: what the file lacks, or what no venue knows, else each venue's own reason."""
+    refused = [refusal for each in answers for refusal in each.refused]
+    lacking = next((refusal for refusal in refused if refusal.kind == INPUT), None)
+    if lacking is not None:
+        return lacking.sentence
+    accepted = {QUOTE}.union(*(listings(each).assets for each in rulebooks))
+    for account in accounts:
+        for asset, place in _backing(account):
+            if asset not in accepted:
+                return f"{place}: no venue takes {asset} as collateral"
+        for position in account.positions:
+            symbol = position.option.underlying if position.option else position.symbol
+            if not any(_knows(each, symbol) for each in rulebooks):
+                return f"{position.place.field('symbol')}: no venue has a market {symbol!r}"
+    return "; ".join(
+        dict.fromkeys(f"{each.venue}: {each.refused[0].short}" for each in answers if each.refused)
+    )
+
+
+def _backing(account: Account) -> Iterator[tuple[str, Place]]:
+    """Every asset that the account or one of its positions holds, and where the file says so."""
+    for holder, assets in ((account, account.collateral or {}), *((p, p.assets) for p in account.positions)):
+        yield from ((asset, holder.place.field("collateral").field(asset)) for asset in assets)
+
+
+def _knows(rulebook: Rulebook, symbol: str) -> bool:
+    try:
+        listings(rulebook).symbol(symbol)
+    except InputError:
+        return False
+    return True
 
 
 def _venue_answer(rulebook: Rulebook, outcomes: Sequence[Outcome]) -> VenueAnswer:
@@ -212,7 +248,9 @@ def held(
             name: error for name, error in errors.items() if name != AS_HELD and kind_of(error)[0] != MODE
         }
         return found, tuple(_refusal(account, name, error) for name, error in errors.items())
-    return [], (_refusal(account, "", next(iter(errors.values()))),)
+    # A mode that the venue lacks is not what is in the way where another one fails for a reason of its own.
+    reasons = sorted(errors.values(), key=lambda error: kind_of(error)[0] == MODE)
+    return [], (_refusal(account, "", reasons[0]),)
 
 
 def arrangements(account: Account) -> list[Arrangement | Literal["as held"]]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import click
 
 from ..books.account import Account
-from ..terminal import money, print_table, short
+from ..terminal import LIQUIDATABLE, money, print_table, short
 from ..units import format_fraction
 from .everywhere import Refusal, Row, VenueAnswer
 from .summary import Summary, amount, move
@@ -81,7 +81,7 @@ def rounded(price: str | None) -> str:
 def to_liquidation(summary: Summary) -> str:
     """The move that is left, or that there is none."""
     if summary.liquidatable:
-        return "LIQUIDATABLE"
+        return LIQUIDATABLE
     return "-" if summary.move_ppm is None else f"{summary.move_ppm / 10_000:.1f}%"
 
 

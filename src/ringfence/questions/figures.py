@@ -31,6 +31,9 @@ RATIO_DECIMALS = 12
 DISPLAY_DECIMALS = 10
 """Decimal places of a venue's displayed price where its rulebook does not say how many it shows."""
 
+UNCOUNTED = "plus the part of the unrealized profit that the venue does not let count as margin"
+"""How initial margin says that profit is not counted."""
+
 _DIRECTIONS = ("floor", "ceil", "trunc")
 
 
@@ -117,7 +120,12 @@ class PartFigures:
             if not self.is_whole:
                 rest_q = market_risk(self.venue, self.subaccount, UNLISTED).maintenance_q
                 parts.append(Explanation(UNLISTED, quote(rest_q), source=str(self.built.account.place)))
-            return Explanation(name, quote(total_q), f"sum of the {name} of all positions", tuple(parts))
+            formula = f"sum of the {name} of all positions"
+            if name == "initialMargin" and self.venue.policy.initial_profit_cap_of == "account":
+                _, calls = watch(lambda: subaccount_risk(self.venue, self.subaccount))
+                beyond = [call.explained(quote_only) for call in calls.find("uncounted_profit_q")]
+                parts, formula = [*parts, *beyond], f"{formula}; {UNCOUNTED}" if beyond else formula
+            return Explanation(name, quote(total_q), formula, tuple(parts))
 
         if self.is_whole or name == "maintenanceMargin":
             return Figure(name, lambda: quote(total_q), why)
@@ -236,7 +244,7 @@ class PositionFigures:
         """The calls of the rules that give this position's share of the risk."""
         leg, calls = watch(lambda: market_risk(self.venue, self.subaccount, self.market.id))
         check(leg == self.leg, "the same question has the same answer")
-        return next(calls.find("leg_risk"))
+        return next(calls.find("market_risk"))
 
     def calls(self, *names: str) -> tuple[Explanation, ...]:
         """Size and price, and those calls that went to rules of these names, explained."""
@@ -295,7 +303,10 @@ class PositionFigures:
         formula = (
             "margin of the rule at the chosen leverage + the market's minimum; never below maintenance margin"
         )
-        rules = ("notional_q", "initial_q")
+        rules: tuple[str, ...] = ("notional_q", "initial_q")
+        policy = self.venue.policy
+        if policy.initial_profit_cap_q is not None and policy.initial_profit_cap_of == "position":
+            formula, rules = f"{formula}; {UNCOUNTED}", (*rules, "uncounted_profit_q")
         return self._of_leg("initialMargin", self.leg.initial_q, self.alone(formula), rules, self.rule_source)
 
     def maintenance_margin(self) -> Figure:

@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 
 from ..books.account import MarginMode
 from ..books.record import Place
-from ..clearing.model import Asset, Market, Policy
+from ..clearing.model import Asset, Market
+from ..clearing.policy import Policy
 from ..errors import InputError, UnknownValueError
 from ..venues.model import NO_MARKETS, Mode, Rulebook
 from ..venues.overrides import is_changed

@@ -167,6 +167,7 @@ def check_prices(prices: Iterable[str], accounts: Iterable[Account]) -> None:
         symbols = (
             *(position.symbol for position in account.positions),
             *(account.collateral or ()),
+            *(asset for position in account.positions for asset in position.assets),
             *optioned,
         )
         held.update(name.casefold() for symbol in symbols for name in readings(symbol))
@@ -193,7 +194,9 @@ def _subaccount(built: Built, part: Part) -> SubaccountResult:
 def _collateral(built: Built, part: Part) -> dict[str, str] | None:
     if part.mode == "isolated":
         held = part.held[0].position.collateral
-        return None if held is None else {QUOTE: format(held, "f")}
+        if held is None:
+            return None
+        return {asset: format(amount, "f") for asset, amount in {QUOTE: held, **part.assets}.items()}
     collateral = built.account.collateral
     return (
         None if collateral is None else {asset: format(amount, "f") for asset, amount in collateral.items()}

@@ -12,7 +12,8 @@ from ..books.account import Account, BookPosition
 from ..books.options import OptionTerms
 from ..clearing.apply import apply
 from ..clearing.decide import decide
-from ..clearing.model import Market, Option, Tier, Tiered, Venue
+from ..clearing.model import Market, Option, Venue
+from ..clearing.policy import Tier, Tiered
 from ..clearing.set_rules import ScenarioMargin, StandardMargin
 from ..clearing.verdict import Rejected
 from ..errors import InputError

@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..clearing import solve
-from ..clearing.model import Subaccount
-from ..clearing.risk import Risk, subaccount_risk
+from ..clearing.model import Subaccount, Venue
+from ..clearing.risk import Risk, risk_price, subaccount_risk, worth_q
 from ..rules.words import PPM
 from ..units import QUOTE_DECIMALS, format_atoms, format_fraction
 from .build import UNLISTED, Built, Part
@@ -32,7 +32,8 @@ class Summary(Struct, frozen=True):
 
     Amounts are quote atoms. `None` stands for what depends on something that the file does not say. `max_leverage` is
     the largest at which the venue lets these positions be opened together, `move_ppm` the smallest common move of all
-    marks at which a subaccount is liquidatable (negative is a fall; `None` also where no move does it).
+    marks at which a subaccount is liquidatable (negative is a fall; `None` also where no move does it). Who is short
+    only because nobody priced a collateral asset is not called liquidatable: both are `None`.
     """
 
     account: str
@@ -75,6 +76,10 @@ def summarize(built: Built, mode: str = "", *, search: bool = True) -> Summary:
     whole = all(UNLISTED not in subaccount.positions for _, subaccount in states)
     at_equality = built.venue.policy.trigger_at_equality
     bad = [risk.liquidatable(at_equality=at_equality) for risk in risks]
+    counted = known and not any(
+        short and _is_unpriced(part, subaccount)
+        for short, (part, subaccount) in zip(bad, states, strict=True)
+    )
     return Summary(
         account=built.account.name,
         mode=built.mode or mode,
@@ -82,18 +87,35 @@ def summarize(built: Built, mode: str = "", *, search: bool = True) -> Summary:
         initial_q=sum(risk.initial_q for risk in risks) if whole else None,
         maintenance_q=sum(risk.maintenance_q for risk in risks),
         max_leverage=_max_leverage(built, [subaccount for _, subaccount in states]) if whole else None,
-        liquidatable=any(bad) if known else None,
-        move_ppm=_nearest_move(built, states) if search and known and whole else None,
+        liquidatable=any(bad) if counted else None,
+        move_ppm=_nearest_move(built, states) if search and counted and whole else None,
         prices=tuple(_price_lines(built, states)) if search else (),
         notes=built.notes,
     )
 
 
 def _max_leverage(built: Built, subaccounts: Iterable[Subaccount]) -> Fraction | None:
-    """Notional over what initial margin asks of those who choose no lower leverage."""
-    free = (replace(each, leverages={}) if each.leverages else each for each in subaccounts)
-    total = sum((subaccount_risk(built.venue, each) for each in free), Risk())
+    """Notional over what initial margin asks of those who open at the mark and choose no lower leverage.
+
+    They have paid what the positions are worth, so no profit is left out of what counts as margin.
+    """
+    total = sum((subaccount_risk(built.venue, _opened(built.venue, each)) for each in subaccounts), Risk())
     return Fraction(total.notional_q, total.initial_q) if total.initial_q else None
+
+
+def _opened(venue: Venue, subaccount: Subaccount) -> Subaccount:
+    """The same positions bought at the mark, without a leverage of choice."""
+    fresh = {}
+    for name, position in subaccount.positions.items():
+        market = venue.markets[name]
+        cost_q = worth_q(market, position.size_b, risk_price(venue, market), venue.policy.rounding)
+        fresh[name] = replace(position, cost_q=cost_q)
+    return replace(subaccount, positions=fresh, leverages={})
+
+
+def _is_unpriced(part: Part, subaccount: Subaccount) -> bool:
+    """Whether an asset that backs a subaccount counts for nothing as nobody states its price."""
+    return any(held and asset not in subaccount.balances for asset, held in part.assets.items())
 
 
 def _nearest_move(built: Built, states: Iterable[tuple[Part, Subaccount]]) -> int | None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ringfence.clearing.model import Market, Rounding
+from ringfence.clearing.model import Market
+from ringfence.clearing.policy import Rounding
 from ringfence.clearing.risk import leg_risk, worth_q
 from ringfence.clearing.shapes import bends
 from ringfence.sim.paths import Path

@@ -7,7 +7,8 @@ over goes to the balancer, so that the lots of every market sum to zero.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ringfence.clearing.model import Market, Rounding
+from ringfence.clearing.model import Market
+from ringfence.clearing.policy import Rounding
 from ringfence.clearing.risk import leg_risk
 from ringfence.sim.traders import BALANCER, Traders
 from ringfence.units import PPM, QUOTE_DECIMALS

@@ -21,12 +21,12 @@ from ringfence.clearing.model import (
     QUOTE,
     CollateralPool,
     Market,
-    Policy,
     Position,
     Subaccount,
     Venue,
     market_subaccount,
 )
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk, worth_q
 from ringfence.clearing.shapes import Leg, initial_q

@@ -10,11 +10,12 @@ from ..clearing.decide import valid_policy
 from ..clearing.portfolio import valid as valid_set_rule
 from ..errors import InputError, UnknownValueError
 from . import fields, portfolio
-from .document import Document, first_day, gaps
-from .fields import Field, check_names
+from .document import VALUE_KEYS, Document, first_day, gaps
+from .fields import Field, check_names, no_such_field
 from .model import NO_MARKETS, Rulebook
 from .standard import STANDARD
-from .tables import TIERS, shape_of
+from .symbols import ANY
+from .tables import TIERS, read_haircut, shape_of
 
 _POLICY = fields.MARGIN_POLICY | fields.PROCEDURE | fields.OF_ALL_MARKETS
 _SECTIONS = {
@@ -22,15 +23,21 @@ _SECTIONS = {
     "liquidation": fields.LIQUIDATION,
     "deleveraging": fields.DELEVERAGING,
 }
+_ASSET = {
+    "haircut": Field(TIERS, lambda raw, where: {"haircut": read_haircut(raw, where)}, required=True),
+    **fields.ASSET,
+}
 
 
 def checked_rulebook(document: Document) -> Rulebook:
     """The rulebook of a document; raises `InputError` naming the file and the first path that is wrong."""
     _check_head(document)
+    rulebook = Rulebook(document)
     for value in document.values.values():
         for gap in gaps(value, document.sources):
+            _refuse_misspelt(rulebook, value.path)
             raise InputError(f"{document.file}: {value.path}: {gap}")
-    rulebook = Rulebook(document)
+    _check_market_names(rulebook)
     _check_set_rules(rulebook)
     _check_portfolio(rulebook)
     if rulebook.names("standard"):
@@ -50,6 +57,45 @@ def checked_rulebook(document: Document) -> Rulebook:
     for asset in rulebook.names("assets"):
         _check_asset(rulebook, f"assets.{asset}")
     return rulebook
+
+
+def fields_of(rulebook: Rulebook, table: str) -> Mapping[str, Field]:
+    """The fields that a table of this rulebook may have; none where there is no such table."""
+    fixed = {"policy": _POLICY, "policy.auction": fields.AUCTION, "display": fields.DISPLAY}
+    fixed |= {f"policy.{name}": wanted for name, wanted in _SECTIONS.items()}
+    if table in fixed:
+        return fixed[table]
+    group, _, name = table.partition(".")
+    if name not in rulebook.names(group):
+        return {}
+    if group == "margin":
+        return shape_of(rulebook.names(table), f"{rulebook.document.file}: {table}").fields
+    return {"markets": fields.MARKET, "assets": _ASSET, "modes": fields.MODE}.get(group, {})
+
+
+def _refuse_misspelt(rulebook: Rulebook, path: str) -> None:
+    """Raise `InputError` where a path names no field, or a value's table holds what none does."""
+    file = rulebook.document.file
+    table, _, name = path.rpartition(".")
+    known = fields_of(rulebook, table)
+    if known and name not in known:
+        raise no_such_field(name, known, f"{file}: {table}")
+    outer, _, field = table.rpartition(".")
+    if field in fields_of(rulebook, outer):
+        for key in rulebook.names(table):
+            if key not in VALUE_KEYS:
+                raise no_such_field(key, VALUE_KEYS, f"{file}: {table}")
+        raise InputError(f"{file}: {table}: expected either a value or `unknown = true`")
+
+
+def _check_market_names(rulebook: Rulebook) -> None:
+    """No two markets may differ in capitals alone: a symbol names either."""
+    found: dict[str, str] = {}
+    for name in rulebook.names("markets"):
+        if name != ANY and (other := found.setdefault(name.casefold(), name)) != name:
+            raise InputError(
+                f"{rulebook.document.file}: markets.{name}: differs from {other} in capitals alone"
+            )
 
 
 def _check_head(document: Document) -> None:
@@ -140,6 +186,7 @@ def _check_table(
     for name in found:
         where = f"{path}.{name}"
         if where not in rulebook.document.values:
+            _refuse_misspelt(rulebook, f"{where}.{rulebook.names(where)[0]}")
             raise InputError(f"{file}: {where}: expected a value, got a table")
         value = rulebook.value(where)
         _check_unit(rulebook, where, wanted[name].unit)
@@ -176,10 +223,6 @@ def _check_market(rulebook: Rulebook, market: str) -> None:
 
 
 def _check_asset(rulebook: Rulebook, path: str) -> None:
-    rows = [name for name in rulebook.names(path) if name != "haircut"]
-    if f"{path}.haircut" not in rulebook.document.values:
-        raise InputError(f"{rulebook.document.file}: {path}: haircut is missing")
-    _check_unit(rulebook, f"{path}.haircut", TIERS)
-    _check_table(rulebook, path, fields.ASSET, rows)
+    _check_table(rulebook, path, _ASSET)
     if not any(value.unknown for _, value in rulebook.values(path)):
         rulebook.asset(path.partition(".")[2])

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,8 @@ from ..errors import InputError
 Confidence = Literal["confirmed", "executed", "unconfirmed", "assumed"]
 """confirmed: read in the venue's code, documents or answers; executed: its unmodified code was run; unconfirmed: said
 somewhere or inferred; assumed: chosen here, no fact about any venue."""
+
+CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 
 GROUPS = ("modes", "display", "policy", "portfolio", "standard", "margin", "markets", "assets", "facts")
 """The tables of a rulebook that hold values."""
@@ -98,8 +100,12 @@ class _Written(Struct, frozen=True, forbid_unknown_fields=True):
     unit: str = ""
     since: str = ""
     source: str = ""
-    confidence: Confidence | Literal[""] = ""
+    confidence: str = ""
     note: str = ""
+
+
+VALUE_KEYS = _Written.__struct_fields__
+"""What the table of one value may hold."""
 
 
 class _WrittenSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,9 +182,25 @@ def gaps(value: Value, sources: dict[str, Source]) -> list[str]:
     found = [f"has no {name}" for name in needed if not getattr(value, name)]
     if value.source and value.source not in sources:
         found.append(f"names the source {value.source!r}, which is not among the sources")
+    if value.confidence and value.confidence not in CONFIDENCES:
+        found.append(f"has the confidence {value.confidence!r}; expected {' or '.join(CONFIDENCES)}")
     if value.since and first_day(value.since) is None:
         found.append(f"has the date {value.since!r}; expected YYYY, YYYY-MM or YYYY-MM-DD")
     return found
+
+
+def wrong_dates(document: Document, today: date) -> Iterator[str]:
+    """Say which dates of a document are none, or lie after `today`, as sentences that start with a path."""
+    head = document.head
+    dates = [("since", head.since), ("checked", head.checked)]
+    dates += [(f"sources.{s.key}", s.date.removeprefix("before ")) for s in document.sources.values()]
+    dates += [(value.path, value.since) for value in document.values.values() if value.since]
+    for path, written in dates:
+        day = first_day(written)
+        if day is None:
+            yield f"{path}: has the date {written!r}; expected YYYY, YYYY-MM or YYYY-MM-DD"
+        elif day > today:
+            yield f"{path}: has the date {written}, which lies in the future"
 
 
 def first_day(text: str) -> date | None:

@@ -25,12 +25,12 @@ class Field(NamedTuple):
     required: bool = False
 
 
-def choice(name: str, *words: str, required: bool = False) -> Field:
-    """One of a few words."""
+def choice(name: str, *words: str, required: bool = False, hint: str = "") -> Field:
+    """One of a few words; a refusal ends with the hint."""
 
     def read(raw: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
         if raw not in words:
-            raise InputError(f"{where}: expected {' or '.join(words)}, got {raw!r}")
+            raise InputError(f"{where}: expected {' or '.join(words)}, got {raw!r}{hint}")
         return {name: raw}
 
     return Field("choice", read, required)
@@ -209,7 +209,9 @@ ROUNDING = {
     "funding": direction("funding"),
 }
 LIQUIDATION = {
-    "size": choice("size", "full", "portion", "target", "window"),
+    "size": choice(
+        "size", "full", "portion", "target", "window", hint="; a venue with policy.auction states no size"
+    ),
     "portion": share("portion_ppm"),
     "portion_of": choice("portion_of", "position", "account", "debt"),
     "portion_above": usd("portion_above_q"),
@@ -322,13 +324,19 @@ DISPLAY = {
 }
 
 
+def no_such_field(name: str, known: Iterable[str], where: str) -> InputError:
+    """The refusal of a field that a table does not have, with the name it resembles."""
+    known = tuple(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return InputError(f"{where}.{name}: no such field; {hint}")
+
+
 def check_names(found: Iterable[str], fields: Mapping[str, Field], where: str) -> None:
     """Raise `InputError` when a required field is missing or one is not known, with the name it resembles."""
     found = set(found)
     for name in sorted(found - fields.keys()):
-        near = difflib.get_close_matches(name, fields, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
-        raise InputError(f"{where}.{name}: no such field; {hint}")
+        raise no_such_field(name, fields, where)
     for name, field in fields.items():
         if field.required and name not in found:
             raise InputError(f"{where}: {name} is missing")

@@ -11,19 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ..clearing.model import (
-    Asset,
-    Auction,
-    CollateralPool,
-    Deleveraging,
-    Liquidation,
-    Market,
-    Policy,
-    Requirement,
-    Rounding,
-    Scale,
-    Venue,
-)
+from ..clearing.model import Asset, CollateralPool, Market, Scale, Venue
+from ..clearing.policy import Auction, Deleveraging, Liquidation, Policy, Requirement, Rounding
 from ..clearing.set_rules import ScenarioMargin
 from ..clearing.shapes import lowest_initial
 from ..errors import InputError, UnknownValueError

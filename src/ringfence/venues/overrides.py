@@ -15,14 +15,12 @@ from msgspec.structs import replace
 
 from ..errors import InputError
 from ..units import to_fraction
-from . import fields
-from .check import checked_rulebook
+from .check import checked_rulebook, fields_of
 from .document import GROUPS, Document, Source, Value
-from .fields import Field
 from .model import Rulebook
 from .rulebook import load
 from .symbols import ANY
-from .tables import STEPS, TIERS, shape_of
+from .tables import STEPS, TIERS
 
 CHANGED = "changed"
 """Key of the source of every value that was changed."""
@@ -41,6 +39,7 @@ RATE_PAIRS = (
 
 _SPEC = re.compile(r"(?P<name>[^{}]*)(?:\{(?P<changes>[^{}]*)\})?")
 _SEPARATOR = re.compile(r",(?![^\[]*\])")
+_LIST = re.compile(r"\[[^\[\]]*\]")
 _ROW = re.compile(r"(?P<path>.+)\[(?P<at>\d{1,3})\]\.(?P<name>\w+)")
 
 
@@ -74,6 +73,8 @@ def changed(rulebook: Rulebook, changes: Iterable[str]) -> Rulebook:
         if not (equals and path and text):
             example = f"BTC.{MAX_LEVERAGE}=20"
             raise InputError(f"{rulebook.name}: {change!r}: expected PATH=VALUE, such as {example}")
+        if set("[]") & set(_LIST.sub("", text)):
+            raise InputError(f"{rulebook.name}: {change!r}: a list stands between [ and ]")
         path = _full_path(rulebook, path)
         if path in paths:
             raise InputError(f"{rulebook.name}: {path}: changed twice")
@@ -134,30 +135,11 @@ def _value_at(rulebook: Rulebook, path: str) -> Value:
     if path in rulebook.document.values:
         return rulebook.document.values[path]
     table, _, name = path.rpartition(".")
-    field = _fields_of(rulebook, table).get(name)
+    field = fields_of(rulebook, table).get(name)
     if field is None:
         raise _no_such(rulebook, path)
     since = rulebook.head.since
     return Value(path, None, True, field.unit, since, CHANGED, "assumed", "")
-
-
-def _fields_of(rulebook: Rulebook, table: str) -> Mapping[str, Field]:
-    """The fields that a table of this rulebook may have; none where there is no such table."""
-    fixed = {
-        "policy": fields.MARGIN_POLICY | fields.PROCEDURE,
-        "policy.rounding": fields.ROUNDING,
-        "policy.liquidation": fields.LIQUIDATION,
-        "policy.deleveraging": fields.DELEVERAGING,
-        "display": fields.DISPLAY,
-    }
-    if table in fixed:
-        return fixed[table]
-    group, _, name = table.partition(".")
-    if name not in rulebook.names(group):
-        return {}
-    if group == "margin":
-        return shape_of(rulebook.names(table), table).fields
-    return {"markets": fields.MARKET, "assets": fields.ASSET, "modes": fields.MODE}.get(group, {})
 
 
 def _no_such(rulebook: Rulebook, path: str) -> InputError:

@@ -5,6 +5,7 @@
 """
 
 import difflib
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from ..errors import InputError
 from .check import checked_rulebook
-from .document import Document, Source, Value, read_document
+from .document import Document, Source, Value, read_document, wrong_dates
 from .model import Display, Mode, Rulebook, build_venue
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 
 _PACKAGE = "ringfence.venues"
 _BYTES_MAX = 5_000_000
+_EARLIEST = timezone(timedelta(hours=14))
+"""Where a day begins first: what lies ahead there is the future everywhere."""
 
 
 class RulebookInfo(Struct, frozen=True):
@@ -110,9 +113,13 @@ def _from_file(path: Path) -> Rulebook:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
     try:
-        return checked_rulebook(_extended(read_document(text, str(path))))
+        document = read_document(text, str(path))
+        rulebook = checked_rulebook(_extended(document))
     except RecursionError:
         raise InputError(f"{path}: nested too deeply") from None
+    for sentence in wrong_dates(document, datetime.now(tz=_EARLIEST).date()):
+        raise InputError(f"{path}: {sentence}")
+    return rulebook
 
 
 def _extended(document: Document) -> Document:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..clearing.model import (
+from ..clearing.policy import (
     CostShare,
     OpenInterestScaled,
     Requirement,

@@ -6,7 +6,7 @@ from math import lcm
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from ..clearing import shapes
-from ..clearing.model import (
+from ..clearing.policy import (
     CloseCost,
     CostShare,
     OpenInterestScaled,
@@ -14,13 +14,13 @@ from ..clearing.model import (
     RootScaled,
     Sided,
     SkewScaled,
+    Solvency,
     Step,
     Stepped,
     Tier,
     Tiered,
+    Window,
 )
-from ..clearing.pace import Window
-from ..clearing.sides import Solvency
 from ..errors import InputError
 from ..rules.requirement import tier_deduction
 from ..rules.words import PPM, WAD

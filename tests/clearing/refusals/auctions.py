@@ -17,7 +17,8 @@ from clearing.refusals.case import (
 from clearing.refusals.losses import sick_market
 from clearing.world import liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Auction, LiveAuction
+from ringfence.clearing.model import LiveAuction
+from ringfence.clearing.policy import Auction
 from ringfence.clearing.verdict import Reason
 
 TENTH_WAD = 10**17

@@ -22,8 +22,8 @@ from clearing.refusals.case import (
 )
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import QUOTE, Auction, Policy
-from ringfence.clearing.sides import Solvency
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Auction, Policy, Solvency
 from ringfence.clearing.verdict import Reason
 
 

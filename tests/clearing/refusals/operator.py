@@ -11,7 +11,7 @@ from clearing.refusals.case import (
 from clearing.refusals.trading import open_market
 from clearing.world import PPM, TEN_FIVE
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import OpenInterestScaled, Policy
+from ringfence.clearing.policy import OpenInterestScaled, Policy
 from ringfence.clearing.verdict import Reason
 
 CASES = [

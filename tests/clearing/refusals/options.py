@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from clearing.option_world import CALL, EXPIRIES, RULE, OptionWorld
 from clearing.refusals.case import NO_MARKET, TOO_MUCH, Case, Violation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Grid, Policy, Term
+from ringfence.clearing.model import Grid, Term
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.verdict import Reason
 
 DAYS = EXPIRIES[0] // 86_400_000

@@ -6,7 +6,7 @@ A price one quantum worse than the mark, the next margin tier or growing open in
 import pytest
 
 from clearing.world import TEN_FIVE, World
-from ringfence.clearing.model import OpenInterestScaled, Tier, Tiered
+from ringfence.clearing.policy import OpenInterestScaled, Tier, Tiered
 
 STEEP = Tiered((Tier(0, 100, 50, 0), Tier(2_000, 200, 50, 0)), 1_000)
 GROWING = OpenInterestScaled(100_000, 500_000, 1_000, 10_000)

@@ -6,7 +6,7 @@ So one lot too many was closed: here 99 of 100 are enough, and leave nothing to 
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing.liquidation import liquidation_size_b
-from ringfence.clearing.model import Sided
+from ringfence.clearing.policy import Sided
 
 SHARES = Sided(5, 3, 6, 4, 100)
 """Longs are asked 5 % and 3 %."""

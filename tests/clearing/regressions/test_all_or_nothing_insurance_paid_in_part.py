@@ -2,7 +2,7 @@
 
 from clearing.world import World
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Policy
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.verdict import Reason
 
 

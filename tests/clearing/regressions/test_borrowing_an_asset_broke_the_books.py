@@ -2,7 +2,7 @@
 
 from clearing.world import World
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Sided
+from ringfence.clearing.policy import Sided
 from ringfence.clearing.verdict import Reason
 
 

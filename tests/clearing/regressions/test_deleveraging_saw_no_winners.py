@@ -6,7 +6,7 @@ Every insolvent position whose loss the fund could not pay stayed open for ever.
 from clearing.world import World, found
 from ringfence.clearing import command as cmd
 from ringfence.clearing.event import Deleveraged, LossSocialized
-from ringfence.clearing.model import Policy
+from ringfence.clearing.policy import Policy
 from ringfence.clearing.solve import what_if
 
 

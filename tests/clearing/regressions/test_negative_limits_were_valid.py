@@ -4,7 +4,7 @@ import pytest
 
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
-from ringfence.clearing.model import Deleveraging, Policy, Rounding
+from ringfence.clearing.policy import Deleveraging, Policy, Rounding
 from ringfence.clearing.verdict import Reason
 
 

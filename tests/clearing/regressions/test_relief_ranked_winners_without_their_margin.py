@@ -3,8 +3,8 @@
 from clearing.world import World, deleveraging, found
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
-from ringfence.clearing.model import QUOTE, Policy
-from ringfence.clearing.sides import Solvency
+from ringfence.clearing.model import QUOTE
+from ringfence.clearing.policy import Policy, Solvency
 
 
 def test_the_winner_with_less_behind_the_position_is_closed_first():

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
-from ...clearing.model import Asset, Scale, Sided, Subaccount, Tier, Tiered, Venue
+from ...clearing.model import Asset, Scale, Subaccount, Venue
+from ...clearing.policy import Sided, Tier, Tiered
 from ...clearing.risk import is_liquidatable
 from ...errors import InputError
 from ...rules import lending as rule

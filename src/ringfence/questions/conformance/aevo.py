@@ -14,20 +14,8 @@ from ...clearing import command as cmd
 from ...clearing.adl import SCORE_UNIT, Claim, eligible, score_profit_margin
 from ...clearing.loans import collateral_buyer
 from ...clearing.log import Clearinghouse
-from ...clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Deleveraging,
-    Market,
-    Option,
-    Policy,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ...clearing.model import QUOTE, Asset, CollateralPool, Market, Option, Scale, Subaccount, Venue
+from ...clearing.policy import Deleveraging, Policy, Tier, Tiered
 from ...clearing.risk import is_liquidatable, subaccount_risk
 from ...clearing.set_rules import StandardMargin
 from ...clearing.standard import Asked, OptionLeg, alone

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
-from ...clearing.model import Policy
+from ...clearing.policy import Policy
 from ...clearing.risk import is_liquidatable
 from ...clearing.shapes import Leg as Held
 from ...clearing.shapes import step_of

@@ -18,21 +18,8 @@ from ...clearing import command as cmd
 from ...clearing import event as ev
 from ...clearing.auction import buffer_q, discount_wad, is_lifted
 from ...clearing.log import Clearinghouse
-from ...clearing.model import (
-    QUOTE,
-    Auction,
-    CollateralPool,
-    Liquidation,
-    LiveAuction,
-    Market,
-    Policy,
-    Position,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ...clearing.model import QUOTE, CollateralPool, LiveAuction, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import Auction, Liquidation, Policy, Tier, Tiered
 from ...clearing.risk import Risk, subaccount_risk
 from ...clearing.verdict import Rejected
 from ...errors import InputError

@@ -17,16 +17,12 @@ from ...clearing.model import (
     Grid,
     Market,
     Option,
-    Policy,
     Position,
-    Rounding,
     Scale,
-    Sided,
     Subaccount,
-    Tier,
-    Tiered,
     Venue,
 )
+from ...clearing.policy import Policy, Rounding, Sided, Tier, Tiered
 from ...clearing.risk import Risk, collateral_risk, holding, subaccount_risk
 from ...clearing.scenarios import (
     Breakdown,

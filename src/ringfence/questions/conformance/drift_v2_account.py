@@ -10,17 +10,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ...clearing.gating import Action, lacking_q, standards
-from ...clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Market,
-    Policy,
-    Position,
-    Sided,
-    Subaccount,
-    Venue,
-)
+from ...clearing.model import QUOTE, Asset, CollateralPool, Market, Position, Subaccount, Venue
+from ...clearing.policy import Policy, Sided
 from ...clearing.risk import Risk, collateral_q, subaccount_risk, worth_q
 from ...errors import InputError
 from ...rules.requirement import uncounted_profit_q

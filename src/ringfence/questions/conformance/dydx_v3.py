@@ -11,7 +11,8 @@ from fractions import Fraction
 from functools import cache
 
 from ...clearing.draft import Draft
-from ...clearing.model import Market, Policy, Requirement, Scale, Subaccount, Venue, market_subaccount
+from ...clearing.model import Market, Scale, Subaccount, Venue, market_subaccount
+from ...clearing.policy import Policy, Requirement
 from ...clearing.risk import bankruptcy_q, is_liquidatable, leg_risk, subaccount_risk
 from ...clearing.shapes import Leg as Held
 from ...clearing.shapes import initial_rate

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from ...clearing.model import QUOTE, Market, Policy, Position, Scale, Step, Stepped, Subaccount, Venue
+from ...clearing.model import QUOTE, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import Policy, Step, Stepped
 from ...clearing.risk import Risk, subaccount_risk
 from ...errors import InputError
 from ...rules import fixed_point as fxp

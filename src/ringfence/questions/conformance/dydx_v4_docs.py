@@ -13,7 +13,8 @@ from ...clearing import command as cmd
 from ...clearing import event as ev
 from ...clearing.decide import decide
 from ...clearing.draft import Draft
-from ...clearing.model import QUOTE, Liquidation, Policy, Position, Subaccount, Venue, market_subaccount
+from ...clearing.model import QUOTE, Position, Subaccount, Venue, market_subaccount
+from ...clearing.policy import Liquidation, Policy
 from ...clearing.risk import bankruptcy_q, is_liquidatable, leg_risk
 from ...clearing.verdict import Accepted
 from ...rules.words import PPM

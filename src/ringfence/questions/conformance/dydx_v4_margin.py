@@ -17,19 +17,8 @@ from msgspec.structs import replace
 
 from ...clearing.draft import Draft
 from ...clearing.liquidation import fillable_fraction, liquidation_size_b
-from ...clearing.model import (
-    QUOTE,
-    CollateralPool,
-    Leverage,
-    Liquidation,
-    Market,
-    OpenInterestScaled,
-    Policy,
-    Position,
-    Scale,
-    Subaccount,
-    Venue,
-)
+from ...clearing.model import QUOTE, CollateralPool, Leverage, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import Liquidation, OpenInterestScaled, Policy
 from ...clearing.risk import (
     Risk,
     bankruptcy_q,

@@ -17,15 +17,14 @@ from ...clearing.draft import Draft
 from ...clearing.model import (
     QUOTE,
     CollateralPool,
-    Liquidation,
     Market,
-    OpenInterestScaled,
     Position,
     Scale,
     Subaccount,
     Venue,
     market_subaccount,
 )
+from ...clearing.policy import Liquidation, OpenInterestScaled
 from ...clearing.risk import bankruptcy_q, leg_risk, may_act, subaccount_risk
 from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
 from ...rules.close import liquidation_fee_q

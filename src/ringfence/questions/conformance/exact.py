@@ -10,20 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ...clearing.model import (
-    QUOTE,
-    CollateralPool,
-    Leverage,
-    Market,
-    Policy,
-    Position,
-    Requirement,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ...clearing.model import QUOTE, CollateralPool, Leverage, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import Policy, Requirement, Tier, Tiered
 from ...clearing.risk import Risk, market_risk, subaccount_risk
 from ...clearing.solve import displayed_price, refine
 from ...errors import InputError

@@ -13,19 +13,8 @@ from functools import cache
 from math import ceil
 from typing import NamedTuple
 
-from ...clearing.model import (
-    QUOTE,
-    Asset,
-    CloseCost,
-    CollateralPool,
-    CostShare,
-    Market,
-    Policy,
-    Position,
-    Scale,
-    Subaccount,
-    Venue,
-)
+from ...clearing.model import QUOTE, Asset, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import CloseCost, CostShare, Policy
 from ...clearing.risk import is_liquidatable, subaccount_risk
 from ...clearing.shapes import Leg, maintenance_q
 from ...errors import InputError

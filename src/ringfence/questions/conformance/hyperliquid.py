@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
-from ...clearing.model import Policy, Tiered
+from ...clearing.policy import Policy, Tiered
 from ...clearing.risk import subaccount_risk
 from ...clearing.shapes import tier_of
 from ...clearing.solve import max_withdrawal

@@ -10,18 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ...clearing.model import (
-    QUOTE,
-    Asset,
-    CollateralPool,
-    Market,
-    Position,
-    Scale,
-    Subaccount,
-    Tier,
-    Tiered,
-    Venue,
-)
+from ...clearing.model import QUOTE, Asset, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import Tier, Tiered
 from ...clearing.risk import Risk, collateral_risk, subaccount_risk
 from ...errors import InputError
 from ...rules.value import value_q

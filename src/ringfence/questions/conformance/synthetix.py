@@ -3,18 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...clearing.model import (
-    QUOTE,
-    CloseCost,
-    CollateralPool,
-    Market,
-    Policy,
-    Position,
-    Scale,
-    SkewScaled,
-    Subaccount,
-    Venue,
-)
+from ...clearing.model import QUOTE, CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ...clearing.policy import CloseCost, Policy, SkewScaled
 from ...rules.words import WAD
 
 ACCOUNT = "account"

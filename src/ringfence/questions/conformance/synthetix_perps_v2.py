@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
-from ...clearing.model import CloseCost, Policy, SkewScaled
+from ...clearing.policy import CloseCost, Policy, SkewScaled
 from ...clearing.risk import is_liquidatable
 from ...clearing.solve import liquidation_price
 from ...errors import InputError

@@ -8,7 +8,7 @@ account, is asked for with one of its positions.
 from functools import cache
 from typing import NamedTuple
 
-from ...clearing.model import Policy, SkewScaled
+from ...clearing.policy import Policy, SkewScaled
 from ...clearing.risk import is_liquidatable
 from ...errors import InputError
 from ...rules import keeper, skew
