@@ -188,7 +188,7 @@ class States:
         risk = subaccount_risk(self.venue, subaccount, prices)
         off_q = self.random.choice((0, -1, 1, self.random.randint(-5, 5)))
         if self.chance(0.85):
-            share = self.random.choice((0.001, 0.01, 0.1, 1)) * self.random.uniform(-0.3, 1)
+            share = self.random.choice((0.001, 0.01, 0.1, 1)) * self.random.uniform(-0.5, 1)
             off_q = int((risk.notional_q or USD) * share)
         subaccount.balances[QUOTE] = off_q - risk.surplus_q
 

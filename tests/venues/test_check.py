@@ -49,7 +49,45 @@ UNKNOWN = "{ unknown = true }"
         (
             'size = "full"',
             'size = { value = "full", confidence = "sure" }',
-            "policy.liquidation.size: Invalid enum value 'sure' - at `$.confidence`",
+            "policy.liquidation.size: has the confidence 'sure'; "
+            "expected confirmed or executed or unconfirmed or assumed",
+        ),
+        (
+            'confidence = "confirmed"',
+            'confidence = "sure"',
+            "modes.cross.meaning: has the confidence 'sure'; expected confirmed or",
+        ),
+        ('checked = "2026-01-31"', 'checked = "2999-01"', "checked: has the date 2999-01, which lies in the"),
+        ('date = "2026-01"', 'date = "2999"', "sources.code: has the date 2999, which lies in the future"),
+        (
+            'size = "full"',
+            'size = { value = "full", since = "2999-01-01" }',
+            "policy.liquidation.size: has the date 2999-01-01, which lies in the future",
+        ),
+        (
+            'size = "full"',
+            'size = "full"\nportion = { valu = "0.1", unit = "share" }',
+            "policy.liquidation.portion.valu: no such field; did you mean value?",
+        ),
+        (
+            'size = "full"',
+            'size = "full"\nportion = { unit = "share", valu = "0.1" }',
+            "policy.liquidation.portion.valu: no such field; did you mean value?",
+        ),
+        (
+            'size = "full"',
+            'size = "full"\nportion = { unit = "share" }',
+            "policy.liquidation.portion: expected either a value or `unknown = true`",
+        ),
+        (
+            "BTC = { base_decimals = 4",
+            "BTC = { base_decimals = { valeu = 4 }",
+            "markets.BTC.base_decimals.valeu: no such field; did you mean value?",
+        ),
+        (
+            "[markets]\n",
+            '[markets]\nbtc = { base_decimals = 4, price_decimals = 1, margin = "one", pool = "main" }\n',
+            "markets.BTC: differs from btc in capitals alone",
         ),
         (
             'size = "full"',
@@ -69,9 +107,10 @@ UNKNOWN = "{ unknown = true }"
         (
             'size = "full"',
             'size = "half"',
-            "policy.liquidation.size: expected full or portion or target or window, got 'half'",
+            "policy.liquidation.size: expected full or portion or target or window, got 'half'; "
+            "a venue with policy.auction states no size",
         ),
-        ('size = "full"', "sise = 1", "policy.liquidation.sise: has no unit"),
+        ('size = "full"', "sise = 1", "policy.liquidation.sise: no such field; did you mean size?"),
         (
             'size = "full"',
             'size = "full"\nportoin = { value = "0.1", unit = "share" }',
@@ -172,7 +211,11 @@ UNKNOWN = "{ unknown = true }"
             'base_decimals = "4"',
             "markets.BTC.base_decimals: expected a whole number from -18 to 36, got '4'",
         ),
-        ('pool = "main" }', 'pool = "main", pol = "x" }', "markets.BTC.pol: has no unit"),
+        (
+            'pool = "main" }',
+            'pool = "main", pol = "x" }',
+            "markets.BTC.pol: no such field; did you mean pool?",
+        ),
         ("BTC = {", '"B.TC" = {', "markets.B.TC: a name cannot hold a full stop"),
         ("shared = true\n", "", "modes.cross: shared is missing"),
     ],

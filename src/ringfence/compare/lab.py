@@ -381,7 +381,7 @@ def _refuse(rulebook: Rulebook) -> None:
     One that leaves maintenance margin to the legs does.
     """
     if not rulebook.names("markets"):
-        raise InputError(f"{rulebook.name} has no perpetual futures: {rulebook.ask(NO_MARKETS)}")
+        raise InputError(f"{rulebook.name} has nothing to replay: {rulebook.ask(NO_MARKETS)}")
     rule = rulebook.margin_policy().set_rule
     if rule is not None and not isinstance(rule, DebtMargin):
         raise InputError(

@@ -55,7 +55,8 @@ def arrange(
 
     Cross: the margin of isolated positions joins the account's collateral. Isolated: a position keeps the margin that
     it has, and what backs cross positions (quote collateral with their PnL, and every other asset) is split over them
-    in proportion to notional; what rounding leaves stays with the account. Two positions in one market become one.
+    in proportion to notional; what rounding leaves stays with the account. Two positions in one market become one,
+    but a long and a short never net where they stand alone.
 
     Raises `CannotHoldError` where no market has the wanted mode, and where not all positions to be split are listed.
     """
@@ -73,13 +74,21 @@ def arrange(
     positions = [
         Held(moved, market)
         for market, group in by_market.items()
-        if (moved := purse.move(group, marks[market], alone=not chosen[market].shared)) is not None
+        for together in ([group] if chosen[market].shared else _by_side(group))
+        if (moved := purse.move(together, marks[market], alone=not chosen[market].shared)) is not None
     ]
     arranged = replace(
         account, collateral=purse.collateral(), positions=tuple(each.position for each in positions)
     )
     words = " + ".join(dict.fromkeys(mode.name for mode in chosen.values())) or wanted
     return Arranged(arranged, tuple(positions), words, tuple(_notes(account, held, chosen, wanted)))
+
+
+def _by_side(positions: Sequence[BookPosition]) -> list[list[BookPosition]]:
+    """The longs and the shorts of one market, without empty sides."""
+    longs = [position for position in positions if position.size > 0]
+    shorts = [position for position in positions if position.size < 0]
+    return [side for side in (longs, shorts) if side]
 
 
 def _mode(modes: Iterable[Mode], wanted: Arrangement) -> Mode:
@@ -102,8 +111,16 @@ def _notes(
         yield f"what backs cross positions is split over them in proportion to notional{also}"
     if any(each.position.mode == "isolated" and chosen[each.market].shared for each in held):
         yield "margin of isolated positions joins the account's collateral"
-    if len(chosen) < len(held):
-        yield "positions in one market are netted"
+    for market, mode in chosen.items():
+        group = [each.position for each in held if each.market == market]
+        if len(group) == 1:
+            continue
+        if mode.shared:
+            yield f"{market}: its positions are netted"
+        elif len(_by_side(group)) == 1:
+            yield f"{market}: its positions become one, at their average entry price"
+        else:
+            yield f"{market}: its long and its short stand alone, which takes two accounts where a market has one position"
 
 
 class _Purse:

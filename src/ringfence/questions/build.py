@@ -150,11 +150,16 @@ class _Builder:
             self.note("the file does not say what backs the cross positions; give --collateral USDC=...")
         others = {asset: held for asset, held in (self.account.collateral or {}).items() if asset != QUOTE}
         shared = Part(self.account.name, "cross", cross, known, assets=others)
-        return [shared, *map(self._isolated, isolated)]
+        markets = [each.market for each in isolated]
+        return [
+            shared, *(self._isolated(each, two_sided=markets.count(each.market) > 1) for each in isolated)
+        ]
 
-    def _isolated(self, each: Held) -> Part:
+    def _isolated(self, each: Held, *, two_sided: bool) -> Part:
         removable = any(mode.removable for mode in self._modes_of(each.market) if not mode.shared)
         name, known = f"{self.account.name}/{each.market}", each.position.collateral is not None
+        if two_sided:
+            name += " long" if each.position.size > 0 else " short"
         return Part(name, "isolated", (each,), known, removable, each.position.assets)
 
     def note(self, sentence: str) -> None:
@@ -446,7 +451,8 @@ def _chosen(leverage: Decimal) -> Leverage:
 def _refuse_repeats(held: Sequence[Held]) -> None:
     seen = set()
     for each in held:
-        key = (each.market, each.position.mode)
+        alone = each.position.mode == "isolated"
+        key = (each.market, each.position.mode, alone and each.position.size > 0)
         if key in seen:
             where = each.position.place.field("symbol")
             raise InputError(

@@ -16,6 +16,7 @@ from ..clearing.model import QUOTE
 from ..errors import InputError
 from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
+from ..venues.symbols import readings
 from .arrange import Arrangement
 from .build import Built, build
 from .listings import INPUT, MODE, POSITIONS, CannotHoldError, kind_of, listings
@@ -26,7 +27,7 @@ from .summary import Summary, summarize
 from .tabular import Cell, Columns
 
 AS_HELD: Literal["as held"] = "as held"
-"""The arrangement of accounts that hold some positions cross and others isolated."""
+"""The arrangement of accounts that hold some positions cross and others isolated, or one market twice."""
 
 PARALLEL_FROM = 100
 """Accounts from which other processes are worth starting: an account takes some milliseconds at a venue."""
@@ -254,12 +255,26 @@ def held(
 
 
 def arrangements(account: Account) -> list[Arrangement | Literal["as held"]]:
-    """The arrangements in which an account is worth asking about; one position held cross is as good as alone."""
+    """The arrangements in which an account is worth asking about.
+
+    One position held cross is as good as alone, unless the account holds its market twice.
+    """
     if not account.positions:
         return ["cross"]
     cross = sum(position.mode == "cross" for position in account.positions)
-    mixed = 1 < cross < len(account.positions)
+    mixed = 1 < cross < len(account.positions) or _repeats_market(account)
     return ["cross", "isolated", AS_HELD] if mixed else ["cross", "isolated"]
+
+
+def _repeats_market(account: Account) -> bool:
+    """Whether two perpetuals may be in one market, by whichever names."""
+    seen: set[str] = set()
+    for position in account.positions:
+        names = {name.casefold() for name in readings(position.symbol)} if not position.option else set()
+        if names & seen:
+            return True
+        seen |= names
+    return False
 
 
 def _refuse_unlisted(account: Account, rulebook: Rulebook) -> None:

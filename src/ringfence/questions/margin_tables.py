@@ -2,7 +2,7 @@
 
 import click
 
-from ..terminal import money, percent, plain, print_table, short
+from ..terminal import LIQUIDATABLE, money, percent, plain, print_table, short
 from .margin import Answer, PositionResult, SubaccountResult
 
 
@@ -33,7 +33,7 @@ def _status(part: SubaccountResult) -> str:
     if liquidatable is None:
         return "?"
     if liquidatable:
-        return "LIQUIDATABLE"
+        return LIQUIDATABLE
     return "in debt" if str(equity).startswith("-") else "safe"
 
 
