@@ -196,3 +196,17 @@ def test_what_is_written_reads_back_equal(tmp_path_factory, account):
     path = tmp_path_factory.mktemp("books") / "account.json"
     path.write_text(json.dumps(account_to_json(account)))
     assert read_accounts(path) == [account]
+
+
+def test_an_isolated_position_may_be_backed_by_assets(read):
+    coins = SOL | {"collateral": {"USDC": "10", "WETH": "2"}}
+    (account,) = read(DESK | {"positions": [coins]})
+    (held,) = account.positions
+    assert (held.collateral, held.assets) == (Decimal(10), {"WETH": Decimal(2)})
+    assert read(account_to_json(account)) == [account]
+    (bare,) = read(DESK | {"positions": [SOL | {"collateral": {"WETH": "2"}}]})
+    assert bare.positions[0].collateral == 0
+    with pytest.raises(InputError, match=r"positions\[0\].collateral.WETH: expected an amount of at least 0"):
+        read(DESK | {"positions": [SOL | {"collateral": {"WETH": "-2"}}]})
+    with pytest.raises(InputError, match="a cross position has none of its own"):
+        read(DESK | {"positions": [BTC | {"collateral": {"WETH": "2"}}]})

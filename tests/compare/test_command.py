@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from decimal import Decimal
@@ -11,6 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.cli import main
+from ringfence.compare.lab import refuse
+from ringfence.errors import InputError
+from ringfence.venues.rulebook import list_rulebooks, load
 
 SMALL = ["compare", "--traders", "60", "--no-sensitivity", "--workers", "1", "--seed", "3"]
 
@@ -89,6 +94,15 @@ def test_a_partition_of_your_own(tmp_path: Path) -> None:
         (["--slippage-ppm", "-5"], "--slippage-ppm"),
         (["--step-ppm", "0"], "max_step_ppm"),
         (["--traders", "0"], "--traders"),
+        (["--venue-frame", "cross=gmx-v2"], "offers no cross margin, it judges positions only one by one"),
+        (
+            ["--venue-frame", "isolated=dydx-v3"],
+            "offers no isolated margin, it judges positions only together",
+        ),
+        (["--venue-frame", "hybrid=gmx-v2{policy.trigger_at_equality=true}"], "offers no hybrid margin"),
+        (["--venue-frame", "isolated=aave-v3"], "has nothing to replay: it lends tokens"),
+        (["--venue", "aave-v3"], "has nothing to replay: it lends tokens"),
+        (["--venue", "generic{BTC.maxLeverage=}"], "expected PATH=VALUE"),
     ],
 )
 def test_bad_options_are_one_line_and_status_2(options: list[str], words: str) -> None:
@@ -168,3 +182,57 @@ def test_the_stakeholder_table_sums_to_zero_to_the_last_digit() -> None:
     document = json.loads(run("--arms", "c", "--json", "-", "--no-html").stdout)
     for row in document["runs"]:
         assert sum(Decimal(amount) for _, amount in row["stakeholders"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("venue", "modes", "said"),
+    [
+        ("gmx-v2", "isolated,cross,hybrid", "judges positions only one by one; cross and hybrid margin"),
+        ("synthetix-v3", "isolated,cross", "judges positions only together; isolated margin"),
+        ("gmx-v2", "isolated", ""),
+        ("generic", "isolated,cross,hybrid", ""),
+    ],
+)
+def test_a_mode_that_the_venue_lacks_is_said_to_be_a_what_if(venue: str, modes: str, said: str) -> None:
+    result = run("--venue", venue, "--modes", modes, "--venue-frame", "none", "--arms", "c", "--no-html")
+    assert result.exit_code == 0, result.output
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
+    assert len(warnings) == bool(said)
+    assert all(said in line and line.endswith("is a what-if") for line in warnings)
+
+
+def test_a_changed_rulebook_runs_in_either_frame() -> None:
+    """At most 2x instead of 50x: whoever holds BTC posts at least half of it on entry."""
+    options = ["--modes", "cross", "--arms", "c", "--workers", "2", "--json", "-", "--no-html"]
+    changed = "hyperliquid{BTC.maxLeverage=2}"
+    result = run("--venue", changed, "--venue-frame", f"cross={changed}", *options)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert {row["rulebook"] for row in document["runs"]} == {changed}
+    plain = json.loads(run("--venue", "hyperliquid", "--venue-frame", "none", *options).stdout)
+    asked, before = (found["runs"][0]["measures"]["initial_margin"] for found in (document, plain))
+    assert asked != before
+    assert shlex.split(document["command"])[2:4] == ["--venue", changed]
+
+
+def test_the_manual_lists_what_a_replay_refuses() -> None:
+    """Rules over sets and venues without perpetuals in every frame, unknown procedures as `--venue` alone."""
+    refused: dict[str, set[str]] = {"both": set(), "--venue": set()}
+    for name in {info.venue for info in list_rulebooks()}:
+        rulebook = load(name)
+        try:
+            refuse(rulebook)
+        except InputError:
+            refused["both"].add(name)
+            continue
+        try:
+            rulebook.policy()
+        except InputError:
+            refused["--venue"].add(name)
+    manual = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    section = manual.partition("**Refused rulebooks.**")[2].partition("###")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    written: dict[str, set[str]] = {"both": set(), "--venue": set()}
+    for _, names, where, *_ in rows:
+        written["--venue" if "--venue" in where else "both"] |= set(re.findall(r"`([^`]+)`", names))
+    assert written == refused

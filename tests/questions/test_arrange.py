@@ -101,20 +101,26 @@ def test_positions_in_one_market_become_one():
     (merged,) = found.account.positions
     assert (merged.size, merged.entry_price, merged.leverage, merged.collateral) == (4, 85, 4, None)
     assert found.account.collateral == {"USDC": D(1007)}
-    assert "positions in one market are netted" in found.notes
+    assert "A: its positions are netted" in found.notes
 
 
 def test_opposite_positions_realize_their_gains():
     """Long 3 from 80 gains 30, short 1 from 100 gains 10; what is left stands at the mark of 90."""
-    found = moved("isolated", cross("A", 3, 80, 90), isolated("A", -1, 100, 90, 7))
+    found = moved("cross", cross("A", 3, 80, 90), isolated("A", -1, 100, 90, 7))
     (merged,) = found.account.positions
-    assert (merged.size, merged.entry_price, merged.collateral) == (2, 90, D(1047))
-    assert found.account.collateral == {"USDC": 0}
+    assert (merged.size, merged.entry_price, merged.collateral) == (2, 90, None)
+    assert found.account.collateral == {"USDC": D(1047)}
 
 
-@pytest.mark.parametrize("wanted", ["cross", "isolated"])
-def test_positions_that_cancel_out_leave_their_money(wanted):
-    found = moved(wanted, cross("A", 1, 80, 90), isolated("A", -1, 100, 90, 7))
+def test_a_long_and_a_short_that_stand_alone_never_net():
+    """Some venues hold both at once (GMX); none nets two positions that are judged apart."""
+    found = moved("isolated", cross("A", 3, 80, 90), isolated("A", -1, 100, 90, 7))
+    assert [(each.size, each.collateral) for each in found.account.positions] == [(3, D(1000)), (-1, D(7))]
+    assert any("its long and its short stand alone" in note for note in found.notes)
+
+
+def test_positions_that_cancel_out_leave_their_money():
+    found = moved("cross", cross("A", 1, 80, 90), isolated("A", -1, 100, 90, 7))
     assert found.account.positions == ()
     assert found.account.collateral == {"USDC": D(1027)}
 
@@ -126,10 +132,24 @@ def test_without_collateral_a_share_of_it_is_unknown():
     assert moved("cross", isolated("B", -1, 100, 90, 7), usdc=None).account.collateral is None
 
 
-def test_other_collateral_backs_nothing_that_stands_alone():
-    found = moved("isolated", cross("A", 1, 80, 90), assets={"ETH": D(2)})
-    assert found.account.collateral == {"USDC": 0, "ETH": 2}
-    assert "ETH: backs no position that stands alone; only USDC is split" in found.notes
+def test_other_collateral_is_split_by_notional():
+    """1 of ETH over notionals of 200 and 100, rounded down; what that leaves stays with the account."""
+    found = moved("isolated", cross("A", 2, 100, 100), cross("B", 1, 100, 100), assets={"ETH": D(1)})
+    thirds = [D("0.666666666666666666"), D("0.333333333333333333")]
+    assert [each.assets for each in found.account.positions] == [{"ETH": third} for third in thirds]
+    assert found.account.collateral == {"USDC": D("0.000001"), "ETH": D("1e-18")}
+    (note,) = found.notes
+    assert note == "what backs cross positions is split over them in proportion to notional, ETH too"
+
+
+def test_assets_of_an_isolated_position_follow_it():
+    own = isolated("A", 1, 100, 100, 5, assets={"ETH": D(2)})
+    joined = moved("cross", own, assets={"ETH": D(1)}).account
+    assert (joined.collateral, joined.positions[0].assets) == ({"USDC": D(1005), "ETH": D(3)}, {})
+    assert moved("isolated", own).account.positions == (own,)
+
+
+def test_other_collateral_stays_in_the_account_held_cross():
     assert moved("cross", cross("A", 1, 80, 90), assets={"ETH": D(2)}).notes == ()
 
 

@@ -2,12 +2,14 @@
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from ringfence.books import Account, BookPosition
 from ringfence.errors import InputError
 from ringfence.questions.everywhere import AS_HELD, COLUMNS, PARALLEL_FROM, held, standing, survey, table_rows
+from ringfence.questions.everywhere_tables import show
 from ringfence.questions.listings import COLLATERAL, INPUT, MARKET, POOLS, POSITIONS, UNKNOWN
 from ringfence.questions.margin import margin
 from ringfence.venues.overrides import load_spec
@@ -38,6 +40,9 @@ def refusal(answers, venue):
     (found,) = answer.refused
     return found
 
+
+BELOW = "2513.99999999"
+"""The first price step below 2,514: gmx-v2 does not liquidate at equality."""
 
 BTC = cross("BTC", "1", "60000", "60000")
 PAIR = account(BTC, cross("ETH", "-10", "3000", "3000"))
@@ -249,3 +254,78 @@ def test_one_venue_as_the_same_rows():
     assert row.summary.prices == rows(survey([PAIR], {}), "hyperliquid")["cross"].prices
     with pytest.raises(InputError, match="has no market"):
         standing([account(cross("NOSUCHCOIN", "1", "1", "1"))], load("hyperliquid"), {})
+
+
+def test_an_isolated_position_is_backed_by_its_share_of_every_asset():
+    """WETH moves with ETH: (30000 x 1.0056) / (10 + 2) = 2514 with gmx-v2's margin of 0.56 % of cost."""
+    coins = account(
+        cross("ETH", "10", "3000", "3000"), usdc="0", assets={"WETH": D(2)}, prices={"WETH": D(3000)}
+    )
+    summary = rows(survey([coins], {}), "gmx-v2")["isolated"]
+    assert (summary.equity_q, summary.liquidatable, summary.prices[0].price) == (6_000_000_000, False, BELOW)
+
+
+def test_collateral_of_a_position_may_be_an_asset():
+    own = isolated("ETH", "10", "3000", "3000", "0", assets={"WETH": D(2)})
+    (result,) = margin([account(own, usdc="0", prices={"WETH": D(3000)})], load("gmx-v2"))
+    alone = next(part for part in result.subaccounts if part.mode == "isolated")
+    assert (alone["equity"].value, alone.collateral) == ("6000", {"USDC": "0", "WETH": "2"})
+    assert alone.positions[0]["liquidationPrice"].value == BELOW
+
+
+def test_nobody_is_liquidatable_for_want_of_a_price():
+    """The venue takes ETH and nobody says what it is worth: unknown, not liquidatable."""
+    unpriced = account(cross("BTC", "1", "60000", "60000"), usdc="0", assets={"ETH": D(9)})
+    for summary in rows(survey([unpriced], {}), "generic").values():
+        assert (summary.liquidatable, summary.move_ppm) == (None, None)
+
+
+@pytest.mark.parametrize("venue", ["gmx-v2", "perp-v2", "drift-v2"])
+def test_profit_does_not_change_the_largest_leverage(venue):
+    """These venues leave profit out of initial margin; the largest leverage is that of opening at the mark."""
+    found = [
+        rows(survey([account(cross("ETH", "10", entry, "3000"), usdc="20000")], {}), venue)
+        for entry in ("2000", "3000")
+    ]
+    for name, winning in found[0].items():
+        fresh = found[1][name]
+        assert winning.max_leverage == fresh.max_leverage == Fraction(30_000_000_000, fresh.initial_q)
+        assert winning.initial_q > fresh.initial_q
+
+
+@pytest.mark.parametrize("venue", ["gmx-v2", "perp-v2", "drift-v2"])
+def test_profit_that_does_not_count_is_explained(venue):
+    wanted = None if venue != "gmx-v2" else "isolated"
+    (result,) = margin([account(cross("ETH", "10", "2000", "3000"))], load(venue), {}, wanted)
+    part = next(part for part in result.subaccounts if part.positions)
+    text = "\n".join(part["initialMargin"].explain().lines())
+    assert "uncounted_profit_q: " in text or "profit that does not count: 10000" in text
+
+
+def test_a_market_held_twice_is_also_answered_as_it_is_held():
+    twice = account(cross("ETH", "10", "3000", "3000"), isolated("ETH", "-4", "3000", "3000", "1000"))
+    found = rows(survey([twice], {}), "hyperliquid")
+    assert list(found) == ["cross", "isolated", AS_HELD]
+    assert [line.subaccount for line in found[AS_HELD].prices] == ["desk", "desk/ETH"]
+    alone = rows(survey([twice], {}), "gmx-v2")["isolated"]
+    assert [line.subaccount for line in alone.prices] == ["desk/ETH long", "desk/ETH short"]
+
+
+def test_the_reason_is_what_is_in_the_way():
+    coins = account(BTC, assets={"ETH": D(1)}, prices={"ETH": D(3000)})
+    assert refusal(survey([coins], {}), "gmx-v2").short == "collateral not accepted: ETH"
+
+
+def test_what_no_venue_knows_is_said_of_all():
+    with pytest.raises(InputError, match=r"collateral\.FOO: no venue takes FOO as collateral"):
+        survey([account(BTC, assets={"FOO": D(3)})], {})
+
+
+def test_liquidatable_is_never_broken(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    book = [account(cross("ETH", "10", "3000.123456", "3000.123456"), usdc="10")]
+    show(survey(book, {}), book)
+    assert "LIQUIDATABLE" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "60")
+    show(survey(book, {}), book)
+    assert "LIQUIDATABLE" in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """Random accounts on the real rulebooks, straight in the engine: many, fast, and mostly near liquidation.
 
 One seed is one state. It holds what a file of positions cannot say too: collateral behind isolated positions,
-collateral that is owed, resting orders, unsettled funding, index prices beside the mark, a pool that profits are capped by.
+collateral that is owed, resting orders, unsettled funding, index prices beside the mark, a pool that caps profits.
 """
 
 from copy import copy

@@ -49,8 +49,7 @@ UNKNOWN = "{ unknown = true }"
         (
             'size = "full"',
             'size = { value = "full", confidence = "sure" }',
-            "policy.liquidation.size: has the confidence 'sure'; "
-            "expected confirmed or executed or unconfirmed or assumed",
+            "policy.liquidation.size: has the confidence 'sure'; expected confirmed or executed or unconfirmed or",
         ),
         (
             'confidence = "confirmed"',
@@ -107,8 +106,7 @@ UNKNOWN = "{ unknown = true }"
         (
             'size = "full"',
             'size = "half"',
-            "policy.liquidation.size: expected full or portion or target or window, got 'half'; "
-            "a venue with policy.auction states no size",
+            "policy.liquidation.size: expected full or portion or target or window, got 'half'; a venue with policy.",
         ),
         ('size = "full"', "sise = 1", "policy.liquidation.sise: no such field; did you mean size?"),
         (

@@ -27,9 +27,10 @@ class BookPosition:
     `size` is signed, in units of the base asset. `entry_price` and `mark_price` are in quote per unit; either may be
     unknown (without an entry price the collateral already contains the PnL). `collateral` is an isolated position's
     margin in quote, without its unrealized PnL, and `None` for a cross position; `assets` is what else backs it, by
-    asset. `leverage` is the one chosen by the trader. The `venue_*` fields are what the venue states about the position itself: the largest leverage that it
-    allows, and its own liquidation price; `states_liquidation_price` tells "none" from "not stated". With an `option`
-    the position is in that option; size is in units of its underlying, prices are per such unit.
+    asset. `leverage` is the one chosen by the trader. The `venue_*` fields are what the venue states about the
+    position itself: the largest leverage that it allows, and its own liquidation price; `states_liquidation_price`
+    tells "none" from "not stated". With an `option` the position is in that option; size is in units of its
+    underlying, prices are per such unit.
     """
 
     symbol: str

@@ -109,7 +109,7 @@ class Lab:
         self.rulebooks = {name: load_spec(name) for name in (setup.venue, *setup.venue_frame.values())}
         """Rulebooks by the name, path or changed name that the setup gives them."""
         for rulebook in self.rulebooks.values():
-            _refuse(rulebook)
+            refuse(rulebook)
         _check_frame(setup, self.rulebooks)
         self.rulebook = self.rulebooks[setup.venue]
         self.procedure = self.rulebook.policy()
@@ -375,7 +375,7 @@ def _check_frame(setup: Setup, rulebooks: Mapping[str, Rulebook]) -> None:
             )
 
 
-def _refuse(rulebook: Rulebook) -> None:
+def refuse(rulebook: Rulebook) -> None:
     """A replay needs perpetual futures, and finds triggers leg by leg, which a rule over a set does not allow.
 
     One that leaves maintenance margin to the legs does.

@@ -120,7 +120,8 @@ def _notes(
         elif len(_by_side(group)) == 1:
             yield f"{market}: its positions become one, at their average entry price"
         else:
-            yield f"{market}: its long and its short stand alone, which takes two accounts where a market has one position"
+            how = "which takes two accounts where a market has one position"
+            yield f"{market}: its long and its short stand alone, {how}"
 
 
 class _Purse:

@@ -152,7 +152,8 @@ class _Builder:
         shared = Part(self.account.name, "cross", cross, known, assets=others)
         markets = [each.market for each in isolated]
         return [
-            shared, *(self._isolated(each, two_sided=markets.count(each.market) > 1) for each in isolated)
+            shared,
+            *(self._isolated(each, two_sided=markets.count(each.market) > 1) for each in isolated),
         ]
 
     def _isolated(self, each: Held, *, two_sided: bool) -> Part:

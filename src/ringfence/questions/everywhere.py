@@ -169,8 +169,9 @@ def _common_reason(
 
 def _backing(account: Account) -> Iterator[tuple[str, Place]]:
     """Every asset that the account or one of its positions holds, and where the file says so."""
-    for holder, assets in ((account, account.collateral or {}), *((p, p.assets) for p in account.positions)):
-        yield from ((asset, holder.place.field("collateral").field(asset)) for asset in assets)
+    held = [(account.place, account.collateral or {}), *((p.place, p.assets) for p in account.positions)]
+    for place, assets in held:
+        yield from ((asset, place.field("collateral").field(asset)) for asset in assets)
 
 
 def _knows(rulebook: Rulebook, symbol: str) -> bool:

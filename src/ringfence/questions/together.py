@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import cast
 
 from ..clearing.model import Subaccount, Venue
-from ..clearing.risk import collateral_risk, holding, market_risk
+from ..clearing.risk import collateral_risk, holding, market_risk, subaccount_risk
 from ..clearing.scenarios import Breakdown, breakdowns, initial_share_num, still_doubt_q, underlying_margin
 from ..clearing.set_rules import ScenarioMargin, SpreadCredit
 from ..units import QUOTE_DECIMALS, format_atoms, format_fraction
 from ..venues.model import Rulebook
-from .explain import Explanation, cite
+from .explain import Explanation, cite, watch
 
 INITIAL = "initialMargin"
 SHARE_DECIMALS = 12
@@ -27,7 +28,7 @@ def together(
         formula = "rule over all positions together; alone they ask"
         path = "policy.spread_credit" if isinstance(rule, SpreadCredit) else "standard.netting"
         parts = _alone(venue, subaccount, name)
-    inputs = (*parts, *_collateral(venue, subaccount, name))
+    inputs = (*parts, *_collateral(venue, subaccount, name), *_uncounted(venue, subaccount, name))
     return Explanation(name, _quote(total_q), formula, inputs, cite(rulebook, path))
 
 
@@ -45,6 +46,14 @@ def _collateral(venue: Venue, subaccount: Subaccount, name: str) -> Iterator[Exp
     held = collateral_risk(venue, subaccount)
     if asked_q := held.initial_q if name == INITIAL else held.maintenance_q:
         yield Explanation("other collateral", _quote(asked_q), "what its weights ask")
+
+
+def _uncounted(venue: Venue, subaccount: Subaccount, name: str) -> Iterator[Explanation]:
+    """The profit that initial margin does not let count, where the venue nets it over all positions."""
+    if name == INITIAL and venue.policy.initial_profit_cap_of == "account":
+        _, calls = watch(lambda: subaccount_risk(venue, subaccount))
+        for call in calls.find("uncounted_profit_q"):
+            yield Explanation("unrealized profit that does not count", _quote(cast(int, call.result)))
 
 
 def _scenarios(

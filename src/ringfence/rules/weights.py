@@ -113,7 +113,8 @@ def discounted_weight(
     """An asset's weight with a discount for size: `min(weight, 1.1 / (1 + factor * sqrt(size)))`, rounded down.
 
     `size` in billionths of a unit, `factor` in `factor_precision` and weights in `precision`. The premium of a debt's
-    weight is `requirement.root_rate_num`. Source: drift-labs/protocol-v2@0ae3e3b1 programs/drift/src/math/margin.rs:47-80.
+    weight is `requirement.root_rate_num`.
+    Source: drift-labs/protocol-v2@0ae3e3b1 programs/drift/src/math/margin.rs:47-80.
     """
     if factor == 0:
         return weight
