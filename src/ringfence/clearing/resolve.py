@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..rules.close import slipped_price
 from ..rules.words import PPM, WAD
 from . import command as cmd
+from . import event as ev
 from .auction import discount_wad
 from .loans import is_loan, overdrawn_q, owed_q
 from .log import Clearinghouse
@@ -161,7 +162,7 @@ def _next(house: Clearinghouse, name: str, fills: Fills) -> Step | None:
     """Submit proposals until one is accepted and changed something; `None` when nothing is left to do."""
     for command in proposals(house.venue, house.venue.subaccounts[name], fills):
         verdict = house.submit(command)
-        if isinstance(verdict, Accepted) and _progress(command, verdict):
+        if isinstance(verdict, Accepted) and _progress(verdict):
             fills.filled(command, verdict)
             return command, verdict
         if _over(verdict):
@@ -169,9 +170,10 @@ def _next(house: Clearinghouse, name: str, fills: Fills) -> Step | None:
     return None
 
 
-def _progress(command: cmd.AnyCommand, verdict: Accepted) -> bool:
-    """A deleveraging that closed nothing (it only closes withdrawals) is no progress."""
-    return not (isinstance(command, cmd.Deleverage) and len(verdict.events) < 3)  # noqa: PLR2004
+def _progress(verdict: Accepted) -> bool:
+    """Whether anything moved: a deleveraging may only close withdrawals, and a bid may get less than an atom."""
+    told = (ev.SliceSold, ev.InsolvencySeen, ev.Deleveraged)
+    return any(not isinstance(event, told) for event in verdict.events)
 
 
 def _over(verdict: Verdict) -> bool:
