@@ -129,7 +129,7 @@ def _take_out(draft: Draft, name: str, credit: str, asset: str, amount: int, why
     rounds = venue.policy.rounding.requirement
     keep_q = withdrawal_q(risk.initial_q, risk.notional_q, venue.policy.withdrawal_floor_ppm, rounds)
     refuse_if(
-        risk.equity_q < keep_q,
+        risk.equity_q < keep_q or risk.liquidatable(at_equality=venue.policy.trigger_at_equality),
         Reason.INITIAL_MARGIN,
         f"{name} must keep {keep_q}, would have {risk.equity_q}",
     )

@@ -25,12 +25,10 @@ from .risk import (
     market_risk,
     risk_price,
     subaccount_risk,
-    summed_risk,
-    with_least,
 )
 from .search import frontier, largest
 from .shapes import bends, on_grid, tiers_on_grid
-from .stops import moving_part, stops
+from .stops import Moved, stops
 from .verdict import Accepted, Verdict
 
 PRICE_MAX = LIMIT - 1
@@ -55,30 +53,8 @@ def liquidation_price(venue: Venue, subaccount: Subaccount, market_id: str) -> i
     """
     if market_id not in subaccount.positions or subaccount.flagged:
         return None
-    market = venue.markets[market_id]
-    moving = moving_part(venue, subaccount, market)
-    surplus = _above_trigger(venue, subaccount, moving, market_id)
-    between = stops(venue, moving, market, surplus, PRICE_MAX)
-    return _nearest_root(surplus, risk_price(venue, market), between, PRICE_MAX)
-
-
-def _above_trigger(
-    venue: Venue, subaccount: Subaccount, moving: Subaccount, market_id: str
-) -> Callable[[int], int]:
-    """`Risk.above_trigger_q` as a function of one market's price, with all but the moving part summed once.
-
-    Options keep their marks and grids: what they are worth at another price of their underlying is for pricing to say.
-    """
-    whole, part = summed_risk(venue, subaccount), summed_risk(venue, moving)
-    rest = Risk(whole.equity_q - part.equity_q, 0, whole.maintenance_q - part.maintenance_q)
-
-    def above_q(price: int) -> int:
-        found = rest + summed_risk(venue, moving, {market_id: price})
-        return with_least(venue, subaccount, found).above_trigger_q(
-            at_equality=venue.policy.trigger_at_equality
-        )
-
-    return above_q
+    moved = Moved(venue, subaccount, venue.markets[market_id])
+    return _nearest_root(moved.above_trigger_q, moved.now, stops(moved, PRICE_MAX), PRICE_MAX)
 
 
 def _nearest_root(surplus: Callable[[int], int], mark: int, between: Sequence[int], most: int) -> int | None:
@@ -114,17 +90,16 @@ def displayed_price(
             subaccount_risk(fine, twin).surplus_q,
         )
         twin.balances[QUOTE] = twin.quote_q + rounded_q - exact_q
-    market = fine.markets[market_id]
-    moving, most = moving_part(fine, twin, market), PRICE_MAX * factor
-    surplus = _above_trigger(fine, twin, moving, market_id)
+    moved, most = Moved(fine, twin, fine.markets[market_id]), PRICE_MAX * factor
     if at_mark:
         total, own = subaccount_risk(fine, twin), market_risk(fine, twin, market_id)
 
         def surplus(price: int) -> int:
             return total.surplus_q + market_risk(fine, twin, market_id, price).equity_q - own.equity_q
 
-    between = [] if at_mark else stops(fine, moving, market, surplus, most)
-    found = _nearest_root(surplus, risk_price(fine, market), between, most)
+        found = _nearest_root(surplus, moved.now, (), most)
+    else:
+        found = _nearest_root(moved.above_trigger_q, moved.now, stops(moved, most), most)
     return None if found is None else Fraction(found, factor)
 
 

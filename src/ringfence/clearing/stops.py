@@ -4,7 +4,7 @@
 that follows the market, profits that are capped, and rounding.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from itertools import pairwise
 
@@ -13,24 +13,55 @@ from ..rules.words import mul_div_down, mul_div_up
 from .liquidity import headroom_q
 from .model import QUOTE, Market, Subaccount, Venue
 from .portfolio import bends as set_bends
-from .risk import asset_price, collateral_risk, holding, leg_risk, risk_price, worth_q
+from .risk import Risk, asset_price, holding, risk_price, summed_risk, with_least, worth_q
 from .search import frontier
 from .shapes import Leg, bends, over_floor_q
 
 
-def moving_part(venue: Venue, subaccount: Subaccount, market: Market) -> Subaccount:
-    """What the price of a market has to do with: it, all that nets with it, and the collateral that follows it.
+class Moved:
+    """A subaccount's risk as a function of the price of one market, with all that it does not move summed once.
 
-    No margin rule nets across two underlyings, so the rest of a subaccount adds the same at every price.
+    No margin rule nets across two underlyings, so what moves is what belongs to the market's own, and the collateral
+    that follows it. Options keep their marks and grids: what they are worth at another price of their underlying is for
+    pricing to say.
     """
+
+    def __init__(self, venue: Venue, subaccount: Subaccount, market: Market) -> None:
+        self.venue, self.subaccount, self.market = venue, subaccount, market
+        self.size_b = subaccount.positions[market.id].size_b
+        self.part = _moving_part(venue, subaccount, market)
+        whole, part = summed_risk(venue, subaccount), summed_risk(venue, self.part)
+        self._rest = Risk(whole.equity_q - part.equity_q, 0, whole.maintenance_q - part.maintenance_q)
+        self._known: dict[int, Risk] = {}
+
+    @property
+    def now(self) -> int:
+        """The price that the market has."""
+        return risk_price(self.venue, self.market)
+
+    def _risk(self, price: int) -> Risk:
+        if price not in self._known:
+            self._known[price] = self._rest + summed_risk(self.venue, self.part, {self.market.id: price})
+        return self._known[price]
+
+    def asked_q(self, price: int) -> int:
+        """Maintenance margin; nothing and less where positions and collateral give each other credit."""
+        return self._risk(price).maintenance_q
+
+    def above_trigger_q(self, price: int) -> int:
+        """`Risk.above_trigger_q` of the subaccount."""
+        risk = with_least(self.venue, self.subaccount, self._risk(price))
+        return risk.above_trigger_q(at_equality=self.venue.policy.trigger_at_equality)
+
+
+def _moving_part(venue: Venue, subaccount: Subaccount, market: Market) -> Subaccount:
     underlying, twin = _underlying(market), copy(subaccount)
     names = [name for name in subaccount.positions if _underlying(venue.markets[name]) == underlying]
-    followed = {market.id, underlying}
     twin.positions, twin.orders = {name: subaccount.positions[name] for name in names}, {}
     twin.balances = {
         name: amount
         for name, amount in subaccount.balances.items()
-        if name != QUOTE and venue.assets[name].market in followed
+        if name != QUOTE and venue.assets[name].market == underlying
     }
     return twin
 
@@ -39,108 +70,94 @@ def _underlying(market: Market) -> str:
     return market.id if market.option is None else market.option.underlying
 
 
-def stops(
-    venue: Venue, moving: Subaccount, market: Market, surplus: Callable[[int], int], most: int
-) -> list[int]:
-    """Prices up to `most` between which the `surplus` changes sides of zero at most once."""
-    size_b = moving.positions[market.id].size_b
+def stops(moved: Moved, most: int) -> list[int]:
+    """Prices up to `most` between which the surplus changes sides of zero at most once."""
     found = {
-        *bends(market, size_b, most),
-        *_vanishing(venue, moving, market, most),
-        *_floor_bends(venue, market, size_b, most),
-        *_haircut_bends(venue, moving, market),
-        *_set_bends(venue, moving, market, most),
-        *_cap_bends(venue, moving, market, surplus, most),
+        *bends(moved.market, moved.size_b, most),
+        *_floor_bends(moved, most),
+        *_haircut_bends(moved),
+        *_set_bends(moved, most),
+        *_cap_bends(moved, most),
     }
-    return sorted(price for price in found if 0 < price < most)
+    edges = sorted({1, *(price for price in found if 0 < price < most), most})
+    return sorted({*edges[1:-1], *_vanishing(moved, edges)})
 
 
-def _vanishing(venue: Venue, moving: Subaccount, market: Market, most: int) -> Iterator[int]:
-    """Below which prices rounding leaves no requirement: without any nothing is liquidatable."""
-    size_b, rounds = moving.positions[market.id].size_b, venue.policy.rounding
+def _vanishing(moved: Moved, edges: Sequence[int]) -> Iterator[int]:
+    """Where margin begins or ceases to be asked, both sides of each: without any nothing is liquidatable.
 
-    def of_leg_q(price: int) -> int:
-        return leg_risk(market, size_b, price, rounds).maintenance_q - 1
-
-    def of_collateral_q(price: int) -> int:
-        return collateral_risk(venue, moving, {market.id: price}).maintenance_q - 1
-
-    for asked in (of_leg_q, of_collateral_q) if moving.balances else (of_leg_q,):
-        without = frontier(asked, 1, [most])
-        yield from () if without is None else (without, without + 1)
+    Without a rule that nets, what is asked never falls as a price rises; it rounds to nothing below some price.
+    """
+    if moved.venue.policy.set_rule is None:
+        edges = edges[:: len(edges) - 1]
+    for low, high in pairwise(edges):
+        at = frontier(lambda price: moved.asked_q(price) - 1, low, [high])
+        yield from (price for price in (at - 1, at, at + 1) if low < price < high) if at is not None else ()
 
 
-def _set_bends(venue: Venue, moving: Subaccount, market: Market, most: int) -> Iterable[int]:
+def _set_bends(moved: Moved, most: int) -> Iterable[int]:
     """Where a rule that looks at positions together may bend.
 
     Such a rule rounds several amounts, each by less than an atom, which is more than one price quantum may change. So a
     price nearer to the mark than the root can be short of maintenance margin, by less than an atom for each of them.
     """
+    venue, market = moved.venue, moved.market
     if venue.policy.set_rule is None:
         return ()
-    return set_bends(venue, lambda price: holding(venue, moving, {market.id: price}), market, most)
+    return set_bends(venue, lambda price: holding(venue, moved.part, {market.id: price}), market, most)
 
 
-def _floor_bends(venue: Venue, market: Market, size_b: int, most: int) -> Iterator[int]:
+def _floor_bends(moved: Moved, most: int) -> Iterator[int]:
     """Where a market's smallest margin gives way to the share that its requirement asks."""
+    market, size_b, rounds = moved.market, moved.size_b, moved.venue.policy.rounding
     if market.minimum_margin_as == "added":
         return
-    scale, rounds, mark = market.scale, venue.policy.rounding, risk_price(venue, market)
 
     def over_q(price: int) -> int:
-        worth_q = notional_q(size_b, price, scale.num, scale.den, rounds.notional)
+        worth_q = notional_q(size_b, price, market.scale.num, market.scale.den, rounds.notional)
         return over_floor_q(market, Leg(size_b, worth_q, worth_q), rounds.requirement)
 
-    edges = bends(market, size_b, most)
-    for ends in (
-        [*(at for at in reversed(edges) if at < mark), 1],
-        [*(at for at in edges if at > mark), most],
-    ):
-        at = frontier(over_q, mark, ends)
+    for low, high in pairwise((1, *bends(market, size_b, most), most)):
+        at = frontier(over_q, low, [high])
         yield from (at - 1, at, at + 1) if at is not None else ()
 
 
-def _haircut_bends(venue: Venue, moving: Subaccount, market: Market) -> Iterator[int]:
+def _haircut_bends(moved: Moved) -> Iterator[int]:
     """Where collateral that follows the market falls into another haircut tier."""
-    now = risk_price(venue, market)
-    for name, amount in moving.balances.items():
-        asset = venue.assets[name]
+    for name, amount in moved.part.balances.items():
+        asset = moved.venue.assets[name]
         raw_num = amount * asset.price * asset.scale.num
         for tier in asset.haircut.tiers[1:] if raw_num > 0 else ():
-            at = mul_div_up(tier.lower_q * asset.scale.den, now, raw_num)
+            at = mul_div_up(tier.lower_q * asset.scale.den, moved.now, raw_num)
             # The asset's own price is rounded to its quanta, so the change may come a little later.
-            step = mul_div_up(now, 1, asset.price)
+            step = mul_div_up(moved.now, 1, asset.price)
             yield from (at - step - 1, at - 1, at, at + step + 1)
 
 
-def _cap_bends(
-    venue: Venue, moving: Subaccount, market: Market, surplus: Callable[[int], int], most: int
-) -> Iterator[int]:
+def _cap_bends(moved: Moved, most: int) -> Iterator[int]:
     """Where a profit begins, where the liquidity behind the market caps it, and where the surplus turns beyond.
 
     A capped profit is a share of what the pool pays, which changes with the price too, so it is no straight line; but
     it bends to one side only, and turns at most once.
     """
-    mark, held = risk_price(venue, market), moving.positions[market.id]
-    side = market.longs if held.size_b > 0 else market.shorts
-    if market.solvency is None or side.size_b == 0:
+    venue, market, held = moved.venue, moved.market, moved.subaccount.positions[moved.market.id]
+    is_long = held.size_b > 0
+    if market.solvency is None or (market.longs if is_long else market.shorts).size_b == 0:
         return
 
     def profit_q(price: int) -> int:
         return worth_q(market, held.size_b, price, venue.policy.rounding) - held.cost_q
 
     def room_q(price: int) -> int:
-        moved = {market.id: price}
-        return headroom_q(
-            venue, market, price, lambda asset: asset_price(venue, asset, moved), is_long=held.size_b > 0
-        )
+        at = {market.id: price}
+        return headroom_q(venue, market, price, lambda asset: asset_price(venue, asset, at), is_long=is_long)
 
-    changes = (frontier(amount, mark, [far]) for amount in (profit_q, room_q) for far in (1, most))
+    changes = (frontier(amount, 1, [most]) for amount in (profit_q, room_q))
     edges = [1, *sorted(at for at in changes if at is not None), most]
-    for near, far in pairwise(edges):
-        yield from (near - 1, near, near + 1)
-        if far - near > 1 and room_q(near + 1) < 0:
-            yield _turn(surplus, near, far)
+    for low, high in pairwise(edges):
+        yield from (low - 1, low, low + 1)
+        if high - low > 1 and room_q(low + 1) < 0:
+            yield _turn(moved.above_trigger_q, low, high)
 
 
 def _turn(surplus: Callable[[int], int], low: int, high: int) -> int:

@@ -366,7 +366,10 @@ class _Builder:
         for asset, amount in held.items():
             where = place.field(asset)
             if (price := self._asset_price(asset, where)) is not None:
-                priced = asset_on_grid(self.rules.assets[asset], places(price, where))
+                # Where it moves with a market of the account, it lies on that market's grid, at every price alike.
+                own = self.venue.markets.get(asset)
+                digits = max(places(price, where), own.price_decimals if own else 0)
+                priced = asset_on_grid(self.rules.assets[asset], digits)
                 priced.price = atoms(price, priced.price_decimals, where)
                 self.venue.assets[asset] = priced
                 balances[asset] = round_atoms(amount, priced.decimals)
