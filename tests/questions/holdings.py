@@ -98,8 +98,8 @@ def collateral(draw, rulebook, marks, gross):
         if asset.market and asset.market not in marks and rules.policy.set_rule is not None:
             continue  # the market that it moves with would have to be stated
         if name in marks:
-            # Valued at its own mark, which must lie on its own grid of prices.
-            if -marks[name].as_tuple().exponent > asset.price_decimals:
+            # Valued at the position's mark; where it does not follow it, a price that moves both is another question.
+            if asset.market != name:
                 continue
         else:
             decimals = asset.price_decimals

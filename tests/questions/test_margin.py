@@ -1,6 +1,7 @@
 """Margin of accounts: numbers worked out by hand, and what is said where a number cannot be had."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -134,6 +135,14 @@ def test_collateral_without_a_price_counts_for_nothing_and_says_so(generic):
     assert result.notes == ("ETH: no price is given, so it counts for nothing; give --price ETH=...",)
     (priced,) = margin([desk], generic, {"ETH": D(1000)})
     assert figures(priced.subaccounts[0], "equity") == ["14500"]
+
+
+def test_a_price_of_nothing_is_a_price(generic):
+    (result,) = margin([account(assets={"ETH": D(5)})], generic, {"ETH": D(0)})
+    assert result.notes == ()
+    held = replace(account(assets={"ETH": D(5)}), prices={"ETH": D(1000)})
+    (stressed,) = margin([held], generic, {"ETH": D(0)})
+    assert figures(stressed.subaccounts[0], "equity") == ["10000"]
 
 
 def test_no_ratio_where_equity_is_gone(generic):

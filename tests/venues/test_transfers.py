@@ -28,6 +28,8 @@ def opened(rulebook, symbol, usdc, sides):
     house = Clearinghouse(build_venue(rulebook, [symbol], procedures=False))
     market = house.venue.markets[symbol]
     mark = 100 * 10 ** max(market.price_decimals, 0)
+    while mark * market.scale.num * market.step_b > WORTH * USD * market.scale.den:
+        mark //= 10  # a market of coins that cost next to nothing trades a million at a time
     house.require(do.SetPrices(time_ms=0, block=0, marks={symbol: mark}))
     house.require(do.OpenSubaccount("maker", account="maker", system=True))
     unit_q = mark * market.scale.num / market.scale.den * market.step_b

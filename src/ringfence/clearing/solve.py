@@ -162,7 +162,7 @@ def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * 
     """Smallest common move of all the subaccount's markets but options, in ppm of their prices, that liquidates it.
 
     Negative is a fall. Moves up to a fall of 100 % and a rise of `most_ppm` are searched; 0 when it is liquidatable
-    now.
+    now, or has less than nothing left and too little to ask margin for.
     """
     markets = (venue.markets[name] for name in subaccount.positions)
     prices = {market.id: risk_price(venue, market) for market in markets if market.option is None}
@@ -175,7 +175,7 @@ def uniform_move_ppm(venue: Venue, subaccount: Subaccount, most_ppm: int = 10 * 
         # At a price of next to nothing the requirement rounds to zero; equity below zero then says the same.
         return min_(risk.above_trigger_q(at_equality=venue.policy.trigger_at_equality), risk.equity_q)
 
-    if is_liquidatable(venue, subaccount):
+    if is_liquidatable(venue, subaccount) or surplus(0) < 0:
         return 0
     stops = sorted(_bending_moves_ppm(venue, subaccount, prices))
     down = frontier(surplus, 0, [*(move for move in reversed(stops) if -PPM < move < 0), -PPM])
@@ -188,7 +188,13 @@ def _bending_moves_ppm(venue: Venue, subaccount: Subaccount, prices: Prices) -> 
     """Common moves, both sides of each, at which what one of the markets asks may bend or jump."""
     found = set[int]()
     for name, now in prices.items():
-        for price in bends(venue.markets[name], subaccount.positions[name].size_b, PRICE_MAX):
+        market = venue.markets[name]
+        alone = venue.policy.set_rule is None and market.solvency is None
+        size_b = subaccount.positions[name].size_b
+        prices_of = (
+            bends(market, size_b, PRICE_MAX) if alone else stops(Moved(venue, subaccount, market), PRICE_MAX)
+        )
+        for price in prices_of:
             move = mul_div_up(price, PPM, now) - PPM
             found.update((move - 1, move))
     return found

@@ -381,7 +381,8 @@ class _Builder:
         name = asset.market
         if self.rules.policy.set_rule is None or not name or name in self.venue.markets:
             return
-        mark = price if name == asset.id else self._price(name) or self.account.prices.get(name)
+        stated = self._price(name)
+        mark = price if name == asset.id else self.account.prices.get(name) if stated is None else stated
         if mark is None:
             raise InputError(
                 f"{where}: it moves with {name}, whose price is not stated; give --price {name}=..."
@@ -395,7 +396,8 @@ class _Builder:
             takes = ", ".join((QUOTE, *accepted))
             sentence = f"{where}: not collateral on {self.rulebook.name}, which takes {takes}"
             raise CannotHoldError(sentence, COLLATERAL, asset)
-        price = self._price(asset) or self.account.prices.get(asset) or self._own_mark(asset)
+        stated = (self._price(asset), self.account.prices.get(asset), self._own_mark(asset))
+        price = next((each for each in stated if each is not None), None)
         if price is None:
             self.note(f"{asset}: no price is given, so it counts for nothing; give --price {asset}=...")
         elif asset in self.venue.markets and accepted[asset].market not in self.venue.markets:
