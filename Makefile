@@ -9,7 +9,7 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml --group pyproject.toml:build
 
-.PHONY: help compare test check format fuzz bench lock clean
+.PHONY: help compare test check format fuzz bench bench-peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make format    apply the style that check asks for"
 	@echo "make fuzz      the random searches, long"
 	@echo "make bench     every figure of bench/results, measured again"
+	@echo "make bench-peers  the same work by other tools, each in an environment of its own"
 	@echo "make lock      new requirements*.lock from pyproject.toml"
 	@echo "make clean     remove what the above made, the environment included"
 
@@ -45,7 +46,18 @@ fuzz: $(VENV)/dev.stamp
 # One after the other, even under `make -j`: two measurements at a time measure each other.
 bench: $(VENV)/dev.stamp
 	@mkdir -p bench/results
-	@set -e; for script in $$(grep -l '__main__' bench/*.py); do echo "$$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $$(grep -l '__main__' bench/*.py | grep -v peers); do echo "$$script"; $(BIN)/python "$$script"; done
+
+# Other tools contradict each other's dependencies, so each has an environment of its own.
+PEERS := lrvx freqtrade nautilus
+bench-peers: $(VENV)/dev.stamp $(PEERS:%=.venv-peers/%.stamp)
+	@$(BIN)/python bench/peers.py
+
+.venv-peers/%.stamp: bench/peers/%.lock
+	@echo "setting up .venv-peers/$* (once)"
+	@$(PYTHON) -m venv .venv-peers/$*
+	@.venv-peers/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
 
 # One version of each library for every Python, so that a seed means the same numbers everywhere.
 # The development lock is held to the versions of the base lock, so that both fit into one environment.
@@ -54,7 +66,7 @@ lock: $(UV)
 	@$(COMPILE) --upgrade --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment: base first, dev on top of it, so that any order and any `make -j` ends with the same one.

@@ -32,6 +32,7 @@ RANKS = {
     "sim": 5,
     "compare": 6,
     "service": 7,
+    "cache": 1,
     "terminal": 1,
     "html": 1,
     "cli": 8,

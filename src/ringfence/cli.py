@@ -44,6 +44,14 @@ LAZY = {
         "ringfence.questions.command_diff:diff",
         "What a changed rule, another version or another venue means for a book.",
     ),
+    "stress": (
+        "ringfence.compare.stress_command:stress",
+        "Who is liquidatable where prices, funding or pegs are elsewhere.",
+    ),
+    "fees": (
+        "ringfence.questions.fees_command:fees",
+        "What a transaction costs on Ethereum and five rollups.",
+    ),
     "claims": (
         "ringfence.compare.claims_command:claims",
         "Statements about isolated and cross margin, measured.",

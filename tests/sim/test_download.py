@@ -1,5 +1,6 @@
 import hashlib
 import io
+import sys
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -246,5 +247,5 @@ def test_the_cache_is_where_the_platform_keeps_caches(monkeypatch, platform, var
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(Path, "home", lambda: Path("/me"))
-    monkeypatch.setattr(module.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     assert default_cache_dir() == expected

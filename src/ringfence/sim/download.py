@@ -16,7 +16,6 @@ import http.client
 import os
 import re
 import ssl
-import sys
 import tempfile
 import time
 import urllib.error
@@ -28,6 +27,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ringfence.cache import default_cache_dir
 from ringfence.errors import InputError
 
 BASE_URL = "https://data.binance.vision"
@@ -85,20 +85,6 @@ def download(
         if progress is not None:
             progress(len(done), len(done) + len(plan), done[-1].name)
     return done
-
-
-def default_cache_dir() -> Path:
-    """Folder named by RINGFENCE_CACHE, or else the platform's own place for caches."""
-    named = os.environ.get("RINGFENCE_CACHE")
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        return (
-            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ringfence" / "Cache"
-        )
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ringfence"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringfence"
 
 
 class _MissingError(Exception):

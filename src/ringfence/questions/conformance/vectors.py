@@ -40,6 +40,9 @@ DIGITS_SHOWN = 24
 VANISHING = -400
 """Exponent below which not even a double reaches."""
 
+ALONE = "value"
+"""Name of an expected value that stands by itself, not in an object."""
+
 _SIDES = {"long": True, "buy": True, "short": False, "sell": False}
 
 
@@ -257,8 +260,10 @@ def read_cases(path: str | PathLike[str]) -> list[Case]:
 def _case(raw: object, file: Path, index: int) -> Case:
     outer = Field(raw, f"{file.name}: [{index}]")
     name = outer["case_id"].text()
-    body = Field(raw, f"{file.name}: {name}: ")
-    body["expected"].where  # noqa: B018 - a case without expected values is refused here
+    expected = Field(raw, f"{file.name}: {name}: ")["expected"].raw
+    named = expected if isinstance(expected, dict) else {ALONE: expected}
+    fields = {field: value.raw for field, value in outer.entries().items()}
+    body = Field({**fields, "expected": named}, f"{file.name}: {name}: ")
     stated, source = body.get("provenance") or body.get("origin"), body.get("source")
     venue = body.get("venue")
     return Case(

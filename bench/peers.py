@@ -1,0 +1,203 @@
+"""The same work done by other tools and by ours, in one run: `make bench-peers` sets up what it needs.
+
+    python bench/peers.py [--accounts 100000]
+
+Each tool runs in an environment of its own (`.venv-peers/NAME`, from `bench/peers/NAME.lock`) on a book that is drawn
+from a fixed seed; what both compute is checked to be equal. Figures are the least of several runs, as time per
+subaccount, and the ratio of theirs to ours. Writes `bench/results/peers.json`. hftbacktest has neither margin nor
+liquidation, and driftpy answers for one account behind a Solana connection only; neither is measured.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringfence.clearing.model import CollateralPool, Market, Scale, Venue
+from ringfence.clearing.policy import Tier, Tiered
+from ringfence.kernel.bands import Bands
+from ringfence.kernel.columns import Columns, empty
+from ringfence.kernel.plan import Plan, plan
+from ringfence.kernel.screen import Screen, assess
+
+HERE = Path(__file__).parent
+RESULT = HERE / "results" / "peers.json"
+ENVIRONMENTS = HERE.parent / ".venv-peers"
+PEERS = ("lrvx", "freqtrade", "nautilus")
+MARKETS, LEGS, SEED = 10, 5, 7
+LOTS, QUANTA, USD = 10**8, 10**6, 10**6
+RATE = Tiered((Tier(0, 20, 5, 0),), 1_000)
+"""One rate of 0.5 % everywhere: lrvx has one ladder for all markets, and no maintenance amount."""
+Floats = NDArray[np.float64]
+
+
+class Book(NamedTuple):
+    """What all tools are given: (a) one BTC position per account, isolated; (b) five of ten markets, cross. In USD."""
+
+    a_size: Floats
+    a_entry: Floats
+    a_equity: Floats
+    a_price: Floats
+    b_market: NDArray[np.int64]
+    b_size: Floats
+    b_entry: Floats
+    b_cash: Floats
+    b_price: Floats
+
+
+def book(count: int) -> Book:
+    """Lognormal positions and leverages; sizes and prices lie on the grid of our markets, so that all see the same."""
+    draw = np.random.default_rng(SEED)
+    price = np.round(10 ** draw.uniform(-1, 4, MARKETS) * QUANTA) / QUANTA
+    market = np.argsort(draw.random((count, MARKETS)), axis=1)[:, :LEGS]
+    notional = np.exp(draw.normal(np.log(1500), 1.5, (count, 1 + LEGS)))
+    sign = np.where(draw.random((count, 1 + LEGS)) < 0.5, -1.0, 1.0)
+    prices = np.concatenate([np.full((count, 1), 60_000.0), price[market]], axis=1)
+    size = np.round(sign * np.maximum(notional / prices, 0.01) * LOTS) / LOTS
+    isolated = np.clip(np.exp(draw.normal(np.log(8), 0.8, count)), 1, 50)
+    cross = np.clip(np.exp(draw.normal(np.log(3), 0.6, count)), 1, 20)
+    worth = np.abs(size) * prices
+    return Book(
+        size[:, 0],
+        prices[:, 0],
+        np.round(worth[:, 0] / isolated * USD) / USD,
+        np.array(60_000.0),
+        market,
+        size[:, 1:],
+        prices[:, 1:],
+        np.round(worth[:, 1:].sum(1) / cross * USD) / USD,
+        price,
+    )
+
+
+def ours(prices: Floats, market: NDArray[np.int64], size: Floats, collateral: Floats) -> tuple[Plan, Columns]:
+    """The same positions as columns; what they cost is their worth at the prices, owed in quote."""
+    scale = Scale(USD, LOTS * QUANTA)
+    listed = {}
+    for number, price in enumerate(prices):
+        quanta = round(float(price) * QUANTA)
+        listed[f"M{number}"] = Market(f"M{number}", scale, RATE, "main", mark=quanta, index=quanta)
+    found = plan(Venue(markets=listed, pools={"main": CollateralPool("main")}))
+    rows, width = market.shape
+    block = empty(rows, 8 if width > 1 else 1)
+    block.market[:, :width] = market
+    block.size[:, :width] = np.round(size * LOTS)
+    block.cost[:, :width] = np.round(size * prices[market] * USD)
+    block.cash[:] = np.round(collateral * USD).astype(np.int64) - block.cost.sum(1)
+    return found, Columns([block])
+
+
+def least(call: Callable[[], object], times: int = 5) -> float:
+    """Least seconds of several runs, after one that compiles."""
+    call()
+    best = float("inf")
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def our_jobs(given: Book) -> dict[str, float]:
+    """Seconds of our side of every job."""
+    one = ours(
+        given.a_price[None], np.zeros((len(given.a_size), 1), np.int64), given.a_size[:, None], given.a_equity
+    )
+    many = ours(given.b_price, given.b_market, given.b_size, given.b_cash)
+    isolated, cross, bands = Screen(*one), Screen(*many), Bands(one[1], one[0])
+    quanta = int(one[0].table.markets["price"][0])
+    fall = np.arange(64)
+    ticks = least(lambda: bands.ticks(np.zeros(64, np.int64), quanta - fall)) / 64
+    return {
+        "isolated tick, all decided": least(isolated.liquidatable),
+        "isolated tick, by trigger": ticks,
+        "cross tick, all markets": least(cross.liquidatable),
+        "exact liquidation price, indexed": least(bands.rebuild),
+        "margin of all": least(lambda: assess(*one)),
+    }
+
+
+def their_jobs(name: str, file: Path) -> dict[str, dict[str, float]] | None:
+    """What a tool measured of itself; none where it is not installed."""
+    python = ENVIRONMENTS / name / "bin" / "python"
+    if not python.exists():
+        print(f"{name}: not installed; `make bench-peers` installs it", file=sys.stderr)
+        return None
+    command = [str(python), str(HERE / "peers" / f"{name}_jobs.py"), str(file)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own
+    found: dict[str, dict[str, float]] = json.loads(printed.strip().splitlines()[-1])
+    return found
+
+
+PAIRS = (
+    ("lrvx", "isolated tick", "isolated tick, all decided"),
+    ("lrvx", "isolated tick", "isolated tick, by trigger"),
+    ("lrvx", "cross tick", "cross tick, all markets"),
+    ("freqtrade", "liquidation price", "exact liquidation price, indexed"),
+    ("nautilus", "maintenance margin", "margin of all"),
+)
+
+
+def check(given: Book, theirs: dict[str, Any]) -> dict[str, bool]:
+    """Whether the sums that both sides can state are equal to a millionth."""
+    sums = {
+        "freqtrade": ("liquidation price", liquidation_prices(given).sum()),
+        "nautilus": (
+            "maintenance margin",
+            (np.maximum(np.abs(given.a_size), 0.001) * given.a_price * 0.025).sum(),
+        ),
+    }
+    return {
+        name: abs(theirs[name][job]["sum"] / float(total) - 1) < 1e-3
+        for name, (job, total) in sums.items()
+        if name in theirs
+    }
+
+
+def liquidation_prices(given: Book) -> Floats:
+    """Where equity is 0.5 % of notional: `(entry * size - collateral) / (size - 0.005 |size|)`."""
+    return (given.a_entry * given.a_size - given.a_equity) / (given.a_size - 0.005 * np.abs(given.a_size))
+
+
+def main() -> None:
+    """Measure, print a table, write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accounts", type=int, default=100_000)
+    count = parser.parse_args().accounts
+    given = book(count)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "book.npz"
+        np.savez(file, **given._asdict())
+        theirs = {name: found for name in PEERS if (found := their_jobs(name, file)) is not None}
+    mine, rows = our_jobs(given), []
+    for peer, job, own in PAIRS:
+        if peer in theirs:
+            seconds = theirs[peer][job]["seconds"]
+            row = {"peer": peer, "job": job, "ours": own, "theirs_ns": seconds / count * 1e9}
+            rows.append({**row, "ours_ns": mine[own] / count * 1e9, "ratio": round(seconds / mine[own], 2)})
+    for row in rows:
+        print(
+            "{peer:10} {job:20} {theirs_ns:10.2f} ns | {ours:34} {ours_ns:8.2f} ns | {ratio:10.1f}x".format(
+                **row
+            )
+        )
+    equal = check(given, theirs)
+    print(
+        "equal sums:",
+        ", ".join(f"{name} {'yes' if same else 'NO'}" for name, same in equal.items()) or "none",
+    )
+    result = {"python": platform.python_version(), "accounts": count, "equal": equal, "rows": rows}
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
