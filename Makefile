@@ -46,12 +46,12 @@ fuzz: $(VENV)/dev.stamp
 # One after the other, even under `make -j`: two measurements at a time measure each other.
 bench: $(VENV)/dev.stamp
 	@mkdir -p bench/results
-	@set -e; for script in $$(grep -l '__main__' bench/*.py | grep -v peers); do echo "$$script"; $(BIN)/python "$$script"; done
+	@$(BIN)/ringfence bench $(ARGS)
 
 # Other tools contradict each other's dependencies, so each has an environment of its own.
 PEERS := lrvx freqtrade nautilus
 bench-peers: $(VENV)/dev.stamp $(PEERS:%=.venv-peers/%.stamp)
-	@$(BIN)/python bench/peers.py
+	@$(BIN)/ringfence bench peers
 
 .venv-peers/%.stamp: bench/peers/%.lock
 	@echo "setting up .venv-peers/$* (once)"

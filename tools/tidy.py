@@ -35,6 +35,7 @@ RANKS = {
     "cache": 1,
     "terminal": 1,
     "html": 1,
+    "bench_command": 7,
     "cli": 8,
     "__main__": 9,
 }

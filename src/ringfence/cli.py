@@ -52,9 +52,21 @@ LAZY = {
         "ringfence.questions.fees_command:fees",
         "What a transaction costs on Ethereum and five rollups.",
     ),
+    "gas": (
+        "ringfence.compare.gas_command:gas",
+        "Gas and fees of both margin modes as contracts, and what a crash asks of a chain.",
+    ),
+    "chain": (
+        "ringfence.questions.chain_command:chain",
+        "The contracts: their sizes, and onto a chain of your own.",
+    ),
     "claims": (
         "ringfence.compare.claims_command:claims",
         "Statements about isolated and cross margin, measured.",
+    ),
+    "bench": (
+        "ringfence.bench_command:bench",
+        "How fast the engines are, each against others in one run (source checkout).",
     ),
 }
 """Commands that live elsewhere: where, and what the help says of them before they are loaded."""

@@ -111,7 +111,6 @@ def test_jovian_counts_data_as_gas_and_keeps_a_minimum():
 
 
 def test_bytes_are_compressed_at_the_level_of_the_version():
-    pytest.importorskip("brotli", reason="needs the extra chain")
     noise = hashlib.shake_256(b"noise").digest(177)
     assert [arbitrum.brotli_level(version) for version in (11, 19, 20, 51)] == [0, 0, 1, 1]
     assert 177 < arbitrum.compressed_length(noise) <= 183  # what cannot be compressed grows by its headers

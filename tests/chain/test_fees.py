@@ -39,7 +39,6 @@ def test_a_receipt_of_op_mainnet():
 
 
 def test_arbitrum_charges_bytes_as_gas_rounded_down():
-    pytest.importorskip("brotli", reason="needs the extra chain")
     given_ = parameters("arbitrum")
     transaction = envelope.signed_transaction(envelope.typical_calldata(132), 42_161)
     units = 16 * arbitrum.compressed_length(transaction, 1)

@@ -19,9 +19,9 @@ IDS = [
     *(f"D{n}" for n in range(1, 4)),
 ]
 SETTLED_WITHOUT_RUNS = {
-    **dict.fromkeys(("M3", "C2", "C3", "C5", "C9", "O1", "V7", "V8"), "confirmed"),
+    **dict.fromkeys(("M3", "C2", "C3", "C5", "C9", "O1", "O8", "V7", "V8"), "confirmed"),
     **dict.fromkeys(("M4", "M6", "M7", "V1", "V2", "V3", "V4", "V5", "V9", "V10", "D3"), "refuted"),
-    **dict.fromkeys(("M1", "R1", "R4", "R5", "R7", "R9", "C6", "V6"), "depends"),
+    **dict.fromkeys(("M1", "R1", "R4", "R5", "R7", "R9", "C6", "O3", "O5", "O6", "V6"), "depends"),
 }
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 from ..errors import check
 from ..venues.rulebook import load
-from . import examples, findings_capital, findings_risk, findings_venues
+from . import examples, findings_capital, findings_chain, findings_risk, findings_venues
 from .finding import MEASUREMENTS, STATUSES, Finding, Origin, Status
 from .reading import Document
 
 __all__ = ["STATUSES", "Claim", "Status", "add_claims", "evaluate", "registry"]
 
-_MEASURED_BY = (findings_capital, findings_risk, findings_venues)
+_MEASURED_BY = (findings_capital, findings_chain, findings_risk, findings_venues)
 """Importing these modules fills the registry of measurements."""
 
 
@@ -95,6 +95,7 @@ def _origins(origins: Iterable[Origin], document: Document | None) -> str:
     """Where the figures of a measurement are from, as text."""
     words = {
         "engine": f"worked examples under the rulebook {load(examples.RULEBOOK).name}",
+        "contracts": "receipts of our own contracts on an embedded EVM (`ringfence gas`), dated chain parameters",
         "rulebooks": f"rulebooks of {len(findings_venues.VENUES)} venues, with their sources (`ringfence venues`)",
     }
     if document is not None:

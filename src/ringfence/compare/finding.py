@@ -15,7 +15,7 @@ from .reading import Document, Pair, modes, pairs, runs, values
 
 Status = Literal["confirmed", "refuted", "depends", "undetermined", "not testable", "open"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-Origin = Literal["engine", "rulebooks", "comparison"]
+Origin = Literal["engine", "rulebooks", "contracts", "comparison"]
 Figures = Mapping[str, str]
 
 

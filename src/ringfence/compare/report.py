@@ -73,14 +73,19 @@ def write_report(document: Document, path: Path) -> None:
 
 def render(document: Document) -> str:
     """The report as text."""
+    body, charts = _body(document)
+    return page(title(document), body, charts)
+
+
+def page(heading: str, body: Html, charts: Sequence[Chart]) -> str:
+    """A whole page with Plotly's charts in their places."""
     from plotly.offline import get_plotlyjs
 
-    parts, charts = _body(document)
     figures = {chart.id: chart.spec for chart in charts}
     return Template(_resource("report.html")).substitute(
-        title=tag("title", title(document)),
+        title=tag("title", heading),
         style=style() + _resource("report.css"),
-        body=parts,
+        body=body,
         figures=_embedded(figures),
         plotly=get_plotlyjs().replace("</script", r"<\/script"),
         script=_resource("report.js"),

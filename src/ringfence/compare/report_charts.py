@@ -43,7 +43,8 @@ class Chart:
 # -- building blocks ------------------------------------------------------------------------------------------------
 
 
-def _layout(height: int, **more: Any) -> Spec:  # noqa: ANN401
+def base_layout(height: int, **more: Any) -> Spec:  # noqa: ANN401
+    """Layout that all charts share, with values of its parts replaced or added."""
     axis = {
         "gridcolor": "@grid",
         "linecolor": "@line",
@@ -108,7 +109,7 @@ def strip(document: Document, chart: str, measure: str, *, scale: float = 1.0, t
     most = max(float(run["measures"][measure]) for run in found)
     room = {} if unit == "share" else {"range": [-0.04 * most, 1.08 * most or 1]}
     xaxis = _money(unit) | {"nticks": 6} | room
-    layout = _layout(52 * len(names) + 60, yaxis=yaxis | {"zeroline": False}, xaxis=xaxis)
+    layout = base_layout(52 * len(names) + 60, yaxis=yaxis | {"zeroline": False}, xaxis=xaxis)
     return Chart(
         chart,
         title or f"{what['title']}, {what['unit']}",
@@ -187,7 +188,7 @@ def _bars(
                 "marker": {"color": f"@mode-{at % len(SYMBOLS)}", "pattern": pattern},
             }
         )
-    layout = _layout(
+    layout = base_layout(
         300,
         showlegend=True,
         legend=LEGEND,
@@ -237,7 +238,7 @@ def timeline_chart(document: Document) -> Chart:
         traces.append(_line(at, mode, base["arm"], _times(base), line))
         words.append(f"{mode}, arm {base['arm']}: {short(str(line[-1]), 'USD')} USD at the end")
     ends = document["scenario"]["window_ends"].replace("T", " ").replace("Z", "")
-    layout = _layout(
+    layout = base_layout(
         380,
         showlegend=True,
         hovermode="x unified",

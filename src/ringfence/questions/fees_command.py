@@ -65,7 +65,7 @@ def fees(
         raise InputError(f"--gas {gas}: expected a number from 0 to {GAS_MAX}")
     named = [*dict.fromkeys(chains)] or [*CHAINS]
     transaction, assumed = _transaction(calldata_bytes, tx)
-    given = _overridden(_parameters(named, rpc), settings)
+    given = overridden(scenario_parameters(named, rpc), settings)
     found = [(each, fee(each.chain, gas, transaction, each)) for each in given]
     if as_json:
         print_json(
@@ -112,7 +112,7 @@ def _unhexed(content: bytes, path: Path) -> bytes:
     return found
 
 
-def _parameters(chains: Sequence[str], rpc: str | None) -> "list[Parameters]":
+def scenario_parameters(chains: Sequence[str], rpc: str | None) -> "list[Parameters]":
     """Every scenario of every chain, or what a node says of one."""
     from ringfence.chain.fees import SCENARIOS, parameters
 
@@ -125,7 +125,7 @@ def _parameters(chains: Sequence[str], rpc: str | None) -> "list[Parameters]":
     return [live(rpc, chains[0])]
 
 
-def _overridden(given: "list[Parameters]", settings: Sequence[str]) -> "list[Parameters]":
+def overridden(given: "list[Parameters]", settings: Sequence[str]) -> "list[Parameters]":
     """The parameters with those set by hand; each has to be one of some chain."""
     for setting in settings:
         path, sign, value = setting.partition("=")

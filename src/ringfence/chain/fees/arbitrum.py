@@ -40,13 +40,9 @@ def brotli_level(arbos_version: int) -> int:
 
 
 def compressed_length(transaction: bytes, level: int = 1) -> int:
-    """Bytes of a signed transaction after brotli. Raises `InputError` where the extra `chain` is not installed."""
-    try:
-        import brotli  # type: ignore[import-untyped]
-    except ImportError:
-        raise InputError(
-            "Arbitrum's fee needs the package brotli: install ringfence with the extra chain"
-        ) from None
+    """Bytes of a signed transaction after brotli."""
+    import brotli  # type: ignore[import-untyped]
+
     return len(brotli.compress(transaction, quality=level, lgwin=WINDOW_BITS))
 
 

@@ -1,0 +1,47 @@
+# pragma version ==0.4.3
+"""
+@title Backoffice
+@license Apache-2.0
+@notice The part of the clearinghouse that keepers, liquidity providers and the owner call. It runs on the clearinghouse's
+        storage and holds nothing itself; called directly it finds an empty venue.
+"""
+import access
+import terms
+import markets
+import ledger
+import orders
+import vault
+import pools
+import parameters
+import liquidation
+import views
+
+initializes: access
+initializes: terms
+initializes: markets[access := access, terms := terms]
+initializes: ledger[markets := markets]
+initializes: orders
+initializes: vault[terms := terms, markets := markets, ledger := ledger]
+initializes: pools[access := access, markets := markets, ledger := ledger, vault := vault]
+initializes: parameters[access := access, markets := markets]
+initializes: liquidation[access := access, terms := terms, markets := markets, ledger := ledger]
+initializes: views[ledger := ledger]
+
+exports: access.__interface__
+exports: terms.TERMS_HASH
+exports: (markets.market_words, markets.tables, markets.asset_words, markets.tokens, markets.accrue_funding)
+exports: parameters.__interface__
+exports: liquidation.__interface__
+exports: views.__interface__
+
+
+@deploy
+def __init__(uptime: address, given: terms.Terms):
+    """
+    @param uptime As the clearinghouse's.
+    @param given As the clearinghouse's.
+    """
+    access.__init__(empty(address))
+    terms.__init__(uptime, given)
+    markets.__init__(self)
+    orders.__init__()

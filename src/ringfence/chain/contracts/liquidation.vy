@@ -1,0 +1,406 @@
+# pragma version ==0.4.3
+"""
+@title Liquidation and the loss waterfall
+@license Apache-2.0
+@notice Anybody may close what is below maintenance margin, at the mark against the market's pool: as many lots as lift the
+        subaccount to its target, no more. A loss is paid by the pool's insurance fund, then by the pool. Against a
+        subaccount without equity winners may be closed at its bankruptcy price instead.
+"""
+import words
+import margin_rules as rules
+import layout
+import access
+import terms
+import markets
+import ledger
+import vault
+
+uses: access
+uses: terms
+uses: markets
+uses: ledger
+
+
+event Liquidated:
+    account: indexed(address)
+    sub: uint8
+    market: uint8
+    size_b: int256
+    price: int256
+    notional_q: int256
+    fee_q: int256
+    loss_q: int256
+
+event Deleveraged:
+    account: indexed(address)
+    sub: uint8
+    market: uint8
+    size_b: int256
+    loss_q: int256
+    winners: uint256
+
+event CollateralSold:
+    account: indexed(address)
+    sub: uint8
+    asset: uint8
+    amount: int256
+    paid_q: int256
+
+
+struct Leg:
+    market: uint256
+    word: uint256
+    mark: int256
+    den: int256
+    step_b: int256
+    held_b: int256  # signed lots, none of them closed yet
+    whole: ledger.Risk
+
+
+struct Closing:
+    got_q: int256  # what the lots bring
+    fee_q: int256
+    loss_q: int256
+    risk: ledger.Risk  # of the subaccount afterwards
+
+
+SCORE_UNIT: constant(int256) = 2**64
+
+
+# -- liquidation ---------------------------------------------------------------------------------------------------------
+
+
+@external
+@nonreentrant
+def liquidate(account: address, sub: uint8, market: uint8, size_b: uint256):
+    """
+    @notice Close (part of) a position of a liquidatable subaccount; the caller gets the fee less the fund's share.
+    @param size_b Most lots to close, 0 for what the rulebook allows. The right size is checked with one evaluation of the
+           margin rule; a larger one or 0 costs a search.
+    """
+    access.may_liquidate()
+    id: uint256 = convert(market, uint256)
+    assert id < markets.MARKETS, "MARKET_UNKNOWN"
+    word: uint256 = markets.market_word(id)
+    wanted_b: int256 = convert(size_b, int256)
+    assert wanted_b % convert(10 ** ((word >> 241) & 15), int256) == 0, "SIZE_NOT_A_MULTIPLE"
+    at: ledger.Sub = self._victim(account, sub)
+    assert (at.held >> id) & 1 == 1, "POSITION_UNKNOWN"
+    at = self._judged(at)
+    reward_q: int256 = 0
+    at, reward_q = self._liquidated(at, id, word, wanted_b)
+    ledger.store(at)
+    self._reward(reward_q)
+
+
+@external
+@nonreentrant
+def liquidate_account(account: address, sub: uint8, listed: DynArray[uint8, 128]):
+    """
+    @notice Close positions of a liquidatable subaccount in the order given, until it is healthy again; it is measured once.
+    """
+    access.may_liquidate()
+    at: ledger.Sub = self._judged(self._victim(account, sub))
+    total_q: int256 = 0
+    reward_q: int256 = 0
+    for market: uint8 in listed:
+        if not ledger.is_liquidatable(at.risk):
+            break
+        id: uint256 = convert(market, uint256)
+        assert id < markets.MARKETS and (at.held >> id) & 1 == 1, "POSITION_UNKNOWN"
+        at, reward_q = self._liquidated(at, id, markets.market_word(id), 0)
+        total_q += reward_q
+    ledger.store(at)
+    self._reward(total_q)
+
+
+@internal
+@view
+def _victim(account: address, sub: uint8) -> ledger.Sub:
+    """
+    @notice A trader's subaccount.
+    """
+    assert account != self, "SYSTEM_SUBACCOUNT"
+    return ledger.opened(ledger.key_of(account, convert(sub, uint256)))
+
+
+@internal
+def _judged(sub: ledger.Sub) -> ledger.Sub:
+    """
+    @notice The subaccount measured and its funding booked; reverts where it has its maintenance margin.
+    """
+    found: ledger.Sub = ledger.measured(sub)
+    assert ledger.is_liquidatable(found.risk), "NOT_LIQUIDATABLE"
+    return ledger.settled(found)
+
+
+@internal
+@view
+def _leg(key: uint256, market: uint256, word: uint256) -> Leg:
+    """
+    @notice A position that is to be closed, and its market.
+    """
+    at: layout.Market = layout.market_of(word)
+    held_b: int256 = ledger.size_of(key, market)
+    whole: ledger.Risk = ledger.leg_risk(market, word, held_b)
+    return Leg(market=market, word=word, mark=at.mark, den=at.den, step_b=at.step_b, held_b=held_b, whole=whole)
+
+
+@internal
+def _liquidated(sub: ledger.Sub, market: uint256, word: uint256, wanted_b: int256) -> (ledger.Sub, int256):
+    """
+    @notice The subaccount after one liquidation, and the keeper's part of the fee.
+    """
+    leg: Leg = self._leg(sub.key, market, word)
+    size_b: int256 = self._signed(leg, self._allowed_b(sub.risk, leg, wanted_b))
+    closing: Closing = self._closing(sub.risk, leg, size_b)
+    share_q: int256 = rules.fee_share_q(closing.fee_q, terms.FEE_TO_FUND_PPM)
+    self._charge_pool((word >> 232) & 15, leg, size_b, closing, share_q)
+    found: ledger.Sub = ledger.filled(sub, market, word, -size_b, closing.got_q)
+    found.quote_q += closing.loss_q - closing.fee_q
+    found.risk = closing.risk
+    log Liquidated(
+        account=convert(convert(sub.key >> 8, uint160), address),
+        sub=convert(sub.key & 255, uint8),
+        market=convert(market, uint8),
+        size_b=-size_b,
+        price=leg.mark,
+        notional_q=abs(closing.got_q),
+        fee_q=closing.fee_q,
+        loss_q=closing.loss_q,
+    )
+    return found, closing.fee_q - share_q
+
+
+@internal
+def _charge_pool(pool: uint256, leg: Leg, size_b: int256, closing: Closing, share_q: int256):
+    """
+    @notice The pool takes the lots over; its fund gets its part of the fee or pays the loss, as far as it reaches, and its
+            liquidity goes without the rest.
+    """
+    paid_q: int256 = 0
+    if closing.loss_q > 0:
+        paid_q = min(closing.loss_q, ledger.fund_q(pool))
+    at: ledger.Sub = ledger.opened(ledger.pool_key(pool))
+    at = ledger.filled(at, leg.market, leg.word, size_b, -closing.got_q)
+    at.quote_q -= closing.loss_q - paid_q
+    ledger.store(at)
+    ledger.add_to_pool(pool, share_q - paid_q, 0)
+
+
+@internal
+@view
+def _closing(total: ledger.Risk, leg: Leg, size_b: int256) -> Closing:
+    """
+    @notice What closing signed lots of a position at the mark would bring and charge, and leave behind.
+    """
+    rest: ledger.Risk = ledger.leg_risk(leg.market, leg.word, leg.held_b - size_b)
+    got_q: int256 = rules.value_down_q(size_b, leg.mark, leg.den)
+    left_q: int256 = got_q - self._bankruptcy_q(total, leg.whole, rest)
+    fee_q: int256 = rules.liquidation_fee_q(abs(got_q), terms.LIQUIDATION_FEE_PPM, left_q)
+    loss_q: int256 = max(0, -left_q)
+    after: ledger.Risk = ledger.moved_risk(total, leg.whole, rest, got_q - fee_q + loss_q)
+    return Closing(got_q=got_q, fee_q=fee_q, loss_q=loss_q, risk=after)
+
+
+@internal
+@pure
+def _bankruptcy_q(total: ledger.Risk, whole: ledger.Risk, rest: ledger.Risk) -> int256:
+    """
+    @notice Quote that closing a part of a leg must bring to use up exactly its share of the equity.
+    """
+    return rules.bankruptcy_quote_q(
+        whole.equity_q - rest.equity_q,
+        total.equity_q,
+        max(0, whole.maintenance_q - rest.maintenance_q),
+        total.maintenance_q,
+    )
+
+
+@internal
+@pure
+def _signed(leg: Leg, lots: int256) -> int256:
+    """
+    @notice Lots with the sign of the position.
+    """
+    return lots if leg.held_b > 0 else -lots
+
+
+@internal
+@view
+def _allowed_b(total: ledger.Risk, leg: Leg, wanted_b: int256) -> int256:
+    """
+    @notice Fewest lots whose closing lifts equity to the target, all of them where none does, at most those wanted.
+    """
+    lots: int256 = abs(leg.held_b)
+    high: int256 = words.div_up(lots, leg.step_b)
+    if wanted_b > 0:
+        high = min(high, wanted_b // leg.step_b)
+    if high <= 1:
+        return min(leg.step_b, lots)
+    above: int256 = self._spare(total, leg, high - 1)
+    if above < 0:
+        return min(high * leg.step_b, lots)
+    # `low` steps are too few by `below`, `high` are enough by `above`: both grow nearly in proportion to the steps, so the
+    # next guess is where a line through both meets zero; every third time it is the middle, which bounds the search.
+    high -= 1
+    low: int256 = 0
+    below: int256 = total.equity_q * words.PPM - total.maintenance_q * terms.TARGET_PPM
+    for i: uint256 in range(240):
+        if high - low <= 1:
+            break
+        guess: int256 = low + (high - low) // 2
+        if i % 3 != 2 and above > below:
+            guess = min(max(low - (high - low) * below // (above - below), low + 1), high - 1)
+        spare: int256 = self._spare(total, leg, guess)
+        if spare < 0:
+            low = guess
+            below = spare
+        else:
+            high = guess
+            above = spare
+    return high * leg.step_b
+
+
+@internal
+@view
+def _spare(total: ledger.Risk, leg: Leg, steps: int256) -> int256:
+    """
+    @notice Equity above the target after closing so many steps, in millionths of atoms; negative where it falls short.
+    """
+    lots: int256 = min(steps * leg.step_b, abs(leg.held_b))
+    after: ledger.Risk = self._closing(total, leg, self._signed(leg, lots)).risk
+    return after.equity_q * words.PPM - after.maintenance_q * terms.TARGET_PPM
+
+
+@internal
+def _reward(amount_q: int256):
+    """
+    @notice Credit a keeper's subaccount 0.
+    """
+    if amount_q == 0:
+        return
+    keeper: ledger.Sub = ledger.opened(ledger.key_of(msg.sender, 0))
+    keeper.quote_q += amount_q
+    ledger.store(keeper)
+
+
+# -- the loss waterfall --------------------------------------------------------------------------------------------------
+
+
+@external
+@nonreentrant
+def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[uint256, 32]):
+    """
+    @notice Close a position of a subaccount without equity against winners, at its bankruptcy price.
+    @dev    Every winner listed must be on the other side, in profit and solvent, and none may rank above the one before it
+            (profit times leverage). One whose own bankruptcy price does not overlap is passed over.
+    @param winners Keys of subaccounts, the highest score first.
+    """
+    access.may_liquidate()
+    id: uint256 = convert(market, uint256)
+    assert id < markets.MARKETS, "MARKET_UNKNOWN"
+    word: uint256 = markets.market_word(id)
+    at: layout.Market = layout.market_of(word)
+    loser: ledger.Sub = self._victim(account, sub)
+    assert (loser.held >> id) & 1 == 1, "POSITION_UNKNOWN"
+    loser = ledger.settled(ledger.measured(loser))
+    assert loser.risk.equity_q <= 0, "NOT_INSOLVENT"
+    held_b: int256 = ledger.size_of(loser.key, id)
+    left_b: int256 = held_b
+    loss_q: int256 = 0
+    hit: uint256 = 0
+    best: int256 = max_value(int256)
+    for key: uint256 in winners:
+        if left_b == 0:
+            break
+        winner: ledger.Sub = ledger.measured(ledger.opened(key))
+        score: int256 = self._score(winner, id, word, left_b)
+        assert score <= best, "OUT_OF_ORDER"
+        best = score
+        closed_b: int256 = self._overlap_b(winner, id, left_b)
+        rest: ledger.Risk = ledger.leg_risk(id, word, left_b - closed_b)
+        whole: ledger.Risk = ledger.leg_risk(id, word, left_b)
+        got_q: int256 = self._bankruptcy_q(loser.risk, whole, rest)
+        if -got_q < self._winner_bankruptcy_q(winner, id, word, closed_b):
+            continue
+        ledger.store(ledger.filled(ledger.settled(winner), id, word, closed_b, -got_q))
+        loser = ledger.filled(loser, id, word, -closed_b, got_q)
+        loser.risk = ledger.moved_risk(loser.risk, whole, rest, got_q)
+        loss_q += got_q - rules.value_down_q(closed_b, at.mark, at.den)
+        left_b -= closed_b
+        hit += 1
+    assert hit > 0, "NO_COUNTERPARTY"
+    ledger.store(loser)
+    log Deleveraged(account=account, sub=sub, market=market, size_b=abs(held_b - left_b), loss_q=loss_q, winners=hit)
+
+
+@internal
+@view
+def _score(winner: ledger.Sub, market: uint256, word: uint256, losing_b: int256) -> int256:
+    """
+    @notice Return on cost times leverage of a position that may be closed against the loser's; reverts for any other.
+    """
+    assert winner.key >> 8 != convert(self, uint256), "SYSTEM_SUBACCOUNT"
+    held: layout.Position = layout.position_of(ledger.positions[(winner.key << 8) | market])
+    assert held.size_b != 0 and (held.size_b > 0) != (losing_b > 0), "NO_COUNTERPARTY"
+    worth_q: int256 = ledger.leg_risk(market, word, held.size_b).equity_q
+    assert worth_q > held.cost_q and winner.risk.equity_q > 0, "NO_COUNTERPARTY"
+    return words.mul_div_down(
+        (worth_q - held.cost_q) * abs(worth_q), SCORE_UNIT, max(1, abs(held.cost_q)) * winner.risk.equity_q
+    )
+
+
+@internal
+@view
+def _overlap_b(winner: ledger.Sub, market: uint256, losing_b: int256) -> int256:
+    """
+    @notice Lots, signed as the loser's, that two opposite positions have in common.
+    """
+    lots: int256 = min(abs(losing_b), abs(ledger.size_of(winner.key, market)))
+    return lots if losing_b > 0 else -lots
+
+
+@internal
+@view
+def _winner_bankruptcy_q(winner: ledger.Sub, market: uint256, word: uint256, closed_b: int256) -> int256:
+    """
+    @notice Quote that a winner must receive for its part not to lose its share of equity.
+    """
+    held_b: int256 = ledger.size_of(winner.key, market)
+    return self._bankruptcy_q(
+        winner.risk, ledger.leg_risk(market, word, held_b), ledger.leg_risk(market, word, held_b + closed_b)
+    )
+
+
+@external
+@nonreentrant
+def sell_collateral(account: address, sub: uint8, asset: uint8):
+    """
+    @notice Buy collateral of a subaccount that owes quote, at the asset's discount: as much as the debt needs. With
+            positions it must be liquidatable. The caller pays in quote, which it has approved.
+    """
+    access.may_liquidate()
+    id: uint256 = convert(asset, uint256)
+    assert id > 0 and id < markets.ASSETS and markets.asset_words[id] != 0, "ASSET_UNKNOWN"
+    at: layout.Asset = layout.asset_of(markets.asset_words[id])
+    owner: ledger.Sub = self._victim(account, sub)
+    assert (owner.assets >> id) & 1 == 1, "BALANCE_TOO_SMALL"
+    owner = ledger.measured(owner)
+    assert owner.held == 0 or ledger.is_liquidatable(owner.risk), "NOT_LIQUIDATABLE"
+    owed_q: int256 = ledger.assets_q(owner) - owner.risk.equity_q
+    assert owed_q > 0, "NOTHING_OWED"
+    num: int256 = at.price * (words.PPM - at.discount_ppm)
+    den: int256 = at.den * words.PPM
+    held: int256 = convert(ledger.balances[(owner.key << 8) | id], int256)
+    amount: int256 = min(held, words.mul_div_up(owed_q, den, num)) if num > 0 else held
+    paid_q: int256 = words.mul_div_down(amount, num, den)
+    ledger.balances[(owner.key << 8) | id] = convert(held - amount, uint256)
+    if amount == held:
+        owner.assets &= ~(1 << id)
+    owner.quote_q += paid_q
+    ledger.store(owner)
+    if paid_q > 0:
+        vault.pull(markets.tokens[0], convert(paid_q, uint256))
+    vault.push(markets.tokens[id], msg.sender, convert(amount, uint256))
+    log CollateralSold(account=account, sub=sub, asset=asset, amount=amount, paid_q=paid_q)

@@ -1,0 +1,188 @@
+# pragma version ==0.4.3
+"""
+@title Trades
+@license Apache-2.0
+@notice Against a pool at its price, or between two signed orders at the maker's. Both sides of a trade are measured once;
+        a trader keeps initial margin or becomes no riskier. The switch is read only by who adds lots.
+"""
+import words
+import margin_rules as rules
+import layout
+import access
+import terms
+import markets
+import ledger
+import orders
+
+uses: access
+uses: terms
+uses: markets
+uses: ledger
+uses: orders
+
+
+struct Match:
+    taker: orders.Signed
+    maker: orders.Signed
+    size_b: uint256
+
+
+event Filled:
+    market: indexed(uint8)
+    taker: indexed(uint256)
+    maker: indexed(uint256)
+    size_b: int256
+    price: int256
+
+
+@external
+@nonreentrant
+def trade(sub: uint8, market: uint8, size_b: int256, limit_price: uint256):
+    """
+    @notice Buy (negative: sell) lots from the market's pool, at the mark or worse by its spread, within a limit.
+    """
+    self._trade(ledger.key_of(msg.sender, convert(sub, uint256)), market, size_b, limit_price)
+
+
+@external
+@nonreentrant
+def close(sub: uint8, market: uint8, limit_price: uint256):
+    """
+    @notice Close the caller's position against the market's pool.
+    """
+    key: uint256 = ledger.key_of(msg.sender, convert(sub, uint256))
+    size_b: int256 = ledger.size_of(key, convert(market, uint256))
+    assert size_b != 0, "POSITION_UNKNOWN"
+    self._trade(key, market, -size_b, limit_price)
+
+
+@external
+@nonreentrant
+def settle(fill: Match):
+    """
+    @notice Fill two signed orders against each other at the maker's price; anybody may.
+    """
+    self._settle(fill)
+
+
+@external
+@nonreentrant
+def settle_many(fills: DynArray[Match, 16]):
+    """
+    @notice Fill several pairs of orders, or none.
+    """
+    for fill: Match in fills:
+        self._settle(fill)
+
+
+@internal
+def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
+    id: uint256 = convert(market, uint256)
+    word: uint256 = self._tradable(id, size_b)
+    at: layout.Market = layout.market_of(word)
+    price: int256 = rules.slipped_price(at.mark, at.spread_ppm, size_b < 0)
+    self._within(size_b > 0, price, convert(limit_price, int256))
+    worth_q: int256 = rules.value_down_q(size_b, price, at.den)
+    taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(key)))
+    ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
+    maker: ledger.Sub = ledger.opened(ledger.pool_key(at.pool))
+    self._check_capacity(ledger.size_of(maker.key, id), size_b, id, word)
+    maker = ledger.filled(maker, id, word, -size_b, worth_q)
+    maker_fee_q: int256 = words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
+    maker.quote_q -= maker_fee_q
+    ledger.store(maker)
+    fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
+    ledger.add_to_pool(at.pool, 0, fee_q + maker_fee_q)
+    log Filled(market=market, taker=key, maker=maker.key, size_b=size_b, price=price)
+
+
+@internal
+def _settle(fill: Match):
+    bid: orders.Order = fill.taker.order
+    ask: orders.Order = fill.maker.order
+    assert fill.size_b > 0, "AMOUNT_NOT_POSITIVE"
+    assert bid.market == ask.market and (bid.size_b > 0) != (ask.size_b > 0), "ORDER_MISMATCH"
+    lots: int256 = convert(fill.size_b, int256)
+    size_b: int256 = lots if bid.size_b > 0 else -lots
+    id: uint256 = convert(bid.market, uint256)
+    word: uint256 = self._tradable(id, size_b)
+    price: int256 = convert(ask.price, int256)
+    assert price > 0, "PRICE_NOT_POSITIVE"
+    assert price < 2**48, "AMOUNT_TOO_LARGE"
+    self._within(size_b > 0, price, convert(bid.price, int256))
+    taker_key: uint256 = ledger.key_of(bid.account, convert(bid.sub, uint256))
+    maker_key: uint256 = ledger.key_of(ask.account, convert(ask.sub, uint256))
+    assert taker_key != maker_key, "SUBACCOUNTS_MUST_DIFFER"
+    orders.use(fill.taker, fill.size_b)
+    orders.use(fill.maker, fill.size_b)
+    at: layout.Market = layout.market_of(word)
+    worth_q: int256 = rules.value_down_q(size_b, price, at.den)
+    taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(taker_key)))
+    ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
+    maker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(maker_key)))
+    ledger.store(self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True))
+    fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
+    ledger.add_to_pool(at.pool, 0, fee_q + words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM))
+    log Filled(market=bid.market, taker=taker_key, maker=maker_key, size_b=size_b, price=price)
+
+
+@internal
+@view
+def _tradable(market: uint256, size_b: int256) -> uint256:
+    """
+    @notice The word of a market in which so many lots may be traded.
+    """
+    assert size_b != 0, "AMOUNT_NOT_POSITIVE"
+    assert abs(size_b) < 2**79, "AMOUNT_TOO_LARGE"
+    assert market < markets.MARKETS, "MARKET_UNKNOWN"
+    word: uint256 = markets.market_word(market)
+    assert convert(abs(size_b), uint256) % (10 ** ((word >> 241) & 15)) == 0, "SIZE_NOT_A_MULTIPLE"
+    return word
+
+
+@internal
+@pure
+def _within(buys: bool, price: int256, limit: int256):
+    """
+    @notice Refuse a price that is worse than a limit.
+    """
+    assert price <= limit if buys else price >= limit, "PRICE_BEYOND_LIMIT"
+
+
+@internal
+@view
+def _check_capacity(pool_b: int256, size_b: int256, market: uint256, word: uint256):
+    """
+    @notice Refuse a trade that makes a pool's position larger than the market's owner allows.
+    """
+    after_b: int256 = pool_b - size_b
+    if not rules.is_smaller(pool_b, after_b):
+        limit_q: int256 = convert(markets.tables[market] >> 192, int256) * layout.CAPACITY_UNIT_Q
+        assert ledger.leg_risk(market, word, after_b).notional_q <= limit_q, "BACKSTOP_CAPACITY"
+
+
+@internal
+def _side(
+    sub: ledger.Sub, market: uint256, word: uint256, size_b: int256, received_q: int256, fee_ppm: int256, is_maker: bool
+) -> ledger.Sub:
+    """
+    @notice One side of a trade: a measured subaccount after it, judged.
+    """
+    before_b: int256 = ledger.size_of(sub.key, market)
+    after_b: int256 = before_b + size_b
+    if not rules.is_smaller(before_b, after_b):
+        access.may_grow()
+    found: ledger.Sub = ledger.filled(sub, market, word, size_b, received_q)
+    fee_q: int256 = words.mul_div_up(abs(received_q), fee_ppm, words.PPM)
+    found.quote_q -= fee_q
+    found.risk = ledger.moved_risk(
+        sub.risk,
+        ledger.leg_risk(market, word, before_b),
+        ledger.leg_risk(market, word, after_b),
+        received_q - fee_q,
+    )
+    stands: bool = ledger.may_act(sub.risk, found.risk)
+    if is_maker:
+        assert stands, "INITIAL_MARGIN_COUNTERPARTY"
+    assert stands, "INITIAL_MARGIN"
+    return found

@@ -1,0 +1,186 @@
+"""Gas as tables and as a document: by positions, against real venues, by chain, and how complex a design is."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..chain.anchors import anchors, cheapest
+from ..chain.complexity import SLOT_OPERATIONS, Complexity
+from ..chain.gas import OPERATIONS, Snapshot, crossover, slope
+from .gas_fees import OperationFee
+
+Document = dict[str, Any]
+COMPARED = ("deposit", "open", "add", "close", "withdraw", "liquidate_one", "liquidate_all")
+"""Operations by which designs are compared."""
+
+CHECKED_BY = ("add", "add_funding_due", "withdraw", "liquidate_all")
+"""Operations that look at every position."""
+
+TARGETS: dict[tuple[str, str, int], tuple[int, int]] = {
+    ("IsolatedOnly", "open", 1): (130_000, 100_000),
+    ("CrossOnly", "open", 1): (130_000, 100_000),
+    ("IsolatedOnly", "liquidate_one", 1): (110_000, 80_000),
+    ("CrossOnly", "liquidate_all", 1): (130_000, 100_000),
+    ("CrossOnly", "liquidate_all", 16): (800_000, 400_000),
+    ("CrossOnly", "liquidate_one", 8): (160_000, 120_000),
+    ("CrossOnly", "deposit_first", 1): (95_000, 75_000),
+    ("CrossOnly", "deposit", 1): (60_000, 50_000),
+    ("CrossOnly", "withdraw", 1): (90_000, 80_000),
+    ("CrossOnly", "withdraw", 16): (180_000, 130_000),
+    ("Clearinghouse, cross", "deposit_first", 1): (95_000, 75_000),
+    ("Clearinghouse, cross", "deposit", 1): (60_000, 50_000),
+    ("Clearinghouse, cross", "withdraw", 1): (90_000, 80_000),
+    ("Clearinghouse, cross", "withdraw", 16): (180_000, 130_000),
+    ("Clearinghouse, cross", "fill", 1): (150_000, 120_000),
+    ("Clearinghouse, cross", "fill", 16): (240_000, 170_000),
+    ("Clearinghouse, cross", "fill_of_10", 1): (700_000, 550_000),
+    ("Clearinghouse, isolated", "liquidate_one", 1): (110_000, 80_000),
+    ("Clearinghouse, cross", "liquidate_all", 1): (130_000, 100_000),
+    ("Clearinghouse, cross", "liquidate_all", 16): (800_000, 400_000),
+    ("Clearinghouse, cross", "liquidate_one", 8): (160_000, 120_000),
+}
+"""Most gas that an operation may take, and what is aimed at: set from what the cheapest venue takes."""
+
+Row = Sequence[str]
+
+
+def document(snapshot: Snapshot, fees: Sequence[OperationFee]) -> Document:
+    """Everything that the command shows, as JSON."""
+    import msgspec
+
+    return {
+        "snapshot": msgspec.to_builtins(snapshot, str_keys=True),
+        "operations": OPERATIONS,
+        "slopes": {design: slopes(snapshot, design) for design in snapshot.designs},
+        "crossover": {
+            f"{first} > {second}": {name: crossover(snapshot, first, second, name) for name in OPERATIONS}
+            for first, second in pairs(snapshot)
+        },
+        "venues": msgspec.to_builtins(anchors()),
+        "targets": [
+            {"design": design, "operation": name, "positions": count, "most": most, "aim": aim}
+            for (design, name, count), (most, aim) in TARGETS.items()
+        ],
+        "fees": msgspec.to_builtins(tuple(fees)),
+    }
+
+
+def slopes(snapshot: Snapshot, design: str) -> dict[str, float]:
+    """Gas per extra position of the operations that look at every one."""
+    found = {name: slope(snapshot, design, name) for name in CHECKED_BY}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def pairs(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Designs to compare: isolated margin with each design that shares collateral."""
+    isolated = [design for design in snapshot.designs if "solated" in design]
+    shared = [design for design in snapshot.designs if "solated" not in design]
+    return [(first, second) for first in isolated for second in shared]
+
+
+def gas_rows(snapshot: Snapshot, design: str, counts: Sequence[int]) -> list[Row]:
+    """Operations of a design by positions, with the transactions of the last column and calldata."""
+    rows = []
+    for name in OPERATIONS:
+        found = {figure.positions: figure for figure in snapshot.series(design, name)}
+        if not found:
+            continue
+        last = found[max(found)]
+        cells = (f"{found[count].gas:,}" if count in found else "-" for count in counts)
+        times = f"{last.transactions}" if last.transactions else "-"
+        rows.append((spoken(name), *cells, times, f"{last.calldata_bytes}" if last.calldata else "-"))
+    return rows
+
+
+def venue_rows(snapshot: Snapshot) -> list[Row]:
+    """What we need against the cheapest real venue, wherever one was measured at the same number of positions."""
+    rows = []
+    for design in snapshot.designs:
+        for name in OPERATIONS:
+            for figure in snapshot.series(design, name):
+                best = cheapest(name, figure.positions)
+                if best is not None:
+                    ratio = f"{figure.gas / best.gas:.2f}"
+                    where = f"{best.venue}{f' ({best.scope})' if best.scope else ''}"
+                    rows.append(
+                        (
+                            design,
+                            spoken(name),
+                            str(figure.positions),
+                            f"{figure.gas:,}",
+                            f"{best.gas:,}",
+                            ratio,
+                            where,
+                        )
+                    )
+    return rows
+
+
+def target_rows(snapshot: Snapshot) -> list[Row]:
+    """Measured figures beside their limits."""
+    rows = []
+    for (design, name, count), (most, aim) in TARGETS.items():
+        gas = snapshot.gas(design, name, count)
+        if gas is not None:
+            word = "aim reached" if gas <= aim else "within" if gas <= most else "ABOVE"
+            rows.append((design, spoken(name), str(count), f"{gas:,}", f"{most:,}", f"{aim:,}", word))
+    return rows
+
+
+def fee_rows(fees: Iterable[OperationFee]) -> list[Row]:
+    """A row per design and operation, a column per chain: USD at low, mid and high."""
+    found: dict[tuple[str, str, int], dict[str, dict[str, str]]] = {}
+    for each in fees:
+        key = (each.design, each.operation, each.positions)
+        found.setdefault(key, {}).setdefault(each.chain, {})[each.scenario] = each.usd
+    rows = []
+    for (design, operation, positions), chains in found.items():
+        cells = (" / ".join(map(short_usd, scenarios.values())) for scenarios in chains.values())
+        rows.append((design, spoken(operation), str(positions), *cells))
+    return rows
+
+
+def fees_of(found: Document) -> list[OperationFee]:
+    """Fees out of a document."""
+    import msgspec
+
+    return [msgspec.convert(each, OperationFee) for each in found["fees"]]
+
+
+def slot_columns() -> list[str]:
+    """Heads of the columns of slots."""
+    return [f"slots: {name.replace('_', ' ')}" for name in SLOT_OPERATIONS]
+
+
+def spoken(name: str) -> str:
+    """An operation's name in a table."""
+    return name.replace("_", " ")
+
+
+def short_usd(text: str) -> str:
+    """An amount of any size in three digits."""
+    amount = float(text)
+    if amount >= 100:  # noqa: PLR2004 - three digits
+        return f"{amount:,.0f}"
+    return f"{amount:.3g}" if amount >= 1e-4 else f"{amount:.0e}"  # noqa: PLR2004 - as above
+
+
+def crossover_rows(snapshot: Snapshot) -> list[Row]:
+    """From how many positions on sharing collateral costs less, for what both designs do."""
+    rows = []
+    for first, second in pairs(snapshot):
+        for name in COMPARED:
+            if snapshot.series(first, name) and snapshot.series(second, name):
+                count = crossover(snapshot, first, second, name)
+                rows.append((first, second, spoken(name), f"N={count}" if count else "never"))
+    return rows
+
+
+def complexity_rows(found: Iterable[Complexity]) -> list[Row]:
+    """A row per design; slots at the fewest and the most positions."""
+    rows = []
+    for each in found:
+        slots = (f"{min(by.values())}-{max(by.values())}" for by in each.slots.values())
+        counts = (each.branches, each.external_calls, each.invariants)
+        size = f"{each.code_bytes:,} ({each.code_share:.0%})"
+        rows.append((each.design, size, *map(str, counts), *slots))
+    return rows

@@ -1,0 +1,254 @@
+"""A baseline design and the engine side by side: every operation on both, every balance compared.
+
+The engine's subaccounts are the design's: one per trader and market, or one per trader. What the contract keeps in its
+pool the engine keeps in the market's own subaccounts, its funding accounts and its fees.
+"""
+
+from ringfence.chain.accounts import Account
+from ringfence.chain.deploy import LOT, Baseline, Terms
+from ringfence.chain.evm import Evm
+from ringfence.chain.node import RevertedError
+from ringfence.clearing import command as cmd
+from ringfence.clearing import event as ev
+from ringfence.clearing.apply import apply
+from ringfence.clearing.log import Clearinghouse
+from ringfence.clearing.model import QUOTE, CollateralPool, Market, Scale, Venue, market_subaccount
+from ringfence.clearing.policy import Liquidation, Policy, Tier, Tiered
+from ringfence.clearing.verdict import Rejected
+from ringfence.rules.words import PPM, WAD
+
+MARKETS = 4
+TRADERS = ("ada", "ben", "cyd")
+TERMS = Terms(cap_b=2**55 - 1)
+SCALE_DEN, INDEX_SCALE = 10**10, 10**12
+START_PRICE = 50_000 * LOT
+LIQUIDITY_Q, FUND_Q, WALLET_Q = 10**15, 3 * 10**8, 10**14
+MAX_AGE_S = 3_600
+
+POLICY = Policy(
+    under_margin="strict_reduce",
+    taker_fee_ppm=TERMS.fee_ppm,
+    liquidation=Liquidation(fee_ppm=TERMS.liquidation_fee_ppm, fee_to_fund_ppm=TERMS.fund_share_ppm),
+    waterfall=("insurance", "counterparty"),
+)
+REQUIREMENT = Tiered((Tier(0, TERMS.initial_ppm, TERMS.maintenance_ppm, 0),), PPM)
+
+
+def name_of(market):
+    return f"m{market}"
+
+
+class Twin:
+    """One contract and one engine."""
+
+    def __init__(self, design):
+        self.is_isolated = design == "IsolatedOnly"
+        self.chain = Evm(signed=False)
+        people = {
+            name: self.chain.fund(Account.named(name)) for name in (*TRADERS, "owner", "feed", "keeper")
+        }
+        self.people, self.keeper = people, people["keeper"]
+        self.venue = Baseline.create(
+            self.chain,
+            design,
+            people["owner"],
+            people["feed"],
+            markets=MARKETS,
+            terms=TERMS,
+            max_age_s=MAX_AGE_S,
+        )
+        self.contract = self.venue.contract
+        for pool in self.pools:
+            self.venue.supply(pool, LIQUIDITY_Q, FUND_Q)
+        for trader in TRADERS:
+            self.venue.mint(people[trader], WALLET_Q)
+        self.start = self.chain.snapshot()
+        self.reset()
+
+    @property
+    def pools(self):
+        return range(MARKETS) if self.is_isolated else range(1)
+
+    def reset(self):
+        """Go back to the deployed contract, and to an engine that has seen nothing."""
+        self.chain.rollback(self.start)
+        pool = (lambda m: f"p{m}") if self.is_isolated else (lambda _: "p0")
+        markets = {
+            name_of(m): Market(name_of(m), Scale(1, SCALE_DEN), REQUIREMENT, pool(m)) for m in range(MARKETS)
+        }
+        pools = {f"p{p}": CollateralPool(f"p{p}") for p in self.pools}
+        self.engine = Clearinghouse(Venue(policy=POLICY, markets=markets, pools=pools))
+        for market in range(MARKETS):
+            name = market_subaccount(name_of(market))
+            self.engine.require(cmd.OpenSubaccount(name, "venue", system=True))
+        for trader in TRADERS:
+            for sub in dict.fromkeys(self.sub(trader, market) for market in range(MARKETS)):
+                self.engine.require(cmd.OpenSubaccount(sub, trader))
+        for p in self.pools:
+            self.engine.require(cmd.FundInsurance(f"p{p}", FUND_Q))
+        self.refused_shrinks = self.accepted = self.refused = 0
+        self.totals, self.touched = {}, set(TRADERS)
+        self.set_prices(dict.fromkeys(range(MARKETS), START_PRICE))
+
+    def sub(self, trader, market):
+        return f"{trader}/{market}" if self.is_isolated else trader
+
+    # -- one operation on both ------------------------------------------------------------------------------------
+
+    def both(self, command, name, *arguments, sender, settles=None):
+        """Submit to both; the same verdict, and where it is a refusal the same reason."""
+        before = self.chain.snapshot()
+        if settles:
+            self.settle(settles)
+        verdict = self.engine.submit(command)
+        reason = self._send(name, *arguments, sender=sender)
+        if reason is not None:
+            assert isinstance(verdict, Rejected), f"{command}: the contract refused: {reason}"
+            assert reason == verdict.reason.name, (command, verdict)
+            self.refused += 1
+            self.chain.rollback(before)
+            return False
+        if isinstance(verdict, Rejected):
+            assert self._is_shrink(command), (command, verdict)
+            self.chain.rollback(before)
+            self.refused_shrinks += 1
+            return False
+        self.accepted += 1
+        return True
+
+    def _send(self, name, *arguments, sender):
+        """Why the contract refused; None where it did not."""
+        try:
+            self.contract.send(name, *arguments, sender=sender)
+        except RevertedError as error:
+            return error.reason
+        return None
+
+    def _is_shrink(self, command):
+        """What only shrinks a position is asked for margin by the engine alone, where it leaves a worse ratio."""
+        if not isinstance(command, cmd.Trade):
+            return False
+        held = self.engine.venue.subaccounts[command.taker].positions.get(command.market)
+        return held is not None and abs(held.size_b + command.size_b) < abs(held.size_b)
+
+    def settle(self, trader):
+        """Cross margin books funding of all positions at once in the engine, of the traded one on chain."""
+        if not self.is_isolated:
+            self.contract.send("settle_funding", self.people[trader].address, sender=self.keeper)
+
+    def deposit(self, trader, market, amount):
+        self.touched.add(trader)
+        where = (market,) if self.is_isolated else ()
+        command = cmd.Deposit(self.sub(trader, market), QUOTE, amount)
+        return self.both(command, "deposit", *where, amount, sender=self.people[trader])
+
+    def withdraw(self, trader, market, amount):
+        self.touched.add(trader)
+        where = (market,) if self.is_isolated else ()
+        command = cmd.Withdraw(self.sub(trader, market), QUOTE, amount)
+        return self.both(command, "withdraw", *where, amount, sender=self.people[trader], settles=trader)
+
+    def transfer(self, trader, source, target, amount):
+        self.touched.add(trader)
+        command = cmd.TransferMargin(self.sub(trader, source), self.sub(trader, target), QUOTE, amount)
+        arguments = (source, target, amount)
+        return self.both(command, "transfer_margin", *arguments, sender=self.people[trader])
+
+    def trade(self, trader, market, size_b):
+        self.touched.add(trader)
+        mark = self.engine.venue.markets[name_of(market)].mark
+        maker = market_subaccount(name_of(market))
+        command = cmd.Trade(name_of(market), size_b, mark, self.sub(trader, market), maker)
+        arguments = (market, size_b, 0, 0) if self.is_isolated else (market, size_b, 0)
+        return self.both(command, "trade", *arguments, sender=self.people[trader], settles=trader)
+
+    def liquidate(self, trader, market):
+        self.touched.add(trader)
+        command = cmd.Liquidate(self.sub(trader, market), name_of(market))
+        what = market if self.is_isolated else 1 << market
+        who = self.people[trader].address
+        return self.both(command, "liquidate", who, what, sender=self.keeper, settles=trader)
+
+    def liquidate_account(self, trader, markets):
+        """Cross: as many of these positions as it takes, in one transaction and in as many commands."""
+        self.touched.add(trader)
+        before = self.chain.snapshot()
+        self.settle(trader)
+        who = self.people[trader].address
+        wanted = sum(1 << market for market in markets)
+        try:
+            closed = self.contract.call("liquidate", who, wanted, sender=self.keeper)
+            self.contract.send("liquidate", who, wanted, sender=self.keeper)
+        except RevertedError:
+            closed = 0
+            self.chain.rollback(before)
+        done = 0
+        for market in sorted(markets) if closed else ():
+            verdict = self.engine.submit(cmd.Liquidate(trader, name_of(market)))
+            if isinstance(verdict, Rejected):
+                assert verdict.reason.name == "NOT_LIQUIDATABLE", verdict
+                break
+            done |= 1 << market
+        assert done == closed
+        if not closed:
+            first = min(markets, default=0)
+            assert isinstance(self.engine.submit(cmd.Liquidate(trader, name_of(first))), Rejected) or any(
+                name_of(market) not in self.engine.venue.subaccounts[trader].positions for market in markets
+            )
+
+    # -- the world ----------------------------------------------------------------------------------------------------
+
+    def set_prices(self, prices):
+        self.chain.warp(1)
+        self.venue.set_prices(prices)
+        marks = {name_of(market): price for market, price in prices.items()}
+        self.engine.require(cmd.SetPrices(self.chain.time_s * 1000, self.chain.block, marks))
+
+    def accrue(self, market, rate_ppm):
+        """The contract counts funding in coarser steps; the engine is told its index."""
+        self.contract.send("accrue_funding", market, rate_ppm, sender=self.people["feed"])
+        index = self.contract.call("market_of", market)[2]
+        apply(self.engine.venue, ev.FundingAccrued(name_of(market), index * (WAD // INDEX_SCALE)))
+
+    # -- the comparison -----------------------------------------------------------------------------------------------
+
+    def check(self):
+        """Every balance (of traders that were touched), size and fund is the engine's; all tokens are somebody's."""
+        for trader in self.touched:
+            self.totals[trader] = self._check_trader(trader)
+        self.touched = set()
+        total = sum(self.totals.values())
+        funds = pools = 0
+        for p in self.pools:
+            quote_q, fund_q, _ = self.contract.call("pool_of", p)
+            assert fund_q == self.engine.venue.fund_q(f"p{p}")
+            funds, pools = funds + fund_q, pools + quote_q
+        rewards = self.contract.call("rewards", self.keeper.address)
+        venue = self.engine.venue
+        held = sum(venue.subaccounts[market_subaccount(name)].quote_q for name in venue.markets)
+        funding = sum(venue.balance_q(f"funding/{name}") for name in venue.markets)
+        assert pools + rewards == LIQUIDITY_Q * len(self.pools) + held + funding + venue.balance_q("fees")
+        tokens = self.venue.token.call("balanceOf", self.contract.address)
+        assert tokens == total + funds + pools + rewards
+
+    def check_all(self):
+        """The same for everybody."""
+        self.touched = set(TRADERS)
+        self.check()
+
+    def _check_trader(self, trader):
+        who, total = self.people[trader].address, 0
+        if not self.is_isolated:
+            total, held = self.contract.call("account_of", who)
+            sub = self.engine.venue.subaccounts[trader]
+            assert total == sub.quote_q
+            assert held == sum(1 << int(name[1:]) for name in sub.positions)
+        for market in range(MARKETS):
+            sub = self.engine.venue.subaccounts[self.sub(trader, market)]
+            position = sub.positions.get(name_of(market))
+            found = self.contract.call("position_of", who, market)
+            assert found[-2] == (position.size_b if position else 0)
+            if self.is_isolated:
+                assert found[0] == sub.quote_q
+                total += found[0]
+        return total

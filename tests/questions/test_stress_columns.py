@@ -1,0 +1,188 @@
+"""A book in columns gives the reference's answers to the atom: every sum, every account that matters, every rung."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from questions.holdings import JUDGED, books
+from ringfence.books import Account, BookPosition
+from ringfence.errors import InputError
+from ringfence.questions.listings import listings
+from ringfence.questions.spread import silent
+from ringfence.questions.stress import stress
+from ringfence.questions.stress_book import Together, by_columns
+from ringfence.questions.stress_columns import Columned
+from ringfence.questions.stress_merge import merge
+from ringfence.questions.stress_reference import Bench, Reference
+from ringfence.questions.stress_rows import exact_sum, whole
+from ringfence.questions.stress_shocks import NOW, map_shocks, shocks, wanted
+from ringfence.venues.rulebook import load
+
+D = Decimal
+COMPILED = [rulebook for rulebook in JUDGED if listings(rulebook).policy.set_rule is None]
+"""Rulebooks that the kernel decides."""
+
+OWN = "its own"
+
+
+@st.composite
+def crowds(draw, library=COMPILED):
+    """A rulebook and several accounts with positions in the same markets at the same marks."""
+    rulebook, first = draw(books(library))
+    accounts = [first]
+    for number in range(draw(st.integers(0, 5))):
+        positions = tuple(
+            replace(
+                each,
+                size=each.size * draw(st.sampled_from((1, 2, 5, -1, -3))),
+                collateral=None if each.collateral is None else each.collateral * draw(st.integers(0, 3)),
+            )
+            for each in first.positions
+            if draw(st.booleans())
+        )
+        gross = sum(abs(each.size) * each.mark_price for each in positions if each.mode == "cross")
+        cash = gross * draw(st.decimals("-0.2", "0.6", places=4))
+        others = {
+            name: held for name, held in first.collateral.items() if name != "USDC" and draw(st.booleans())
+        }
+        accounts.append(
+            replace(first, name=f"b{number}", collateral={"USDC": cash, **others}, positions=positions)
+        )
+    return rulebook, accounts
+
+
+POINTS = shocks(wanted(grid="-60%:60%:30%", funding=["0.4%"]))
+QUESTIONS = [NOW, *POINTS, *shocks(wanted(["-12.345%"])), *shocks(wanted(["33.3%"], funding=["-1%"]))]
+
+
+def bench_of(rulebook):
+    return Bench({OWN: rulebook}, OWN)
+
+
+def surfaces(rulebook, accounts):
+    """The accounts that fit into columns, on both ways."""
+    bench = bench_of(rulebook)
+    found, apart = merge(bench, accounts, lambda _done: None)
+    left = {account.name for account in apart}
+    kept = [account for account in accounts if account.name not in left]
+    return [Columned(book) for book in found], Reference(kept, bench)
+
+
+@settings(max_examples=40)
+@pytest.mark.fuzz
+@given(crowds())
+def test_sums_are_the_same(crowd):
+    columns, reference = surfaces(*crowd)
+    for surface in columns:
+        assert surface.survey(QUESTIONS, silent) == reference.survey(QUESTIONS, silent)
+
+
+@settings(max_examples=30)
+@pytest.mark.fuzz
+@given(crowds(), st.sampled_from(QUESTIONS), st.sampled_from([1, 2, None]))
+def test_the_accounts_that_matter_are_the_same(crowd, shock, most):
+    columns, reference = surfaces(*crowd)
+    for surface in columns:
+        assert surface.tolls(shock, most, silent) == reference.tolls(shock, most, silent)
+
+
+@settings(max_examples=15)
+@pytest.mark.fuzz
+@given(crowds(), st.integers(6, 30))
+def test_maps_are_the_same(crowd, step):
+    rulebook, accounts = crowd
+    columns, reference = surfaces(rulebook, accounts)
+    name = accounts[0].positions[0].symbol
+    points = map_shocks(wanted(grid=f"-60%:60%:{step}%"), name)
+    moves = [shock.factor(name) - 1 for shock in points]
+    for surface in columns:
+        assert surface.ladder(name, points, moves, silent) == reference.ladder(name, points, moves, silent)
+
+
+@pytest.mark.parametrize("rulebook", COMPILED, ids=lambda rulebook: rulebook.name)
+def test_a_plain_account_fits_into_columns_on_every_rulebook(rulebook):
+    """Or its market is outside the kernel's plan, and then it goes the other way."""
+    symbol = next(iter(rulebook.symbols))
+    rules = listings(rulebook)
+    mode = "cross" if rules.offers(symbol, "cross") else "isolated"
+    backing = D(100) if mode == "isolated" else None
+    held = BookPosition(symbol, D("0.1"), D(1000), D(1000), mode, collateral=backing)
+    account = Account("a", {"USDC": D(5000)}, (held,))
+    found, apart = merge(bench_of(rulebook), [account], lambda _done: None)
+    assert len(found) + len(apart) == 1
+    outside = rules.market(symbol).solvency is not None
+    assert bool(apart) == outside
+
+
+# -- what does not fit -------------------------------------------------------------------------------------------------
+
+
+def btc(name, size="1", usdc="3000", mark="60000", **more):
+    held = BookPosition("BTC", D(size), D(60000), D(mark), "cross", **more)
+    return Account(name, {"USDC": D(usdc)}, (held,), venue="hyperliquid")
+
+
+def names_apart(accounts, venue="hyperliquid"):
+    _, apart = merge(Bench({venue: load(venue)}, venue), accounts, lambda _done: None)
+    return [account.name for account in apart]
+
+
+def test_accounts_that_columns_cannot_hold_go_to_the_reference():
+    plain, odd_mark = btc("plain"), btc("odd", mark="60001")
+    own_rule = btc("rule", venue_max_leverage=D(5))
+    bare = Account("bare", None, plain.positions)
+    huge = btc("huge", size="1000000000000000.00001")
+    unknown = Account("unknown", {"USDC": D(1)}, (replace(plain.positions[0], symbol="NOSUCH"),))
+    assert names_apart([plain, odd_mark, own_rule, bare, huge, unknown]) == [
+        "odd",
+        "rule",
+        "bare",
+        "unknown",
+        "huge",
+    ]
+
+
+def test_rules_over_sets_go_to_the_reference():
+    assert names_apart([btc("a")], "vertex") == ["a"]
+
+
+def test_finer_sizes_make_the_grid_finer_and_change_nothing():
+    accounts = [btc("coarse"), btc("fine", size="1.000000001"), btc("finer", size="0.00000000001")]
+    columns, reference = surfaces(load("hyperliquid"), accounts)
+    (surface,) = columns
+    assert surface.survey(QUESTIONS, silent) == reference.survey(QUESTIONS, silent)
+
+
+def test_both_ways_together_are_one_book():
+    accounts = [
+        btc("a"),
+        btc("b", mark="60001"),
+        btc("c", usdc="100"),
+        Account("d", None, btc("d").positions),
+    ]
+    bench = Bench({"hyperliquid": load("hyperliquid")}, "hyperliquid")
+    both = by_columns(bench, accounts, 1, silent)
+    assert isinstance(both, Together)
+    assert (both.size, both.markets, both.assets) == (4, ["BTC"], [])
+    asked = wanted(grid="-10%:10%:5%")
+    maps = [("BTC", map_shocks(asked, "BTC"))]
+    found, expected = (stress(each, shocks(asked), maps=maps) for each in (both, Reference(accounts, bench)))
+    # Each way says whether its own accounts state one mark.
+    assert found.book.markets["BTC"].one_mark is expected.book.markets["BTC"].one_mark is False
+    assert found == expected
+
+
+def test_prices_beyond_the_plan_are_refused_in_words():
+    (surface,), _ = surfaces(load("hyperliquid"), [btc("a")])
+    with pytest.raises(InputError, match=r"all \+5000%: BTC: a price of .* does not fit.*without columns"):
+        surface.survey(shocks(wanted(["5000%"])), silent)
+
+
+def test_sums_in_limbs_are_exact():
+    amounts = np.array([2**62, 2**62, 2**62, -5], np.int64)
+    assert exact_sum(amounts) == 3 * 2**62 - 5
+    assert whole(np.array([[3, 7], [0, 0]], np.int64)) == [3 * 2**32 + 7, 0]

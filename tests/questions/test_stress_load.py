@@ -1,0 +1,234 @@
+"""A scanned table is the book that the reader reads: the same subaccounts, sums, names and complaints."""
+
+import csv
+from decimal import Decimal
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ringfence.books import read_accounts
+from ringfence.errors import InputError
+from ringfence.questions import stress_book
+from ringfence.questions.spread import silent
+from ringfence.questions.stress_book import Setting, open_book
+from ringfence.questions.stress_columns import Columned
+from ringfence.questions.stress_load import load as into_columns
+from ringfence.questions.stress_reference import Bench, Reference
+from ringfence.questions.stress_scan import COLLATERAL, plain_table
+from ringfence.questions.stress_shocks import NOW, shocks, wanted
+from ringfence.venues.rulebook import load
+
+VENUES = ("hyperliquid", "generic", "dydx-v4", "kwenta", "drift-v2", "perp-v1")
+MARKS = {"BTC": "61000", "ETH": "2950.5", "SOL": "148", "DOGE": "0.2", "EIGEN": "1"}
+COLUMNS = (
+    *("account", COLLATERAL, "symbol", "side", "contracts"),
+    *("entryPrice", "markPrice", "marginMode", "leverage", "collateral"),
+)
+QUESTIONS = [NOW, *shocks(wanted(grid="-40%:40%:40%")), *shocks(wanted(["-7.77%"], funding=["0.3%"]))]
+
+numbers = st.decimals("0.0001", "5000", places=4).map(str)
+
+
+@st.composite
+def rows(draw):
+    """Rows of a book, now and then one that only the reader understands or refuses."""
+    found = []
+    for owner in range(draw(st.integers(1, 8))):
+        name = draw(st.sampled_from((f"a{owner}", f"0x{owner:040x}", f"name {owner}")))
+        held = draw(st.lists(st.sampled_from(sorted(MARKS)), max_size=4, unique=draw(st.integers(0, 7)) > 0))
+        cash = draw(st.sampled_from(("", "0", "-5.5", "1e3", "0.1234567")) | numbers)
+        if cash or not held:
+            found.append({"account": name, COLLATERAL: cash or "1"})
+        for symbol in held:
+            isolated = draw(st.booleans())
+            found.append(
+                {
+                    "account": name,
+                    "symbol": draw(st.sampled_from((symbol, f"{symbol}/USDC:USDC"))),
+                    "side": draw(st.sampled_from(("long", "short", "SHORT"))),
+                    "contracts": draw(numbers | st.sampled_from(("3", "0.00000001", "1e-3"))),
+                    "entryPrice": draw(numbers),
+                    "markPrice": draw(st.sampled_from((MARKS[symbol],) * 9 + ("7.25",))),
+                    "marginMode": "isolated" if isolated else draw(st.sampled_from(("cross", "Cross"))),
+                    "leverage": draw(st.sampled_from(("", "3", "100"))),
+                    "collateral": draw(numbers) if isolated else "",
+                }
+            )
+    return found
+
+
+def write(folder, listed, kind):
+    """The rows as a CSV file, or as Parquet with numbers as decimals where all of a column are."""
+    path = folder / "book.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(listed)
+    if kind == "csv":
+        return path
+    target = folder / "book.parquet"
+    with duckdb.connect() as connection:
+        given = f"read_csv('{path}', all_varchar = true, header = true, nullstr = '')"
+        if kind == "decimals":
+            size = "TRY_CAST(contracts AS DECIMAL(18, 8)) AS contracts, TRY_CAST(leverage AS INTEGER) AS leverage"
+            given = f"(SELECT * REPLACE ({size}) FROM {given})"
+        connection.execute(f"COPY (SELECT * FROM {given}) TO '{target}' (FORMAT parquet)")
+    return target
+
+
+def answers(path, venue):
+    """What both ways say; complaints too."""
+    bench = Bench({venue: load(venue)}, venue)
+    try:
+        reference = Reference(read_accounts(path), bench)
+    except InputError as error:
+        reference = str(error)
+    try:
+        scanned, _, _ = open_book(str(path), (), Setting(venue, {}, None, 1))
+    except InputError as error:
+        scanned = str(error)
+    return reference, scanned
+
+
+@pytest.fixture(autouse=True)
+def _scans_all(monkeypatch):
+    monkeypatch.setattr(stress_book, "COLUMNS_FROM", 1)
+    monkeypatch.setattr(stress_book, "SCANNED_FROM", 0)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.fuzz
+@given(rows(), st.sampled_from(VENUES), st.sampled_from(("csv", "text", "decimals")))
+def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
+    reference, scanned = answers(write(tmp_path, listed, kind), venue)
+    if isinstance(reference, str):
+        assert isinstance(scanned, str)
+        return
+    for one, other in zip(survey(scanned), survey(reference), strict=True):
+        assert one == other
+    tolls = [surface.tolls(QUESTIONS[1], None, silent) for surface in (scanned, reference)]
+    assert tolls[0] == tolls[1]
+
+
+def survey(surface):
+    """What a survey says, without what depends on the order of accounts."""
+    found = surface.survey(QUESTIONS, silent)
+    yield found.points
+    yield (found.rulebooks, found.subaccounts, found.anywhere, found.unknown, found.notes)
+    yield {name: (held.positions, held.notional_q) for name, held in found.markets.items()}
+    yield sorted(each.account for each in found.refused)
+
+
+# -- what is scanned ---------------------------------------------------------------------------------------------------
+
+
+def scanned_of(folder, listed, venue="hyperliquid"):
+    path = write(folder, listed, "csv")
+    scan = plain_table(path).scan()
+    return into_columns(Bench({venue: load(venue)}, venue), scan)
+
+
+def leg(account="a", symbol="BTC", contracts="1", **more):
+    row = {"account": account, COLLATERAL: "3000", "symbol": symbol, "side": "long", "contracts": contracts}
+    return row | {"entryPrice": "60000", "markPrice": "60000", "marginMode": "cross"} | more
+
+
+def test_balances_are_rounded_once_and_costs_up(tmp_path):
+    # 3 lots of 0.3333333 at 1.0000001: 0.99999999999... of cost; each cost is rounded up to atoms, the balance down.
+    first = leg(contracts="0.3333333", entryPrice="1.0000001", symbol="ETH", markPrice="3000")
+    book, apart = scanned_of(tmp_path, [first, leg(contracts="0.0000001", entryPrice="0.5")])
+    assert apart == []
+    (block,) = book.columns.blocks
+    exact = Decimal("0.3333333") * Decimal("1.0000001"), Decimal("0.0000001") * Decimal("0.5")
+    assert sorted(block.cost[0].tolist()) == [1, 333334]
+    assert block.cash[0] == (3000 - sum(exact)) * 10**6 // 1
+    assert list(book.names) == ["a"]
+
+
+def test_subaccounts_are_named_as_ever(tmp_path):
+    alone = leg("b", marginMode="isolated", collateral="7") | {COLLATERAL: ""}
+    book, apart = scanned_of(tmp_path, [leg("a"), alone, {"account": "c", COLLATERAL: "5"}])
+    assert apart == []
+    names = sorted(book.columns.name(at) for at in range(len(book.columns)))
+    assert names == ["a", "b/BTC", "c"]
+    owners = {book.columns.name(at): book.names[book.owner[at]] for at in range(len(book.columns))}
+    assert owners == {"a": "a", "b/BTC": "b", "c": "c"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        leg("odd", contracts="1e-3"),
+        leg("odd", contracts="0"),
+        leg("odd", side="up"),
+        leg("odd", markPrice="60001"),
+        leg("odd", symbol="NOSUCH"),
+        leg("odd", collateral="5"),
+        leg("odd", marginMode="portfolio"),
+        leg("odd", marginMode=""),
+        leg("odd", entryPrice=""),
+        leg("odd", leverage="much"),
+        leg("o/d"),
+        leg("odd", contracts="0.0000000000000000000001"),
+        {"account": "odd", COLLATERAL: "1", "side": "long"},
+    ],
+    ids=lambda row: ",".join(f"{name}={value}" for name, value in row.items() if leg().get(name) != value),
+)
+def test_what_needs_a_closer_look_is_left_to_the_reader(tmp_path, odd):
+    book, apart = scanned_of(tmp_path, [leg("a"), leg("b"), leg("c"), odd])
+    assert apart == [odd["account"]]
+    assert list(book.names) == ["a", "b", "c"]
+
+
+def test_a_market_twice_is_left_to_the_reader(tmp_path):
+    book, apart = scanned_of(tmp_path, [leg("a"), leg("b"), leg("b", symbol="BTC-PERP")])
+    assert (list(book.names), apart) == (["a"], ["b"])
+
+
+def test_collateral_that_contradicts_itself_is_left_to_the_reader(tmp_path):
+    rows = [leg("a"), leg("b"), leg("b", symbol="ETH", markPrice="3000") | {COLLATERAL: "1"}]
+    path = write(tmp_path, rows, "csv")
+    with pytest.raises(
+        InputError, match=r"book.csv, of the accounts that are read one by one: row 2 .*earlier row"
+    ):
+        open_book(str(path), (), Setting("hyperliquid", {}, None))
+
+
+def test_pools_that_may_not_mix_are_left_to_the_reader(tmp_path):
+    rows = [leg("a"), leg("b"), leg("b", symbol="xyz:XYZ100", markPrice="60000")]
+    symbols = load("hyperliquid").symbols
+    assert "xyz:XYZ100" in symbols
+    book, apart = scanned_of(tmp_path, rows)
+    assert (list(book.names), apart) == (["a"], ["b"])
+
+
+def test_prices_of_the_question_replace_all_marks(tmp_path):
+    path = write(tmp_path, [leg("a"), leg("b", markPrice="1")], "csv")
+    setting = Setting("hyperliquid", {"BTC": Decimal(57000)}, None)
+    surface, _, _ = open_book(str(path), (), setting)
+    assert isinstance(surface, Columned)
+    # 0 left of 3000 at 57000, and 712.5 asked, for each of the two.
+    tally = surface.survey([NOW], silent).points[0]
+    assert (tally.accounts, tally.deficit_q) == (2, 1_425_000_000)
+    with pytest.raises(InputError, match="--price XRP: no account holds XRP"):
+        open_book(str(path), (), Setting("hyperliquid", {"XRP": Decimal(1)}, None))
+
+
+@pytest.mark.parametrize("column", ["venue", "maxLeverage", "collateral.ETH", "timestamp"])
+def test_a_table_with_other_columns_is_read(tmp_path, column):
+    path = tmp_path / "book.csv"
+    path.write_text(
+        f"account,{COLLATERAL},symbol,side,contracts,entryPrice,markPrice,marginMode,{column}\na,1,BTC,long,1,1,1,cross,\n"
+    )
+    assert plain_table(path) is None
+
+
+def test_what_is_no_table_is_not_scanned(tmp_path):
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert plain_table(path) is None
+    assert plain_table(tmp_path / "nosuch.csv") is None
+    (tmp_path / "book.json").write_text("[]")
+    assert plain_table(tmp_path / "book.json") is None
