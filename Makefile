@@ -35,6 +35,8 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/mypy
 	@$(BIN)/python tools/tidy.py
 	@$(BIN)/python tools/check_sources.py
+	@$(BIN)/python tools/gen_rules.py --check
+	@$(BIN)/python tools/build_chain_page.py --check
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix

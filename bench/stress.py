@@ -39,7 +39,7 @@ BOOK = """
             SELECT *, ((first + leg * 5) % {markets})::INTEGER AS market, 10 ** (2 + 2 * u) AS worth FROM drawn
         )
         SELECT printf('acc-%07d', a) AS account,
-            (sum(worth) OVER (PARTITION BY a) / (1 + 9 * w))::DECIMAL(18, 2) AS "collateral.USDC",
+            (sum(worth) OVER (PARTITION BY a) / (1 + 4 * w))::DECIMAL(18, 2) AS "collateral.USDC",
             symbols.symbol, CASE WHEN v < 0.6 THEN 'long' ELSE 'short' END AS side,
             (worth / symbols.mark)::DECIMAL(18, 4) + 0.0001 AS contracts,
             (symbols.mark * (0.98 + 0.04 * v))::DECIMAL(18, 4) AS "entryPrice",

@@ -1,7 +1,7 @@
 """The Vyper reading of the margin rules: every core-word rule as an internal pure function on `int256`.
 
-Called by `gen_rules`. What a word means on chain is written by hand in `contracts/words.vy`; here a rule's syntax tree is
-only spelled in the other language. A rule keeps its name; where two modules have a function of one name, both carry
+Called by `gen_rules`. What a word means on chain is written by hand in `contracts/words.vy`; here a rule's syntax tree
+is only spelled in the other language. A rule keeps its name; where two modules have a function of one name, both carry
 their module's in front (`auction_discount_wad`). What a contract does not call costs it nothing: the compiler leaves it
 out.
 """
@@ -27,8 +27,8 @@ HEADER = '''# pragma version ==0.4.3
 """
 @title The margin rules, on chain
 @license Apache-2.0
-@notice One function per rule of `src/ringfence/rules` that is made of core words. Amounts, sizes and rates are `int256`;
-        what each means, how it rounds and where it comes from stands in the rule.
+@notice One function per rule of `src/ringfence/rules` that is made of core words. Amounts, sizes and rates are
+        `int256`; what each means, how it rounds and where it comes from stands in the rule.
 """
 import words
 '''
@@ -136,7 +136,11 @@ def bound_function(rule: "Function", called: str) -> str:
     node = Binder(given).visit(deepcopy(rule.node))
     node.args.args = [each for each in node.args.args if each.arg not in given]
     returned = body(node)[-1]
-    if len(body(node)) != 1 or not isinstance(returned, ast.Return) or not isinstance(returned.value, ast.Call):
+    if (
+        len(body(node)) != 1
+        or not isinstance(returned, ast.Return)
+        or not isinstance(returned.value, ast.Call)
+    ):
         raise SystemExit(f"{rule.name}: is not one division")
     division = returned.value
     first, second, divisor, direction = division.args
@@ -166,7 +170,7 @@ class Binder(ast.NodeTransformer):
     def __init__(self, given: dict[str, int]) -> None:
         self.given = given
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - as the base class calls it
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """A bound name as its number."""
         return ast.Constant(self.given[node.id]) if node.id in self.given else node
 
@@ -236,7 +240,7 @@ class Speller:
         else:
             raise SystemExit(f"line {node.lineno}: no Vyper for {ast.unparse(node)}")
 
-    def value(self, node: ast.expr) -> str:  # noqa: PLR0911 - one return per kind of expression
+    def value(self, node: ast.expr) -> str:
         """An expression, in parentheses wherever one could matter."""
         match node:
             case ast.Constant(value=bool() | int() as literal):
@@ -257,7 +261,9 @@ class Speller:
                 return self.comparison(node)
             case ast.IfExp(test=test, body=yes, orelse=no):
                 return f"({self.value(yes)} if {self.truth(test)} else {self.value(no)})"
-            case ast.Call(func=ast.Name(id="mul_div" | "mul_div_up" | "mul_div_down" as name), args=arguments):
+            case ast.Call(
+                func=ast.Name(id="mul_div" | "mul_div_up" | "mul_div_down" as name), args=arguments
+            ):
                 return self.division(name, arguments)
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return f"{self.called(name)}({', '.join(map(self.value, arguments))})"
@@ -266,9 +272,12 @@ class Speller:
     def division(self, word: str, arguments: list[ast.expr]) -> str:
         """A division: its direction in its name where that is a number, and without a multiplication by one."""
         first, second, divisor, *direction = arguments
-        if direction and isinstance(direction[0], ast.Constant) and direction[0].value in DIRECTIONS:
-            word, direction = f"mul_div{DIRECTIONS[direction[0].value]}", []
-        factors = [each for each in (first, second) if not (isinstance(each, ast.Constant) and each.value == 1)]
+        for rounding, ending in DIRECTIONS.items():
+            if direction and isinstance(direction[0], ast.Constant) and direction[0].value == rounding:
+                word, direction = f"mul_div{ending}", []
+        factors = [
+            each for each in (first, second) if not (isinstance(each, ast.Constant) and each.value == 1)
+        ]
         if len(factors) == 1:
             word = word.replace("mul_div", "div")
         return f"words.{word}({', '.join(map(self.value, (*factors, divisor, *direction)))})"

@@ -18,9 +18,45 @@ def main() -> int:
         compared = printed("compare", "--json", result)
         text = put(text, "compare", f"```\n{compared}\n```")
         text = put(text, "matrix", printed("claims", "--markdown", "--comparison", result))
+    text = put(text, "gas", gas_table())
     text = put(text, "everywhere", f"```\n{printed('margin', 'examples/desk.json', '--venue', 'all')}\n```")
     README.write_text(text, encoding="utf-8")
     return 0
+
+
+OPERATIONS = (
+    ("IsolatedOnly", "open", 1),
+    ("CrossOnly", "open", 1),
+    ("Clearinghouse, cross", "deposit", 1),
+    ("Clearinghouse, cross", "withdraw", 1),
+    ("Clearinghouse, cross", "withdraw", 16),
+    ("Clearinghouse, cross", "fill", 1),
+    ("Clearinghouse, cross", "fill", 16),
+    ("Clearinghouse, cross", "fill_of_10", 1),
+    ("IsolatedOnly", "liquidate_one", 1),
+    ("Clearinghouse, cross", "liquidate_one", 8),
+    ("CrossOnly", "liquidate_all", 16),
+    ("Clearinghouse, cross", "liquidate_all", 16),
+)
+"""What the README's table of gas shows: design, operation, positions held."""
+
+
+def gas_table() -> str:
+    """Gas of our contracts beside the cheapest real venue of the same operation, from the committed figures."""
+    from ringfence.chain.anchors import cheapest
+    from ringfence.chain.gas import OPERATIONS as MEANING
+    from ringfence.chain.gas import read
+
+    snapshot = read()
+    rows = ["| operation | positions | contract | gas | cheapest venue measured | ratio |", "|---|---|---|---|---|---|"]
+    for design, operation, count in OPERATIONS:
+        gas = snapshot.gas(design, operation, count)
+        # Venues that match orders open a position by a fill.
+        best = cheapest("open" if operation == "fill" else operation, count)
+        assert gas is not None, (design, operation, count)
+        venue, ratio = (f"{best.venue}, {best.gas:,}", f"{gas / best.gas:.2f}") if best else ("none", "")
+        rows.append(f"| {MEANING[operation]} | {count} | {design} | {gas:,} | {venue} | {ratio} |")
+    return "\n".join(rows)
 
 
 def printed(*arguments: str) -> str:

@@ -1,7 +1,8 @@
 """The clearinghouse on chain and the engine side by side: every operation on both, every balance compared.
 
-Subaccount `ada.1` of the engine is number 1 of ada's address. The engine's counterparty of market `m2` is `market/m2`; the
-liquidity of a pool is the sum over its markets. What the engine books as fees is the pools' fees and what keepers earned.
+Subaccount `ada.1` of the engine is number 1 of ada's address. The engine's counterparty of market `m2` is `market/m2`;
+the liquidity of a pool is the sum over its markets. What the engine books as fees is the pools' fees and what keepers
+earned.
 """
 
 from functools import cache

@@ -72,6 +72,15 @@ class History(RuleBasedStateMachine):
         if size_b:
             self.twin.trade(trader, market, -size_b)
 
+    @rule(trader=traders, market=markets)
+    def strip(self, trader, market):
+        """Take out all that is free: an atom more is refused by both, and what remains is soon liquidatable."""
+        venue = self.twin.engine.venue
+        free_q = subaccount_risk(venue, venue.subaccounts[self.twin.sub(trader, market)]).free_q
+        if free_q > 0:
+            assert not self.twin.withdraw(trader, market, free_q + 1)
+            assert self.twin.withdraw(trader, market, free_q)
+
     @rule(market=markets, move=st.integers(-250, 250), fine=st.integers(0, 10**6))
     def move_price(self, market, move, fine):
         price = self.prices[market] * (1000 + move) // 1000 + fine

@@ -1,13 +1,13 @@
 """Every operation of the clearinghouse by an example whose numbers can be followed.
 
-Prices are in thousandths of a USD and lots in thousandths of a coin: one lot at one quantum is one quote atom. `m0` starts at
-2,000 USD, so a lot of it is worth 2,000,000 atoms; it asks 10 % initial and 5 % maintenance margin. A trade costs its taker
-0.045 % and its maker 0.012 %. Every operation is also done by the engine and compared (`chain.house`).
+Prices of `m0` are in thousandths of a USD and lots in thousandths of a coin: one lot at one quantum is one quote atom.
+It starts at 2,000 USD, so a lot is worth 2,000,000 atoms; it asks 10 % initial and 5 % maintenance margin. A trade
+costs its taker 0.045 % and its maker 0.012 %. Every operation is also done by the engine and compared (`chain.house`).
 """
 
 import pytest
-from chain.house import FUND_Q, LIQUIDITY_Q, fresh
 
+from chain.house import FUND_Q, LIQUIDITY_Q, fresh
 from ringfence.chain import clearinghouse as chain
 from ringfence.clearing.solve import liquidation_price
 
@@ -31,7 +31,7 @@ def long(house):
 
 @pytest.fixture
 def deep(house):
-    """Ada with five coins on 1,500 USD, ben on the other side of them, and a price at which ada lost all and 504.50 more."""
+    """Ada with five coins on 1,500 USD, ben on the other side, and a price at which ada lost all and 504.50 more."""
     for name in ("ada.0", "ben.0"):
         house.deposit(name, 1_500 * USD)
     house.settle("ada.0", "ben.0", 0, 5 * COIN, MARK)

@@ -4,13 +4,13 @@ import ast
 import itertools
 from functools import cache
 
-import gen_rules
-import gen_vyper
 import pytest
 from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gen_rules
+import gen_vyper
 from ringfence.chain import clearinghouse as chain
 from ringfence.chain.accounts import Account
 from ringfence.chain.compile import CODE_BYTES_MAX, CONTRACTS, compile_contract
@@ -18,7 +18,7 @@ from ringfence.chain.evm import Evm
 from ringfence.chain.node import RevertedError
 from ringfence.rules import close, requirement, socialize, transition, value, words
 
-# -- the rules -----------------------------------------------------------------------------------------------------------
+# -- the rules -----------------------------------------------------------------------------------------------
 
 FUNCTIONS = {
     "words.mul_div_down": words.mul_div_down,
@@ -39,11 +39,18 @@ FUNCTIONS = {
         for name in names
     },
 }
-BOUND = {
-    called: (name, given) for name, (called, given) in gen_vyper.BOUND.items()
-}
+BOUND = {called: (name, given) for name, (called, given) in gen_vyper.BOUND.items()}
 LIMITS = {"rounding": (0, 2), "sells": (0, 1)}
-POSITIVE = {"d", "scale_den", "rate_den", "index_scale", "haircut_den", "step_b", "leverage_num", "denominator"}
+POSITIVE = {
+    "d",
+    "scale_den",
+    "rate_den",
+    "index_scale",
+    "haircut_den",
+    "step_b",
+    "leverage_num",
+    "denominator",
+}
 POSITIVE |= {"lots_b", "open_interest_b", "size_b_held"}
 
 
@@ -88,7 +95,9 @@ def names_of(name):
     """Names of a rule's parameters, those that are bound left out."""
     rule, given = BOUND.get(name, (name, {}))
     function = FUNCTIONS[rule]
-    return [each for each in function.__code__.co_varnames[: function.__code__.co_argcount] if each not in given]
+    return [
+        each for each in function.__code__.co_varnames[: function.__code__.co_argcount] if each not in given
+    ]
 
 
 def argument(parameter):
@@ -99,7 +108,17 @@ def argument(parameter):
     size = st.one_of(st.integers(0, 1_000), edges, st.integers(0, 2**80 - 1)).map(abs)
     if parameter in POSITIVE:
         return size.map(lambda amount: max(1, amount))
-    signed = {"a", "b", "size_b", "cost_q", "index_delta", "equity_q", "value_closed_q", "deduction", "numerator"}
+    signed = {
+        "a",
+        "b",
+        "size_b",
+        "cost_q",
+        "index_delta",
+        "equity_q",
+        "value_closed_q",
+        "deduction",
+        "numerator",
+    }
     signed |= {"surplus_q", "raw_q", "before_b", "after_b", "value_before", "value_after", "previous"}
     return st.one_of(size, size.map(lambda amount: -amount)) if parameter in signed else size
 
@@ -153,7 +172,7 @@ def test_what_has_no_meaning_on_chain_is_refused():
             gen_vyper.Speller({}, set()).value(ast.parse(code, mode="eval").body)
 
 
-# -- code ----------------------------------------------------------------------------------------------------------------
+# -- code ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["Clearinghouse", "Backoffice", "LiquidityPool", "MockToken"])
@@ -170,7 +189,7 @@ def test_both_parts_share_no_function():
     assert front & back == set()
 
 
-# -- gas -----------------------------------------------------------------------------------------------------------------
+# -- gas -----------------------------------------------------------------------------------------------------
 
 PRICE = 100 * 10**6
 LOTS = 10**9
@@ -305,7 +324,6 @@ def test_gas_of_liquidations(metered):
         sub: metered.once("liquidate_account", ada, sub, list(range(count)), by="keeper")
         for sub, count in ((1, 1), (3, 16))
     }
-    print(isolated, one_of_eight, whole)
     assert isolated <= 110_000
     assert one_of_eight <= 160_000
     assert whole[1] <= 130_000

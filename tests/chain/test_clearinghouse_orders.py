@@ -1,8 +1,8 @@
 """Signed orders: who signed what, how much of it is filled, cancelled or too late, one by one and in batches."""
 
 import pytest
-from chain.house import fresh
 
+from chain.house import fresh
 from ringfence.chain import clearinghouse as chain
 
 MARK = 2_000_000

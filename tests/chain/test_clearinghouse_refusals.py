@@ -1,8 +1,8 @@
 """Bad calls revert with the named reason: those of the engine, those of the chain, and bounds of parameters."""
 
 import pytest
-from chain.house import ANY_BUY, BTC, MARKETS, TERMS, fresh
 
+from chain.house import ANY_BUY, BTC, MARKETS, TERMS, fresh
 from ringfence.chain import clearinghouse as chain
 from ringfence.chain.node import RevertedError
 from ringfence.clearing.verdict import Reason
@@ -14,6 +14,7 @@ CHAIN_ONLY = {
     *("SIGNATURE_INVALID", "ORDER_FINISHED", "TRANSFER_FAILED", "OUT_OF_ORDER"),
 }
 UNLISTED = 99
+PLAIN = chain.MarketTerms()
 
 
 @pytest.fixture
@@ -68,6 +69,52 @@ def test_a_bad_call_names_its_reason(house, reason, by, call):
     assert house.refusal(*call, by=by) == reason
 
 
+@pytest.mark.parametrize(
+    ("reason", "number", "price"),
+    [
+        ("MARKET_UNKNOWN", UNLISTED, 1),
+        ("ASSET_UNKNOWN", chain.FIRST_ASSET + 5, 1),
+        ("ASSET_UNKNOWN", chain.FIRST_ASSET + 16, 1),
+        ("PRICE_NOT_POSITIVE", 0, 0),
+        ("AMOUNT_TOO_LARGE", 9, 2**48),
+    ],
+)
+def test_a_price_of_nothing_known_or_possible_is_refused(house, reason, number, price):
+    house.refusal("list_market", 9, *PLAIN, by="owner")
+    house.evm.warp(1)
+    words = [number << chain.PRICE_AT | price]
+    assert house.refusal("set_prices", house.evm.time_s, words, by="feed") == reason
+
+
+def test_a_market_without_a_price_is_not_traded(house):
+    house.refusal("list_market", 9, *PLAIN, by="owner")
+    assert house.refusal("trade", 0, 9, 1, ANY_BUY, by="ada") == "PRICE_NOT_SET"
+
+
+def test_funding_accrues_once_per_interval(house):
+    house.evm.warp(1)
+    assert house.refusal("accrue_funding", 0, 1, by="feed") == ""
+    assert house.refusal("accrue_funding", 0, 1, by="feed") == "COOLDOWN"
+    house.evm.warp(1)
+    assert house.refusal("accrue_funding", 0, 1, by="feed") == ""
+
+
+def test_a_funding_index_that_does_not_fit_is_refused(house):
+    """2^87 is reached by a price of 2^47, a rate of 100 % and an index that counts 1e-18 of an atom."""
+    house.house.send("list_market", 9, *PLAIN._replace(scale_exp=0), sender=house.people["owner"])
+    chain.set_prices(house.made, house.people["feed"], {9: 2**47})
+    assert house.refusal("accrue_funding", 9, 10**6, by="feed") == "AMOUNT_TOO_LARGE"
+
+
+def test_another_feed_takes_over(house):
+    ben = house.people["ben"].address
+    assert house.refusal("set_feed", ben, by="owner") == ""
+    words = [0 << chain.PRICE_AT | 2_000_001]
+    house.evm.warp(1)
+    assert house.refusal("set_prices", house.evm.time_s, words, by="feed") == "NOT_FEED"
+    assert house.refusal("set_prices", house.evm.time_s, words, by="ben") == ""
+
+
 def keeper_calls(house):
     ada, keeper = house.people["ada"].address, house.house.address
     return {
@@ -103,9 +150,6 @@ def test_tokens_that_do_not_come_are_not_booked(house):
     with pytest.raises(RevertedError):
         house.house.send("deposit", 0, 0, 1, sender=house.people["ada"])
     house.compare()
-
-
-PLAIN = chain.MarketTerms()
 
 
 @pytest.mark.parametrize(

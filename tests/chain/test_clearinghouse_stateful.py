@@ -1,7 +1,6 @@
 """Whole histories on the contract and on the engine: every operation, every balance, equal to the unit."""
 
 import pytest
-from chain.house import MARKETS, START_BTC, START_PRICES, SUBS, TRADERS, fresh
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -12,6 +11,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from chain.house import MARKETS, START_BTC, START_PRICES, SUBS, TRADERS, fresh
 from ringfence.clearing.risk import equity_q, is_liquidatable
 
 NAMES = tuple(f"{trader}.{sub}" for trader in TRADERS for sub in SUBS)

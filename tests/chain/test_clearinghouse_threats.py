@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from chain.house import ANY_BUY, BTC, LIQUIDITY_Q, START_PRICES, TERMS, fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chain.house import ANY_BUY, BTC, LIQUIDITY_Q, START_PRICES, TERMS, fresh
 from ringfence.chain import clearinghouse as chain
 from ringfence.chain.compile import compile_contract
 from ringfence.chain.node import RevertedError
@@ -42,7 +42,7 @@ def report(house, price, seconds=1):
     chain.set_prices(house.made, house.people["feed"], {0: price})
 
 
-# -- oracle manipulation -------------------------------------------------------------------------------------------------
+# -- oracle manipulation -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("price", [1, 10**12])
@@ -97,7 +97,7 @@ def test_an_old_price_decides_nothing(strict):
 
 
 def test_a_fill_far_from_the_mark_takes_nothing_out(house):
-    """Ada sells to her other subaccount far above the mark; what one loses the other cannot take out unless it is whole."""
+    """Ada sells to her other subaccount far above the mark; what one loses, the other takes out only if both stand."""
     for sub in (0, 1):
         house.deposit(f"ada.{sub}", 300 * USD)
     assert not house.settle("ada.0", "ada.1", 0, COIN, 2 * MARK)
@@ -107,7 +107,7 @@ def test_a_fill_far_from_the_mark_takes_nothing_out(house):
     assert house.storage.head(house.key("ada.1")).quote_q == quote_q[1]
 
 
-# -- sequencer outage ----------------------------------------------------------------------------------------------------
+# -- sequencer outage ----------------------------------------------------------------------------------------
 
 
 def sequencer(house, *, is_down, since_s):
@@ -139,7 +139,7 @@ def test_after_an_outage_owners_come_before_liquidators(strict):
     assert strict.refusal("liquidate", ada, 0, 0, 0, by="keeper") == ""
 
 
-# -- reentrancy ----------------------------------------------------------------------------------------------------------
+# -- reentrancy ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -197,13 +197,13 @@ def test_the_back_office_by_itself_does_nothing(house):
     house.compare()
 
 
-# -- rounding ------------------------------------------------------------------------------------------------------------
+# -- rounding ------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=5)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 10**6)), min_size=1, max_size=6))
 def test_round_trips_of_dust_never_pay(trips):
-    """Any number of lots bought and sold at one mark leaves no more than there was, whatever the last digits are."""
+    """Lots bought and sold at one mark leave no more than there was, whatever the last digits are."""
     house = fresh(TERMS._replace(taker_fee_ppm=0, maker_fee_ppm=0))
     house.deposit("ada.0", 10**10)
     for size_b, price in trips:
@@ -215,11 +215,11 @@ def test_round_trips_of_dust_never_pay(trips):
     house.check_tokens()
 
 
-# -- first depositor -----------------------------------------------------------------------------------------------------
+# -- first depositor -----------------------------------------------------------------------------------------
 
 
 def test_the_first_depositor_cannot_take_the_seconds_deposit(house):
-    """Ada owns one atom's worth of shares, then makes them dear by losing to the pool; ben's deposit keeps its worth."""
+    """Ada owns one atom's worth of shares and makes them dear by losing to the pool; ben's deposit keeps its worth."""
     owner, ada, ben = (house.people[name] for name in ("owner", "ada", "ben"))
     house.house.send("list_market", 5, *chain.MarketTerms(pool=5, scale_exp=0), sender=owner)
     shares = chain.open_pool(house.made, owner, 5)
@@ -242,7 +242,7 @@ def test_the_first_depositor_cannot_take_the_seconds_deposit(house):
     )  # half of what ada lost stands behind virtual shares
 
 
-# -- griefing by dust ----------------------------------------------------------------------------------------------------
+# -- griefing by dust ----------------------------------------------------------------------------------------
 
 
 def test_dust_of_one_subaccount_is_nobody_elses_matter(house):
@@ -277,7 +277,7 @@ def test_nobody_can_put_anything_into_anothers_subaccount(house):
     assert writes == {"liquidate", "liquidate_account", "deleverage", "sell_collateral"}
 
 
-# -- the switch ----------------------------------------------------------------------------------------------------------
+# -- the switch ----------------------------------------------------------------------------------------------
 
 
 def test_a_paused_system_lets_people_reduce_and_leave(house):
@@ -315,7 +315,7 @@ def test_who_is_flat_leaves_without_any_price(strict):
     assert strict.withdraw("ben.0", 50 * USD)
 
 
-# -- the pool's solvency -------------------------------------------------------------------------------------------------
+# -- the pool's solvency -------------------------------------------------------------------------------------
 
 
 def test_a_pool_takes_no_more_than_its_capacity(house):

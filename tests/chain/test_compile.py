@@ -52,7 +52,7 @@ def test_sources_are_the_file_and_all_that_it_imports(folder):
 
 def test_imports_of_imports_are_sources_too():
     names = {path.name for path in sources(CONTRACTS / "CrossOnly.vy")}
-    assert {"CrossOnly.vy", "baseline.vy", "margin_rules.vy", "words.vy"} == names
+    assert {"CrossOnly.vy", "baseline.vy", "margin_rules.vy", "owned.vy", "words.vy"} == names
 
 
 def test_a_contract_that_is_not_there_is_named_with_those_that_are(folder):

@@ -144,8 +144,8 @@ def test_the_slope_is_gas_per_extra_position():
 
 def test_merging_replaces_the_designs_that_were_measured_again():
     before = made(("A", "x", 1, 1), ("B", "x", 1, 2))
-    found = merged(before, made(("B", "x", 1, 3)))
-    assert [figure.gas for figure in found.figures] == [1, 3]
+    assert [figure.gas for figure in merged(before, made(("A", "x", 1, 3))).figures] == [3, 2]
+    assert [figure.gas for figure in merged(before, made(("C", "x", 1, 3))).figures] == [1, 2, 3]
 
 
 def test_a_snapshot_is_read_as_it_was_written(snapshot, tmp_path):

@@ -27,7 +27,7 @@ def test_the_example_runs(capsys):
 
 def test_every_reason_is_the_engines_or_named_on_the_page():
     engine = {reason.name for reason in Reason}
-    assert reasons("baseline", "IsolatedOnly", "CrossOnly") <= engine | CHAIN_ONLY
+    assert reasons("baseline", "owned", "IsolatedOnly", "CrossOnly") <= engine | CHAIN_ONLY
     assert reasons("PushOracle", "PullOracle") <= engine | CHAIN_ONLY | ADAPTERS_ONLY
     for name in CHAIN_ONLY | ADAPTERS_ONLY - {"SIGNATURE_INVALID"}:
         assert f"`{name}`" in PAGE.read_text()

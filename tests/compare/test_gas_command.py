@@ -93,7 +93,7 @@ def test_a_crash_asks_more_of_a_chain_under_isolated_margin():
 
 
 def test_a_chain_carries_what_it_carried_on_that_day():
-    arguments = ("--crash", "--traders", "60", "--accounts", "50000")
+    arguments = ("--crash", "--traders", "25", "--accounts", "50000")
     then, now = (
         {row["chain"]: row for row in answer(*arguments, *more)["crash"] if row["mode"] == "cross"}
         for more in (("--as-of", "2024-12-10"), ())

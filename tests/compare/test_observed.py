@@ -2,6 +2,7 @@
 
 from ringfence.clearing.resolve import Fills
 from ringfence.compare.lab import Lab, Setup
+from ringfence.sim.curves import Curves
 from ringfence.sim.flow import FlowAccount, TopUp
 from ringfence.sim.partition import CROSS, make_plan
 from ringfence.sim.scenarios import load_scenario
@@ -24,7 +25,7 @@ def test_hedged_accounts_are_liquidated_at_a_third_or_less() -> None:
     plans = tuple(plan for account in lab.flow.accounts if (plan := make_plan(account, CROSS, "c")))
     entered = enter(lab.flow, plans, empty_venue(markets, policy, lab.path.at(0)))
     ring = Ring(per_market=False, funds_q=lab.funds_q("identical", "shared"))
-    curves = lab.curves("hyperliquid", "low_first")
+    curves = Curves(lab.path, markets, policy.rounding)
     tally = start(snapshot(entered), ring, curves, plans, Fills(), TopUp()).run()
     hit = {fill.account for fill in tally.liquidations}
     pairs = [account for account in lab.flow.accounts if len(account.legs) == 2]

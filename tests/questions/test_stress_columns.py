@@ -27,6 +27,8 @@ COMPILED = [rulebook for rulebook in JUDGED if listings(rulebook).policy.set_rul
 """Rulebooks that the kernel decides."""
 
 OWN = "its own"
+EFFORT = settings.default.max_examples // 100
+"""How many times the usual examples the profile asks for."""
 
 
 @st.composite
@@ -56,7 +58,8 @@ def crowds(draw, library=COMPILED):
 
 
 POINTS = shocks(wanted(grid="-60%:60%:30%", funding=["0.4%"]))
-QUESTIONS = [NOW, *POINTS, *shocks(wanted(["-12.345%"])), *shocks(wanted(["33.3%"], funding=["-1%"]))]
+PEGS = shocks(wanted(["-5%"], depegs=["WETH=-30%", "USDT=-9%", "ETH=-20%", "BTC=-40%", "SOL=15%"]))
+QUESTIONS = [NOW, *POINTS, *PEGS, *shocks(wanted(["-12.345%"])), *shocks(wanted(["33.3%"], funding=["-1%"]))]
 
 
 def bench_of(rulebook):
@@ -72,7 +75,7 @@ def surfaces(rulebook, accounts):
     return [Columned(book) for book in found], Reference(kept, bench)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30 * EFFORT)
 @pytest.mark.fuzz
 @given(crowds())
 def test_sums_are_the_same(crowd):
@@ -81,7 +84,7 @@ def test_sums_are_the_same(crowd):
         assert surface.survey(QUESTIONS, silent) == reference.survey(QUESTIONS, silent)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20 * EFFORT)
 @pytest.mark.fuzz
 @given(crowds(), st.sampled_from(QUESTIONS), st.sampled_from([1, 2, None]))
 def test_the_accounts_that_matter_are_the_same(crowd, shock, most):
@@ -90,7 +93,7 @@ def test_the_accounts_that_matter_are_the_same(crowd, shock, most):
         assert surface.tolls(shock, most, silent) == reference.tolls(shock, most, silent)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15 * EFFORT)
 @pytest.mark.fuzz
 @given(crowds(), st.integers(6, 30))
 def test_maps_are_the_same(crowd, step):

@@ -28,6 +28,9 @@ COLUMNS = (
 )
 QUESTIONS = [NOW, *shocks(wanted(grid="-40%:40%:40%")), *shocks(wanted(["-7.77%"], funding=["0.3%"]))]
 
+EFFORT = settings.default.max_examples // 100
+"""How many times the usual examples the profile asks for."""
+
 numbers = st.decimals("0.0001", "5000", places=4).map(str)
 
 
@@ -60,7 +63,7 @@ def rows(draw):
 
 
 def write(folder, listed, kind):
-    """The rows as a CSV file, or as Parquet with numbers as decimals where all of a column are."""
+    """The rows as a CSV file, or as Parquet with all columns texts or sizes of a type of their own."""
     path = folder / "book.csv"
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", restval="")
@@ -71,8 +74,8 @@ def write(folder, listed, kind):
     target = folder / "book.parquet"
     with duckdb.connect() as connection:
         given = f"read_csv('{path}', all_varchar = true, header = true, nullstr = '')"
-        if kind == "decimals":
-            size = "TRY_CAST(contracts AS DECIMAL(18, 8)) AS contracts, TRY_CAST(leverage AS INTEGER) AS leverage"
+        if kind != "text":
+            size = f"TRY_CAST(contracts AS {kind}) AS contracts, TRY_CAST(leverage AS INTEGER) AS leverage"
             given = f"(SELECT * REPLACE ({size}) FROM {given})"
         connection.execute(f"COPY (SELECT * FROM {given}) TO '{target}' (FORMAT parquet)")
     return target
@@ -98,9 +101,12 @@ def _scans_all(monkeypatch):
     monkeypatch.setattr(stress_book, "SCANNED_FROM", 0)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25 * EFFORT,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @pytest.mark.fuzz
-@given(rows(), st.sampled_from(VENUES), st.sampled_from(("csv", "text", "decimals")))
+@given(rows(), st.sampled_from(VENUES), st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)")))
 def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
     reference, scanned = answers(write(tmp_path, listed, kind), venue)
     if isinstance(reference, str):
@@ -180,6 +186,13 @@ def test_what_needs_a_closer_look_is_left_to_the_reader(tmp_path, odd):
     book, apart = scanned_of(tmp_path, [leg("a"), leg("b"), leg("c"), odd])
     assert apart == [odd["account"]]
     assert list(book.names) == ["a", "b", "c"]
+
+
+def test_sizes_of_wide_decimals_are_scanned_as_they_are(tmp_path):
+    path = write(tmp_path, [leg("a", contracts="1.25"), leg("b", contracts="30")], "DECIMAL(38, 18)")
+    scan = plain_table(path).scan()
+    assert (scan.contracts.atoms.tolist(), scan.contracts.places) == ([125, 3000], 2)
+    assert not scan.odd.any()
 
 
 def test_a_market_twice_is_left_to_the_reader(tmp_path):

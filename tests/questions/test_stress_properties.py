@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from questions.holdings import JUDGED, books
@@ -17,6 +17,9 @@ from ringfence.questions.spread import silent
 from ringfence.questions.stress import outward, stress
 from ringfence.questions.stress_reference import Bench, Reference, contracts_of, market_of
 from ringfence.questions.stress_shocks import NOW, Shock, folded, map_shocks, shocks, shown, wanted
+
+EFFORT = settings.default.max_examples // 100
+"""How many times the usual examples the profile asks for."""
 
 PLAIN = [
     rulebook
@@ -133,6 +136,7 @@ def test_a_map_never_falls_on_the_way_from_the_mark(book, percents):
         )
 
 
+@settings(max_examples=50 * EFFORT)
 @pytest.mark.fuzz
 @given(books(), st.integers(0, 50))
 def test_less_collateral_never_helps(book, percent):
@@ -146,6 +150,7 @@ def test_less_collateral_never_helps(book, percent):
     assert poor.debt_q >= rich.debt_q
 
 
+@settings(max_examples=50 * EFFORT)
 @pytest.mark.fuzz
 @given(books())
 def test_the_answer_is_whole(book):

@@ -1,7 +1,7 @@
 """A clearinghouse on a chain: its contracts deployed and joined, its packed words as numbers.
 
-What traders call lies in `Clearinghouse.vy`, the rest in `Backoffice.vy`, which runs on the same storage; a call that the
-one does not know is passed on to the other. `interface()` is the one interface that both make up.
+What traders call lies in `Clearinghouse.vy`, the rest in `Backoffice.vy`, which runs on the same storage; a call that
+the one does not know is passed on to the other. `interface()` is the one interface that both make up.
 """
 
 from collections.abc import Iterable, Sequence

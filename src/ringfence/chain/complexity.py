@@ -20,7 +20,22 @@ BRANCH = "JUMPI"
 SLOT_OPERATIONS = ("deposit", "add", "withdraw", "liquidate_one")
 SLOT_POSITIONS = (1, 16)
 
+_HOUSE = (
+    "tokens held are what somebody is owed, per asset, to the atom",
+    "the bitmaps of a subaccount name exactly the positions and assets that it holds",
+    "a subaccount is liquidated when its equity is below maintenance margin, and never else",
+    "a liquidation closes no more than lifts the subaccount to its target",
+    "what adds risk or takes collateral out leaves initial margin, on both sides of a fill",
+    "nothing that happens in a subaccount touches another, but for a transfer, which checks both",
+    "an order is filled at most once for each of its lots, and not after it was cancelled",
+    "a pool's loss is its own: its fund, then who won, then its liquidity",
+    "no sequence of deposits and withdrawals of shares takes out more than it brought",
+    "winners are deleveraged in the order of the rulebook, and only against who has no equity",
+)
+
 INVARIANTS: Mapping[str, tuple[str, ...]] = {
+    "Clearinghouse, isolated": _HOUSE,
+    "Clearinghouse, cross": _HOUSE,
     "IsolatedOnly": (
         "tokens held are balances, pools, funds and rewards, to the atom",
         "nothing that happens to a position touches another",
@@ -73,5 +88,5 @@ def complexity(kind: "type[Rig]") -> Complexity:
         words.count(BRANCH),
         sum(map(words.count, CALLS)),
         slots,
-        len(INVARIANTS.get(kind.design, ())),
+        len(INVARIANTS[kind.design]),
     )

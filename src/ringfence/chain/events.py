@@ -71,7 +71,9 @@ def encode_call(artifact: Artifact, name: str, arguments: tuple[Any, ...]) -> by
 
 def encode_deployment(artifact: Artifact, arguments: tuple[Any, ...]) -> bytes:
     """Code of a deployment with the constructor's arguments behind it."""
-    inputs: list[dict[str, Any]] = next((entry["inputs"] for entry in artifact.abi if entry["type"] == "constructor"), [])
+    inputs: list[dict[str, Any]] = next(
+        (entry["inputs"] for entry in artifact.abi if entry["type"] == "constructor"), []
+    )
     if len(inputs) != len(arguments):
         names = ", ".join(item["name"] for item in inputs)
         raise InputError(f"{artifact.name}: the constructor takes ({names}), not {len(arguments)} arguments")

@@ -160,14 +160,17 @@ def measure(
 
 
 def merged(before: Snapshot, now: Snapshot) -> Snapshot:
-    """A snapshot in which the designs of `now` took the place of their old figures."""
+    """A snapshot in which the designs of `now` took the place of their old figures, in the old order."""
     fresh = set(now.designs)
+    order = {design: at for at, design in enumerate(dict.fromkeys((*before.designs, *now.designs)))}
+    complexity = (*(each for each in before.complexity if each.design not in fresh), *now.complexity)
+    figures = (*(each for each in before.figures if each.design not in fresh), *now.figures)
     return msgspec.structs.replace(
         now,
         code_bytes=before.code_bytes | now.code_bytes,
         sources=before.sources | now.sources,
-        complexity=(*(each for each in before.complexity if each.design not in fresh), *now.complexity),
-        figures=(*(each for each in before.figures if each.design not in fresh), *now.figures),
+        complexity=tuple(sorted(complexity, key=lambda each: order[each.design])),
+        figures=tuple(sorted(figures, key=lambda each: order[each.design])),
     )
 
 

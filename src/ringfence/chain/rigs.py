@@ -116,10 +116,9 @@ class Adapters:
         uptime = chain.deploy("MockAggregator", 0, sender=owner)
         uptime.send("set_round", 1, 0, 1, 1, 1, sender=owner)
         self._push = chain.deploy("PushOracle", table.address, uptime.address, 0, sender=owner)
-        given = (self._aggregator.address, ORACLE_AGE_S, ORACLE_DECIMALS)
-        self._push.send("set_source", 0, *given, sender=owner)
-        given = (1, ORACLE_AGE_S, PPM)
-        self._pull = chain.deploy("PullOracle", table.address, *given, sender=owner)
+        source = (self._aggregator.address, ORACLE_AGE_S, ORACLE_DECIMALS)
+        self._push.send("set_source", 0, *source, sender=owner)
+        self._pull = chain.deploy("PullOracle", table.address, 1, ORACLE_AGE_S, PPM, sender=owner)
         self._pull.send("set_reporter", owner.address, True, sender=owner)
 
     def push(self) -> Receipt:

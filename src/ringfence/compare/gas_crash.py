@@ -30,6 +30,9 @@ REWARD_PPM = 2_500
 SHARE = 0.5
 """Most of each block that liquidations take; the rest goes to everybody else (assumed)."""
 
+OTHER_MACHINES = ("zksync", "starknet")
+"""Fee rules of chains whose gas is not the EVM's."""
+
 MINUTE_MS = 60_000
 PPM = 1_000_000
 COLUMNS = (
@@ -124,9 +127,9 @@ def _row(
     as_of: date | None,
 ) -> Document | None:
     """What one chain makes of it; None where its gas is not the EVM's."""
-    design, known = DESIGNS[mode], capacity(chain, as_of)
-    if known.gas_unit != "gas" or chain_data(chain).rule in {"zksync", "starknet"}:
+    if chain_data(chain).rule in OTHER_MACHINES:
         return None
+    design, known = DESIGNS[mode], capacity(chain, as_of)
     used = [liquidation_gas(snapshot, design, held, closed) for _, held, closed in due]
     each = -(-sum(used) // max(len(used), 1)) if used else 0
     by_minute = Counter(minute for minute, _, _ in due)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +14,20 @@ from ringfence import __version__
 from ringfence.errors import InputError
 
 if TYPE_CHECKING:
+    from ringfence.questions.spread import Report
     from ringfence.questions.stress import Stress, Surface
     from ringfence.questions.stress_shocks import Shock, Wanted
+    from ringfence.questions.tabular import Cell
+
+    Row = tuple[Cell, ...]
 
 CHECK_FAILED = 1
 REPORT = ".html"
 REPORT_MAPS = 3
 """Markets with the largest notional whose liquidation maps a report shows where none is asked for."""
+
+ROWS_TOLD = 1000
+"""Rows of a file after which progress is told."""
 
 LEAD = "BTC"
 """The market that others follow in a scenario."""
@@ -131,7 +138,7 @@ class _Run:
             document = stress_tables.to_json(found, values, self.top)
             terminal.print_json({"ringfence": __version__, **document})
         else:
-            stress_tables.show(found, self.top)
+            stress_tables.show(found, self.top, maps=bool(self._texts("maps")))
         self._write(found, values)
         self._check(values)
 
@@ -186,14 +193,18 @@ class _Run:
 
     def _write(self, found: "Stress", values: Mapping[str, Decimal]) -> None:
         from ringfence.questions import stress_tables
+        from ringfence.questions.given import BAR_AFTER_S
         from ringfence.questions.stress_report import report
         from ringfence.questions.tabular import write_table, write_text
+        from ringfence.terminal import progress
 
         for path in self.targets:
             if path.suffix.lower() == REPORT:
                 write_text(path, report(found, values, book=self.book, command=_command(), top=self.top))
             else:
-                write_table(path, stress_tables.COLUMNS, stress_tables.table_rows(found))
+                with progress("writing", BAR_AFTER_S) as told:
+                    rows = _counted(stress_tables.table_rows(found), found.worst_tally.subaccounts, told)
+                    write_table(path, stress_tables.COLUMNS, rows)
             click.echo(f"Written: {path}", err=True)
 
     def _check(self, values: Mapping[str, Decimal]) -> None:
@@ -202,6 +213,14 @@ class _Run:
             click.echo(f"Failed: {sentence}", err=True)
         if failed:
             sys.exit(CHECK_FAILED)
+
+
+def _counted(rows: "Iterable[Row]", total: int, report: "Report") -> "Iterator[Row]":
+    """The rows themselves, while it is told how many have passed."""
+    for done, row in enumerate(rows):
+        if done % ROWS_TOLD == 0:
+            report(done, total, "writing rows")
+        yield row
 
 
 def _is_among(name: str, others: Sequence[str]) -> bool:

@@ -86,10 +86,7 @@ def deploy(**options: Any) -> None:  # noqa: ANN401 - click's options
         head = {"chain_id": where.chain_id, "dry_run": is_local, "deployer": owner.address}
         terminal.print_json({**head, "contracts": listed})
         return
-    rows = [
-        (each["name"], each["address"], f"{each['code_bytes']:,}", f"{each['gas']:,}")
-        for each in listed
-    ]
+    rows = [(each["name"], each["address"], f"{each['code_bytes']:,}", f"{each['gas']:,}") for each in listed]
     title = f"{'Dry run of' if is_local else 'Deployed'} {options['design']} on chain {where.chain_id}"
     terminal.print_table(title, ("contract", "address", "bytes", "gas"), rows, text_columns=2)
 

@@ -91,6 +91,8 @@ class Condition(Struct, frozen=True):
     measure: str
     sign: str
     number: Decimal
+    meaning: tuple[str, str]
+    """Unit of the measure, and what it counts."""
 
     def holds(self, values: Mapping[str, Decimal]) -> bool:
         """Whether the measures meet it."""
@@ -98,7 +100,7 @@ class Condition(Struct, frozen=True):
 
     def sentence(self, values: Mapping[str, Decimal]) -> str:
         """What is said where it holds."""
-        unit, what = MEASURES[self.measure]
+        unit, what = self.meaning
         return f"--fail-if {self.text}: {self.measure} is {plain(values[self.measure])} ({unit} {what})"
 
 
@@ -107,8 +109,8 @@ def plain(value: Decimal) -> str:
     return "infinite" if value.is_infinite() else format(value.normalize(), "f")
 
 
-def condition(text: str) -> Condition:
-    """Read a condition: the name of a measure, a comparison and a number."""
+def condition(text: str, known: Mapping[str, tuple[str, str]] = MEASURES) -> Condition:
+    """Read a condition: the name of a known measure, a comparison and a number."""
     match = _CONDITION.fullmatch(text)
     if match is None or match["sign"] not in COMPARISONS:
         signs = " ".join(COMPARISONS)
@@ -116,8 +118,9 @@ def condition(text: str) -> Condition:
             f"--fail-if {text}: expected a measure, one of {signs}, and a number, such as liquidatable>0"
         )
     name = match["measure"]
-    if name not in MEASURES:
-        near = difflib.get_close_matches(name, MEASURES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(MEASURES)}"
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise InputError(f"--fail-if {text}: no measure is called {name!r}; {hint}")
-    return Condition(text.strip(), name, match["sign"], parse_decimal(match["number"], f"--fail-if {text}"))
+    number = parse_decimal(match["number"], f"--fail-if {text}")
+    return Condition(text.strip(), name, match["sign"], number, known[name])

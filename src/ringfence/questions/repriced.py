@@ -5,9 +5,10 @@ a state of its own: marks moved, options repriced at the volatilities that they 
 the surplus is not concave, so the search walks in steps and finds the nearest side of liquidation up to a step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from decimal import Decimal
+from fractions import Fraction
 
 from msgspec.structs import replace
 
@@ -73,16 +74,26 @@ def moved(built: Built, move_ppm: int) -> Venue:
         name: replace(asset, price=_moved(asset.price, move_ppm)) if asset.market in before.markets else asset
         for name, asset in before.assets.items()
     }
+    reprice_options(built, venue, lambda _underlying: Fraction(PPM + move_ppm, PPM))
+    return venue
+
+
+def reprice_options(built: Built, venue: Venue, factor: Callable[[str], Fraction]) -> None:
+    """Price the options of `venue` anew, whose underlyings cost `factor` (by name) times what they did when built.
+
+    Options on an underlying that has not moved keep their prices. The markets of `venue` are its own, and change.
+    """
     by_row: dict[str, dict[str, Quote]] = {}
     for name, quote in built.quotes.items():
         market = venue.markets[name]
         assert market.option is not None
-        now = quote._replace(forward=quote.forward * (PPM + move_ppm) / PPM)
-        market.mark = market.index = _option_mark(venue, market, now)
-        by_row.setdefault(market.option.underlying, {})[name] = now
+        share = factor(market.option.underlying)
+        if share != 1:
+            now = quote._replace(forward=quote.forward * share.numerator / share.denominator)
+            market.mark = market.index = _option_mark(venue, market, now)
+            by_row.setdefault(market.option.underlying, {})[name] = now
     for row, quotes in by_row.items():
         set_grids(venue, listings(built.rulebook), row, quotes)
-    return venue
 
 
 def _moved_market(market: Market, move_ppm: int) -> Market:

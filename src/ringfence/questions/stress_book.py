@@ -81,7 +81,7 @@ def _scanned(
         book, apart = load(bench, scan)
         if book is None:
             return None
-        surfaces: list[Surface] = [Columned(book)]
+        surfaces: list[Surface] = [Columned(book, setting.workers)]
         if apart:
             report(len(apart), None, "accounts one by one")
             surfaces.append(Reference(table.accounts(apart), bench, setting.workers))
@@ -106,7 +106,7 @@ def by_columns(bench: Bench, accounts: Sequence[Account], workers: int, report: 
 
     told: Callable[[int], None] = lambda done: report(done, len(accounts), "columns")  # noqa: E731
     books, apart = merge(bench, accounts, told)
-    surfaces: list[Surface] = [Columned(book) for book in books]
+    surfaces: list[Surface] = [Columned(book, workers) for book in books]
     if apart:
         surfaces.append(Reference(apart, bench, workers))
     return _as_one(surfaces)

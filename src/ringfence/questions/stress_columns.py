@@ -4,7 +4,9 @@ Prices, funding and pegs are moved by `stress_reference.shocked_venue`, so a sho
 kernel does not decide (`kernel.plan`) is asked of the reference by whoever builds this.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from decimal import Decimal
 from fractions import Fraction
@@ -61,10 +63,10 @@ class Book(NamedTuple):
 
 
 class Columned:
-    """A book in columns as a surface."""
+    """A book in columns as a surface; points are judged side by side on so many threads (0: one per core)."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, book: Book, workers: int = 1) -> None:
+        self.book, self.workers = book, workers or os.cpu_count() or 1
         markets, pools = book.plan.markets, list(book.venue.pools)
         self._market_rank = _rank(markets)
         self._pools, self._pool_rank = pools, np.append(_rank(pools), len(pools))
@@ -102,12 +104,12 @@ class Columned:
         found = Sums([Tally() for _ in shocks], {book.rulebook.name: len(book.names)}, len(book.columns))
         found.notes = dict(book.notes)
         self._count_held(found.markets)
-        for at, (shock, tally) in enumerate(zip(shocks, found.points, strict=True)):
-            report(at, len(shocks), f"prices: {shock.label}")
-            touched = self._tally(shock, tally)
-            if at:  # the first point is the book as it is
-                anywhere |= touched
-        report(len(shocks), len(shocks), "prices")
+        report(0, len(shocks), "prices")
+        with ThreadPoolExecutor(self.workers) as pool:
+            for at, touched in enumerate(pool.map(self._tally, shocks, found.points)):
+                report(at + 1, len(shocks), f"prices: {shocks[at].label}")
+                if at:  # the first point is the book as it is
+                    anywhere |= touched
         found.anywhere = int(anywhere.sum())
         return found
 

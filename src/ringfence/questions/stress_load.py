@@ -29,6 +29,7 @@ Flags = NDArray[np.bool_]
 
 AMOUNT_MAX = 1 << 61
 NOWHERE = -1
+TENS: Ints = 10 ** np.arange(DIGITS + 1, dtype=np.int64)
 ONE = Decimal(1)
 
 
@@ -111,11 +112,10 @@ class _Loading:
 
     def _leave_repeats(self) -> None:
         """Leave accounts that have a market twice in one mode: the reader says which."""
-        order = np.lexsort((self.of_row, self.isolated, self.account))
-        same = np.ones(max(0, len(order) - 1), np.bool_)
-        for column in (self.account, self.isolated, self.of_row):
-            same &= column[order][1:] == column[order][:-1]
-        self.leave(np.isin(np.arange(len(order)), order[1:][same]))
+        self.key = (self.account * 2 + self.isolated) * (len(self.markets) + 1) + self.of_row + 1
+        found, times = np.unique(self.key, return_counts=True)
+        if (times > 1).any():
+            self.leave(np.isin(self.key, found[times > 1]))
 
     def _leave_mixed_pools(self) -> None:
         """Leave accounts whose cross positions are in pools that may not mix."""
@@ -144,7 +144,7 @@ class _Loading:
         self.size = np.where(self.scan.is_long, lots, -lots)
         self.leave(kept & ~fit)
         self.entry_places = max(self.scan.entry.places, QUOTE_DECIMALS)
-        self.entry, fit = _on_grid(self.scan.entry, np.full(len(kept), self.entry_places))
+        self.entry, fit = _on_grid(self.scan.entry, self.entry_places)
         self.leave(kept & ~fit)
 
     # -- columns -------------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class _Loading:
         """Rows by subaccount: cross rows of an account together, isolated ones alone; then who only has collateral."""
         margin, held, places = self._backing()
         kept = np.flatnonzero(~self.odd[self.account])
-        order = kept[np.lexsort((self.number[kept], self.isolated[kept], self.account[kept]))]
+        order = kept[np.argsort(self.key[kept], kind="stable")]
         account, isolated = self.account[order], self.isolated[order]
         begins = np.ones(len(order), np.bool_)
         begins[1:] = (account[1:] != account[:-1]) | isolated[1:]
@@ -202,9 +202,9 @@ class _Loading:
         """Margin of rows and collateral of accounts with the same decimals, at least those of quote atoms."""
         margin, held = self.scan.margin, self.scan.collateral
         places = max(margin.places, held.places, QUOTE_DECIMALS)
-        margins, fit = _on_grid(margin, np.full(len(margin.atoms), places))
+        margins, fit = _on_grid(margin, places)
         self.leave(~fit)
-        balances, fit = _on_grid(held, np.full(len(held.atoms), places))
+        balances, fit = _on_grid(held, places)
         self.odd |= ~fit
         return Numbers(margins, places, margin.known), Numbers(balances, places, held.known), places
 
@@ -289,8 +289,8 @@ def _places(numbers: Numbers, rows: Flags) -> int:
     return places
 
 
-def _on_grid(numbers: Numbers, places: Ints) -> tuple[Ints, Flags]:
+def _on_grid(numbers: Numbers, places: Ints | int) -> tuple[Ints, Flags]:
     """Numbers as whole atoms of 10**-places, and which of them fit; those that do not are 0."""
-    finer, coarser = (10 ** np.maximum(0, sign * (places - numbers.places)) for sign in (1, -1))
+    finer, coarser = (TENS[np.maximum(0, sign * (places - numbers.places))] for sign in (1, -1))
     fit = (np.abs(numbers.atoms) < AMOUNT_MAX // finer) & (numbers.atoms % coarser == 0)
     return np.where(fit, numbers.atoms, 0) * finer // coarser, fit

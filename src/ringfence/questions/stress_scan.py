@@ -107,12 +107,15 @@ class Table:
 
     def _places(self, connection: duckdb.DuckDBPyConnection, name: str) -> int:
         """Decimal places that a column of numbers is scanned with."""
-        kind = self.columns.get(name, "")
-        if kind.startswith("DECIMAL"):
-            return min(DIGITS, int(kind[:-1].split(",")[1]))
+        kind, text = self.columns.get(name, ""), self.text[name]
         if kind in WHOLE_KINDS or not kind:
             return 0
-        before, behind = (f"max(length(split_part({self.text[name]}, '.', {at})))" for at in (1, 2))
+        if kind.startswith("DECIMAL"):
+            width, scale = _width_and_scale(kind)
+            if width <= DIGITS:
+                return scale
+            text = f"rtrim({text}, '0')"
+        before, behind = (f"max(length(split_part({text}, '.', {at})))" for at in (1, 2))
         query = f"SELECT {behind}, {before} FROM {self.source}"
         found = connection.execute(query, [str(self.path)]).fetchone()
         after, before = found or (0, 0)
@@ -140,10 +143,9 @@ class Table:
     def _exact(self, name: str, places: int) -> str:
         """A number as a decimal of 18 digits; NULL where it has more, or is none."""
         kind, decimal = self.columns.get(name, ""), f"DECIMAL({DIGITS}, {places})"
-        if kind.startswith("DECIMAL"):
-            return f'TRY_CAST("{name}" AS {decimal})' if int(kind[:-1].split(",")[1]) <= DIGITS else "NULL"
-        if kind in WHOLE_KINDS:
-            return f'TRY_CAST("{name}" AS {decimal})'
+        if kind in WHOLE_KINDS or kind.startswith("DECIMAL"):
+            cast = f'TRY_CAST("{name}" AS {decimal})'
+            return f'CASE WHEN {cast} = "{name}" THEN {cast} END'
         usual = rf"'^[+-]?(\d{{1,{DIGITS - places}}}(\.\d{{0,{places}}})?|\.\d{{1,{max(1, places)}}})$'"
         text = self.text[name]
         return f"CASE WHEN regexp_full_match({text}, {usual}) THEN TRY_CAST({text} AS {decimal}) END"
@@ -205,6 +207,12 @@ _TYPES = """
     CREATE TYPE kind_name AS ENUM (SELECT kind FROM leg WHERE symbol IS NOT NULL GROUP BY kind ORDER BY min(rowid))"""
 
 _LISTS = ("SELECT unnest(enum_range(NULL::owner_name))", "SELECT unnest(enum_range(NULL::kind_name))")
+
+
+def _width_and_scale(kind: str) -> tuple[int, int]:
+    """Digits of a decimal type, and how many of them stand behind the point."""
+    width, scale = kind.removeprefix("DECIMAL(").removesuffix(")").split(",")
+    return int(width), int(scale)
 
 
 def _split(name: str, places: int) -> str:

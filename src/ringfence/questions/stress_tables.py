@@ -184,8 +184,8 @@ def price_at(ladder: Ladder, move: Fraction) -> Decimal | None:
 # -- the terminal ------------------------------------------------------------------------------------------------------
 
 
-def show(found: Stress, top: int) -> None:
-    """Print what holds at the points, and of the worst one pools, markets and the accounts that matter most."""
+def show(found: Stress, top: int, *, maps: bool = True) -> None:
+    """Print what holds at the points, of the worst one who and where, and the liquidation maps."""
     click.echo(f"{header(found.book)}\n")
     rows = [_point_row(UNMOVED, found.now), *(_point_row(*each) for each in telling_points(found))]
     print_table("Liquidatable (USDC)", POINT_COLUMNS, rows, text_columns=1)
@@ -197,7 +197,7 @@ def show(found: Stress, top: int) -> None:
         click.echo(f"Liquidatable at one of the points at least: {_count(found.book.anywhere, 'account')}.")
         click.echo(f"The worst point is {found.worst_shock.label}; there:\n")
     _show_worst(found, top)
-    for ladder in found.ladders:
+    for ladder in found.ladders if maps else ():
         show_ladder(ladder)
     for line in remarks(found.book):
         click.echo(line)

@@ -2,8 +2,8 @@
 """
 @title Backoffice
 @license Apache-2.0
-@notice The part of the clearinghouse that keepers, liquidity providers and the owner call. It runs on the clearinghouse's
-        storage and holds nothing itself; called directly it finds an empty venue.
+@notice The part of the clearinghouse that keepers, liquidity providers and the owner call. It runs on the
+        clearinghouse's storage and holds nothing itself; called directly it finds an empty venue.
 """
 import access
 import terms

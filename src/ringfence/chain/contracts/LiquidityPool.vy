@@ -3,10 +3,10 @@
 @title LiquidityPool
 @license Apache-2.0
 @notice Shares of a collateral pool's liquidity, as ERC-4626 has it. The liquidity itself is a subaccount of the
-        clearinghouse: it takes the other side of trades with the pool and bears losses beyond the insurance fund, so that a
-        loss is spread over all shares.
-@dev    A million virtual shares and one virtual atom stand beside the real ones, so that the first depositor cannot make a
-        share so dear that the next one's deposit rounds to nothing. Every division favours those who stay.
+        clearinghouse: it takes the other side of trades with the pool and bears losses beyond the insurance fund,
+        so that a loss is spread over all shares.
+@dev    A million virtual shares and one virtual atom stand beside the real ones, so that the first depositor cannot
+        make a share so dear that the next one's deposit rounds to nothing. Every division favours those who stay.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
@@ -73,7 +73,7 @@ def __init__(quote: address, clearinghouse: address, pool: uint8):
     extcall IERC20(quote).approve(clearinghouse, max_value(uint256), default_return_value=True)
 
 
-# -- shares --------------------------------------------------------------------------------------------------------------
+# -- shares --------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -105,7 +105,7 @@ def transferFrom(sender: address, to: address, amount: uint256) -> bool:
     return True
 
 
-# -- worth ---------------------------------------------------------------------------------------------------------------
+# -- worth ---------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -207,7 +207,7 @@ def previewRedeem(shares: uint256) -> uint256:
     return self._assets(shares, False)
 
 
-# -- in and out ----------------------------------------------------------------------------------------------------------
+# -- in and out ----------------------------------------------------------------------------------------------------
 
 
 @external

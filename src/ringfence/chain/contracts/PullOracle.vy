@@ -8,6 +8,11 @@
      single bad report does little harm, and a real crash is followed with a delay instead of being refused.
 """
 
+import owned
+
+initializes: owned
+exports: owned.__interface__
+
 interface PriceTable:
     def set_prices(time: uint256, updates: DynArray[uint256, 64]): nonpayable
 
@@ -41,8 +46,6 @@ MAX_AGE_S: public(immutable(uint256))
 MOVE_PPM_PER_S: public(immutable(uint256))
 DOMAIN: public(immutable(bytes32))
 
-owner: public(address)
-offered: public(address)
 is_reporter: public(HashMap[address, bool])
 last_time: public(uint256)
 _lasts: uint256[MARKETS_MAX // 2]
@@ -64,26 +67,7 @@ def __init__(table: address, threshold: uint256, max_age_s: uint256, move_ppm_pe
     DOMAIN = keccak256(
         abi_encode(DOMAIN_TYPE, keccak256("Ringfence prices"), keccak256("1"), chain.id, self)
     )
-    self.owner = msg.sender
-
-
-@external
-def transfer_ownership(to: address):
-    """
-    @notice Offer the ownership; it changes hands when `to` accepts.
-    """
-    assert msg.sender == self.owner, "NOT_OWNER"
-    self.offered = to
-
-
-@external
-def accept_ownership():
-    """
-    @notice Take an ownership that was offered to the caller.
-    """
-    assert msg.sender == self.offered, "NOT_OWNER"
-    self.owner = msg.sender
-    self.offered = empty(address)
+    owned.__init__()
 
 
 @external
@@ -91,7 +75,7 @@ def set_reporter(reporter: address, known: bool):
     """
     @notice Take reports of an address, or no longer.
     """
-    assert msg.sender == self.owner, "NOT_OWNER"
+    owned.only_owner()
     assert reporter != empty(address), "PARAMETER_INVALID"
     self.is_reporter[reporter] = known
     log ReporterSet(reporter=reporter, known=known)

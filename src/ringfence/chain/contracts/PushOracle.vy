@@ -8,6 +8,11 @@
 @dev A price is written with the time at which its aggregator took it, so its age counts from there.
 """
 
+import owned
+
+initializes: owned
+exports: owned.__interface__
+
 interface Aggregator:
     def latestRoundData() -> (uint80, int256, uint256, uint256, uint80): view
     def decimals() -> uint8: view
@@ -29,8 +34,6 @@ TABLE: public(immutable(address))
 UPTIME: public(immutable(address))
 GRACE_S: public(immutable(uint256))
 
-owner: public(address)
-offered: public(address)
 _sources: uint256[MARKETS_MAX]
 
 
@@ -44,26 +47,7 @@ def __init__(table: address, uptime: address, grace_s: uint256):
     TABLE = table
     UPTIME = uptime
     GRACE_S = grace_s
-    self.owner = msg.sender
-
-
-@external
-def transfer_ownership(to: address):
-    """
-    @notice Offer the ownership; it changes hands when `to` accepts.
-    """
-    assert msg.sender == self.owner, "NOT_OWNER"
-    self.offered = to
-
-
-@external
-def accept_ownership():
-    """
-    @notice Take an ownership that was offered to the caller.
-    """
-    assert msg.sender == self.offered, "NOT_OWNER"
-    self.owner = msg.sender
-    self.offered = empty(address)
+    owned.__init__()
 
 
 @external
@@ -71,7 +55,7 @@ def set_source(market: uint256, aggregator: address, max_age_s: uint256, price_d
     """
     @notice Name the aggregator of a market, how old its answer may be, and the decimals that the table has prices in.
     """
-    assert msg.sender == self.owner, "NOT_OWNER"
+    owned.only_owner()
     assert market < MARKETS_MAX, "MARKET_UNKNOWN"
     assert 0 < max_age_s and max_age_s <= 172_800 and price_decimals <= 18, "PARAMETER_INVALID"
     decimals: uint256 = convert(staticcall Aggregator(aggregator).decimals(), uint256)

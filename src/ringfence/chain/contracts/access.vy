@@ -3,8 +3,8 @@
 @title Who may do what
 @license Apache-2.0
 @notice An owner who changes in two steps, a feed that sets prices, and a switch that lets positions only shrink.
-@dev    `guard` holds the switch (bit 0) and the time before which nobody is liquidated (64 bits from bit 8): one word, read
-        only by what can add risk and by liquidations.
+@dev    `guard` holds the switch (bit 0) and the time before which nobody is liquidated (64 bits from bit 8): one
+        word, read only by what can add risk and by liquidations.
 """
 
 event OwnershipOffered:
@@ -112,8 +112,8 @@ def set_feed(feed: address):
 @external
 def set_paused(paused: bool):
     """
-    @notice Switch to a state in which positions only shrink, or back. Deposits, withdrawals, reductions and liquidations
-            go on.
+    @notice Switch to a state in which positions only shrink, or back. Deposits, withdrawals, reductions and
+            liquidations go on.
     """
     self.only_owner()
     self.guard = (self.guard >> 8 << 8) | convert(paused, uint256)

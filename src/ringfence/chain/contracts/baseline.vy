@@ -20,7 +20,11 @@
 from ethereum.ercs import IERC20
 
 import margin_rules
+import owned
 import words
+
+initializes: owned
+exports: owned.__interface__
 
 event MarketSet:
     market: indexed(uint256)
@@ -73,12 +77,6 @@ event Paused:
     pool: indexed(uint256)
     paused: bool
 
-event OwnershipOffered:
-    offered: indexed(address)
-
-event OwnershipTaken:
-    owner: indexed(address)
-
 event FeedSet:
     feed: indexed(address)
 
@@ -107,8 +105,6 @@ CAP_AT: constant(uint256) = 72
 token: public(immutable(IERC20))
 max_age_s: public(immutable(uint256))
 
-owner: public(address)
-offered: public(address)
 feed: public(address)
 _markets: uint256[MARKETS_MAX]
 _terms: uint256[MARKETS_MAX]
@@ -121,8 +117,7 @@ def __init__(_token: address, _max_age_s: uint256):
     assert _token != empty(address) and 0 < _max_age_s and _max_age_s <= 86400, "PARAMETER_INVALID"
     token = IERC20(_token)
     max_age_s = _max_age_s
-    self.owner = msg.sender
-    log OwnershipTaken(owner=msg.sender)
+    owned.__init__()
 
 
 # -- packed words ------------------------------------------------------------------------------------------------------
@@ -148,34 +143,7 @@ def _field(number: int256, offset: uint256, bits: uint256) -> uint256:
     return (convert(convert(number, bytes32), uint256) & ((1 << bits) - 1)) << offset
 
 
-# -- ownership and parameters ------------------------------------------------------------------------------------------
-
-
-@internal
-@view
-def _only_owner():
-    assert msg.sender == self.owner, "NOT_OWNER"
-
-
-@external
-def transfer_ownership(to: address):
-    """
-    @notice Offer the ownership; it changes hands when `to` accepts.
-    """
-    self._only_owner()
-    self.offered = to
-    log OwnershipOffered(offered=to)
-
-
-@external
-def accept_ownership():
-    """
-    @notice Take an ownership that was offered to the caller.
-    """
-    assert msg.sender == self.offered, "NOT_OWNER"
-    self.owner = msg.sender
-    self.offered = empty(address)
-    log OwnershipTaken(owner=msg.sender)
+# -- parameters --------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -183,7 +151,7 @@ def set_feed(feed: address):
     """
     @notice Name the only address whose prices are taken.
     """
-    self._only_owner()
+    owned.only_owner()
     self.feed = feed
     log FeedSet(feed=feed)
 
@@ -201,7 +169,7 @@ def set_market(
     """
     @notice List a market, or change its margin rates, fees and the largest net size that the pool takes.
     """
-    self._only_owner()
+    owned.only_owner()
     assert market < MARKETS_MAX, "MARKET_UNKNOWN"
     assert 0 < maintenance_ppm and maintenance_ppm < initial_ppm and initial_ppm <= PPM, "PARAMETER_INVALID"
     assert fee_ppm <= PPM // 10 and liquidation_fee_ppm <= PPM // 10, "PARAMETER_INVALID"
@@ -231,7 +199,7 @@ def pause(pool: uint256, paused: bool):
     """
     @notice Stop, or allow again, everything in a pool that adds risk. Reducing, liquidating and leaving go on.
     """
-    self._only_owner()
+    owned.only_owner()
     assert pool < MARKETS_MAX, "POOL_UNKNOWN"
     word: uint256 = self._pools[pool] & ~(1 << PAUSED_AT)
     self._pools[pool] = word | (convert(paused, uint256) << PAUSED_AT)

@@ -2,8 +2,8 @@
 """
 @title Collateral in and out
 @license Apache-2.0
-@notice Deposits, withdrawals and transfers between subaccounts of one account. A flat subaccount that owes nothing leaves
-        without a price, and the switch is never read: whatever happens, people can leave.
+@notice Deposits, withdrawals and transfers between subaccounts of one account. A flat subaccount that owes nothing
+        leaves without a price, and the switch is never read: whatever happens, people can leave.
 """
 import markets
 import ledger
@@ -62,8 +62,8 @@ def withdraw(sub: uint8, asset: uint8, amount: uint256):
 @nonreentrant
 def transfer_margin(source: uint8, target: uint8, asset: uint8, amount: uint256):
     """
-    @notice Move collateral between two of the caller's subaccounts. The source is judged as in a withdrawal; the target
-            only gains and cannot fail.
+    @notice Move collateral between two of the caller's subaccounts. The source is judged as in a withdrawal; the
+            target only gains and cannot fail.
     """
     checked: int256 = vault.checked(asset, amount)
     assert source != target, "SUBACCOUNTS_MUST_DIFFER"

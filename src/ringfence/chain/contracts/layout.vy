@@ -2,8 +2,8 @@
 """
 @title Packed words
 @license Apache-2.0
-@notice What lies in a storage word, and how it gets there. Everything that a margin check needs of a position lies in two
-        words, the position's and its market's; the layout is drawn in docs/explain/contracts.md.
+@notice What lies in a storage word, and how it gets there. Everything that a margin check needs of a position lies
+        in two words, the position's and its market's; the layout is drawn in docs/explain/contracts.md.
 @dev    Amounts are `int256` outside, as in the rules. Packing asserts that a field fits; unpacking cannot fail.
 """
 
@@ -11,19 +11,6 @@ struct Position:
     size_b: int256  # signed lots, base atoms
     cost_q: int256  # what they cost, signed quote atoms
     index: int256  # funding index that it is settled to
-
-
-struct Market:
-    mark: int256  # price quanta
-    time: uint256  # of the mark, unix seconds
-    index: int256  # funding index: quote atoms per base atom times 1e18
-    initial_ppm: int256  # of the first margin tier; 0: there is no such market
-    maintenance_ppm: int256
-    second_q: int256  # notional at which the second tier starts; 0: there is one tier
-    pool: uint256
-    den: int256  # one base atom at one quantum is worth 1 / den quote atoms
-    step_b: int256  # sizes are multiples of it
-    spread_ppm: int256  # the pool's price is so much worse than the mark
 
 
 struct Asset:
@@ -83,22 +70,56 @@ def position_word(held: Position) -> uint256:
 
 @internal
 @pure
-def market_of(word: uint256) -> Market:
+def mark_of(word: uint256) -> int256:
     """
-    @notice A market word's fields.
+    @notice A market's mark, price quanta.
     """
-    return Market(
-        mark=convert(word & (2**48 - 1), int256),
-        time=(word >> 48) & (2**32 - 1),
-        index=self.signed(word, 88, 168),
-        initial_ppm=convert((word >> 168) & (2**20 - 1), int256),
-        maintenance_ppm=convert((word >> 188) & (2**20 - 1), int256),
-        second_q=convert((word >> 208) & (2**24 - 1), int256) * TIER_UNIT_Q,
-        pool=(word >> 232) & 15,
-        den=convert(10 ** ((word >> 236) & 31), int256),
-        step_b=convert(10 ** ((word >> 241) & 15), int256),
-        spread_ppm=convert((word >> 245) & (2**10 - 1), int256) * SPREAD_UNIT_PPM,
-    )
+    return convert(word & (2**48 - 1), int256)
+
+
+@internal
+@pure
+def index_of(word: uint256) -> int256:
+    """
+    @notice A market's funding index: quote atoms per base atom times 1e18.
+    """
+    return self.signed(word, 88, 168)
+
+
+@internal
+@pure
+def pool_of(word: uint256) -> uint256:
+    """
+    @notice A market's collateral pool.
+    """
+    return (word >> 232) & 15
+
+
+@internal
+@pure
+def den_of(word: uint256) -> int256:
+    """
+    @notice One base atom at one quantum is worth 1 over this many quote atoms.
+    """
+    return convert(10 ** ((word >> 236) & 31), int256)
+
+
+@internal
+@pure
+def step_of(word: uint256) -> int256:
+    """
+    @notice Sizes in a market are multiples of it.
+    """
+    return convert(10 ** ((word >> 241) & 15), int256)
+
+
+@internal
+@pure
+def spread_of(word: uint256) -> int256:
+    """
+    @notice The pool trades at so much worse than the mark, parts per million.
+    """
+    return convert((word >> 245) & (2**10 - 1), int256) * SPREAD_UNIT_PPM
 
 
 @internal

@@ -2,10 +2,11 @@
 """
 @title Subaccounts and pools
 @license Apache-2.0
-@notice A subaccount is measured in one pass over what it holds; after that every change of one position is a difference of
-        two legs, so that a trade or a whole liquidation reads each position once. Rounding, order and every division are
-        the engine's (`clearing/risk.py`, `clearing/draft.py`).
-@dev    `Sub` is a subaccount in memory: opened from its head, measured where margin matters, stored once at the end.
+@notice A subaccount is measured in one pass over what it holds; after that every change of one position is a
+        difference of two legs, so that a trade or a whole liquidation reads each position once. Rounding, order and
+        every division are the engine's (`clearing/risk.py`, `clearing/draft.py`).
+@dev    `Sub` is a subaccount in memory: opened from its head, measured where margin matters, stored once at the
+        end.
 """
 import words
 import margin_rules as rules
@@ -80,7 +81,7 @@ def store(sub: Sub):
     self.heads[sub.key] = layout.bits(sub.quote_q, 96) | (sub.held << 96) | (sub.assets << 224)
 
 
-# -- measuring -----------------------------------------------------------------------------------------------------------
+# -- measuring -----------------------------------------------------------------------------------------------------
 
 
 @internal
@@ -210,11 +211,11 @@ def _due_q(size_b: int256, held: uint256, word: uint256) -> int256:
     """
     @notice Funding that a position would receive if it were settled now.
     """
-    delta: int256 = layout.signed(word, 88, 168) - layout.signed(held, 0, 168)
+    delta: int256 = layout.index_of(word) - layout.signed(held, 0, 168)
     return rules.funding_payment_down_q(size_b, delta, words.WAD)
 
 
-# -- changing ------------------------------------------------------------------------------------------------------------
+# -- changing ------------------------------------------------------------------------------------------------------
 
 
 @internal
@@ -241,14 +242,14 @@ def settled(sub: Sub) -> Sub:
 @internal
 def filled(sub: Sub, market: uint256, word: uint256, size_b: int256, received_q: int256) -> Sub:
     """
-    @notice The subaccount after its position changed by `size_b` lots for quote received; funding of that position is
-            booked. Measured risk is not touched: see `judged`.
+    @notice The subaccount after its position changed by `size_b` lots for quote received; funding of that position
+            is booked. Measured risk is not touched: see `judged`.
     """
     found: Sub = sub
     at: uint256 = (sub.key << 8) | market
     held: uint256 = self.positions[at]
     now: layout.Position = layout.position_of(held)
-    index: int256 = layout.signed(word, 88, 168)
+    index: int256 = layout.index_of(word)
     if now.size_b != 0 and now.index != index:
         found.quote_q += self._due_q(now.size_b, held, word)
     after_b: int256 = now.size_b + size_b
@@ -299,7 +300,8 @@ def moved_risk(total: Risk, freed: Risk, asked: Risk, cash_q: int256) -> Risk:
 @pure
 def may_act(before: Risk, after: Risk) -> bool:
     """
-    @notice Whether a change may stand: with initial margin always, otherwise only if it makes the subaccount no riskier.
+    @notice Whether a change may stand: with initial margin always, otherwise only if it makes the subaccount no
+            riskier.
     """
     if after.equity_q >= after.initial_q:
         return True
@@ -319,7 +321,7 @@ def is_liquidatable(risk: Risk) -> bool:
     return risk.maintenance_q > 0 and risk.equity_q < risk.maintenance_q
 
 
-# -- pools ---------------------------------------------------------------------------------------------------------------
+# -- pools ---------------------------------------------------------------------------------------------------------
 
 
 @internal

@@ -2,9 +2,9 @@
 """
 @title Liquidation and the loss waterfall
 @license Apache-2.0
-@notice Anybody may close what is below maintenance margin, at the mark against the market's pool: as many lots as lift the
-        subaccount to its target, no more. A loss is paid by the pool's insurance fund, then by the pool. Against a
-        subaccount without equity winners may be closed at its bankruptcy price instead.
+@notice Anybody may close what is below maintenance margin, at the mark against the market's pool: as many lots as
+        lift the subaccount to its target, no more. A loss is paid by the pool's insurance fund, then by the pool.
+        Against a subaccount without equity winners may be closed at its bankruptcy price instead.
 """
 import words
 import margin_rules as rules
@@ -58,6 +58,7 @@ struct Leg:
 
 
 struct Closing:
+    size_b: int256  # signed lots
     got_q: int256  # what the lots bring
     fee_q: int256
     loss_q: int256
@@ -67,7 +68,7 @@ struct Closing:
 SCORE_UNIT: constant(int256) = 2**64
 
 
-# -- liquidation ---------------------------------------------------------------------------------------------------------
+# -- liquidation ---------------------------------------------------------------------------------------------------
 
 
 @external
@@ -83,7 +84,7 @@ def liquidate(account: address, sub: uint8, market: uint8, size_b: uint256):
     assert id < markets.MARKETS, "MARKET_UNKNOWN"
     word: uint256 = markets.market_word(id)
     wanted_b: int256 = convert(size_b, int256)
-    assert wanted_b % convert(10 ** ((word >> 241) & 15), int256) == 0, "SIZE_NOT_A_MULTIPLE"
+    assert wanted_b % layout.step_of(word) == 0, "SIZE_NOT_A_MULTIPLE"
     at: ledger.Sub = self._victim(account, sub)
     assert (at.held >> id) & 1 == 1, "POSITION_UNKNOWN"
     at = self._judged(at)
@@ -97,7 +98,8 @@ def liquidate(account: address, sub: uint8, market: uint8, size_b: uint256):
 @nonreentrant
 def liquidate_account(account: address, sub: uint8, listed: DynArray[uint8, 128]):
     """
-    @notice Close positions of a liquidatable subaccount in the order given, until it is healthy again; it is measured once.
+    @notice Close positions of a liquidatable subaccount in the order given, until it is healthy again; it is
+            measured once.
     """
     access.may_liquidate()
     at: ledger.Sub = self._judged(self._victim(account, sub))
@@ -140,10 +142,16 @@ def _leg(key: uint256, market: uint256, word: uint256) -> Leg:
     """
     @notice A position that is to be closed, and its market.
     """
-    at: layout.Market = layout.market_of(word)
     held_b: int256 = ledger.size_of(key, market)
-    whole: ledger.Risk = ledger.leg_risk(market, word, held_b)
-    return Leg(market=market, word=word, mark=at.mark, den=at.den, step_b=at.step_b, held_b=held_b, whole=whole)
+    return Leg(
+        market=market,
+        word=word,
+        mark=layout.mark_of(word),
+        den=layout.den_of(word),
+        step_b=layout.step_of(word),
+        held_b=held_b,
+        whole=ledger.leg_risk(market, word, held_b),
+    )
 
 
 @internal
@@ -152,10 +160,10 @@ def _liquidated(sub: ledger.Sub, market: uint256, word: uint256, wanted_b: int25
     @notice The subaccount after one liquidation, and the keeper's part of the fee.
     """
     leg: Leg = self._leg(sub.key, market, word)
-    size_b: int256 = self._signed(leg, self._allowed_b(sub.risk, leg, wanted_b))
-    closing: Closing = self._closing(sub.risk, leg, size_b)
+    closing: Closing = self._allowed(sub.risk, leg, wanted_b)
+    size_b: int256 = closing.size_b
     share_q: int256 = rules.fee_share_q(closing.fee_q, terms.FEE_TO_FUND_PPM)
-    self._charge_pool((word >> 232) & 15, leg, size_b, closing, share_q)
+    self._charge_pool(layout.pool_of(word), leg, size_b, closing, share_q)
     found: ledger.Sub = ledger.filled(sub, market, word, -size_b, closing.got_q)
     found.quote_q += closing.loss_q - closing.fee_q
     found.risk = closing.risk
@@ -175,8 +183,8 @@ def _liquidated(sub: ledger.Sub, market: uint256, word: uint256, wanted_b: int25
 @internal
 def _charge_pool(pool: uint256, leg: Leg, size_b: int256, closing: Closing, share_q: int256):
     """
-    @notice The pool takes the lots over; its fund gets its part of the fee or pays the loss, as far as it reaches, and its
-            liquidity goes without the rest.
+    @notice The pool takes the lots over; its fund gets its part of the fee or pays the loss, as far as it reaches,
+            and its liquidity goes without the rest.
     """
     paid_q: int256 = 0
     if closing.loss_q > 0:
@@ -190,17 +198,19 @@ def _charge_pool(pool: uint256, leg: Leg, size_b: int256, closing: Closing, shar
 
 @internal
 @view
-def _closing(total: ledger.Risk, leg: Leg, size_b: int256) -> Closing:
+def _closing(total: ledger.Risk, leg: Leg, steps: int256) -> Closing:
     """
-    @notice What closing signed lots of a position at the mark would bring and charge, and leave behind.
+    @notice What closing so many steps of a position at the mark would bring and charge, and leave behind.
     """
+    lots: int256 = min(steps * leg.step_b, abs(leg.held_b))
+    size_b: int256 = lots if leg.held_b > 0 else -lots
     rest: ledger.Risk = ledger.leg_risk(leg.market, leg.word, leg.held_b - size_b)
     got_q: int256 = rules.value_down_q(size_b, leg.mark, leg.den)
     left_q: int256 = got_q - self._bankruptcy_q(total, leg.whole, rest)
     fee_q: int256 = rules.liquidation_fee_q(abs(got_q), terms.LIQUIDATION_FEE_PPM, left_q)
     loss_q: int256 = max(0, -left_q)
     after: ledger.Risk = ledger.moved_risk(total, leg.whole, rest, got_q - fee_q + loss_q)
-    return Closing(got_q=got_q, fee_q=fee_q, loss_q=loss_q, risk=after)
+    return Closing(size_b=size_b, got_q=got_q, fee_q=fee_q, loss_q=loss_q, risk=after)
 
 
 @internal
@@ -218,59 +228,48 @@ def _bankruptcy_q(total: ledger.Risk, whole: ledger.Risk, rest: ledger.Risk) -> 
 
 
 @internal
-@pure
-def _signed(leg: Leg, lots: int256) -> int256:
-    """
-    @notice Lots with the sign of the position.
-    """
-    return lots if leg.held_b > 0 else -lots
-
-
-@internal
 @view
-def _allowed_b(total: ledger.Risk, leg: Leg, wanted_b: int256) -> int256:
+def _allowed(total: ledger.Risk, leg: Leg, wanted_b: int256) -> Closing:
     """
-    @notice Fewest lots whose closing lifts equity to the target, all of them where none does, at most those wanted.
+    @notice Closing the fewest lots that lift equity to the target, all of them where none do, at most those wanted.
     """
-    lots: int256 = abs(leg.held_b)
-    high: int256 = words.div_up(lots, leg.step_b)
+    high: int256 = words.div_up(abs(leg.held_b), leg.step_b)
     if wanted_b > 0:
         high = min(high, wanted_b // leg.step_b)
-    if high <= 1:
-        return min(leg.step_b, lots)
-    above: int256 = self._spare(total, leg, high - 1)
+    most: Closing = self._closing(total, leg, high)
+    if high == 1 or self._spare(most.risk) < 0:
+        return most
+    above: int256 = self._spare(self._closing(total, leg, high - 1).risk)
     if above < 0:
-        return min(high * leg.step_b, lots)
-    # `low` steps are too few by `below`, `high` are enough by `above`: both grow nearly in proportion to the steps, so the
-    # next guess is where a line through both meets zero; every third time it is the middle, which bounds the search.
+        return most
+    # `low` steps are too few by `below`, `high` are enough by `above`. What is spare grows nearly in proportion to the
+    # steps, so the next guess is where a line through both meets zero; every third is the middle, which bounds the search.
     high -= 1
     low: int256 = 0
-    below: int256 = total.equity_q * words.PPM - total.maintenance_q * terms.TARGET_PPM
+    below: int256 = self._spare(total)
     for i: uint256 in range(240):
         if high - low <= 1:
             break
         guess: int256 = low + (high - low) // 2
         if i % 3 != 2 and above > below:
             guess = min(max(low - (high - low) * below // (above - below), low + 1), high - 1)
-        spare: int256 = self._spare(total, leg, guess)
+        spare: int256 = self._spare(self._closing(total, leg, guess).risk)
         if spare < 0:
             low = guess
             below = spare
         else:
             high = guess
             above = spare
-    return high * leg.step_b
+    return self._closing(total, leg, high)
 
 
 @internal
 @view
-def _spare(total: ledger.Risk, leg: Leg, steps: int256) -> int256:
+def _spare(risk: ledger.Risk) -> int256:
     """
-    @notice Equity above the target after closing so many steps, in millionths of atoms; negative where it falls short.
+    @notice Equity above the target, in millionths of atoms; negative where it falls short.
     """
-    lots: int256 = min(steps * leg.step_b, abs(leg.held_b))
-    after: ledger.Risk = self._closing(total, leg, self._signed(leg, lots)).risk
-    return after.equity_q * words.PPM - after.maintenance_q * terms.TARGET_PPM
+    return risk.equity_q * words.PPM - risk.maintenance_q * terms.TARGET_PPM
 
 
 @internal
@@ -285,7 +284,7 @@ def _reward(amount_q: int256):
     ledger.store(keeper)
 
 
-# -- the loss waterfall --------------------------------------------------------------------------------------------------
+# -- the loss waterfall --------------------------------------------------------------------------------------------
 
 
 @external
@@ -293,15 +292,14 @@ def _reward(amount_q: int256):
 def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[uint256, 32]):
     """
     @notice Close a position of a subaccount without equity against winners, at its bankruptcy price.
-    @dev    Every winner listed must be on the other side, in profit and solvent, and none may rank above the one before it
-            (profit times leverage). One whose own bankruptcy price does not overlap is passed over.
+    @dev    Every winner listed must be on the other side, in profit and solvent, and none may rank above the one
+            before it (profit times leverage). One whose own bankruptcy price does not overlap is passed over.
     @param winners Keys of subaccounts, the highest score first.
     """
     access.may_liquidate()
     id: uint256 = convert(market, uint256)
     assert id < markets.MARKETS, "MARKET_UNKNOWN"
     word: uint256 = markets.market_word(id)
-    at: layout.Market = layout.market_of(word)
     loser: ledger.Sub = self._victim(account, sub)
     assert (loser.held >> id) & 1 == 1, "POSITION_UNKNOWN"
     loser = ledger.settled(ledger.measured(loser))
@@ -327,7 +325,7 @@ def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[ui
         ledger.store(ledger.filled(ledger.settled(winner), id, word, closed_b, -got_q))
         loser = ledger.filled(loser, id, word, -closed_b, got_q)
         loser.risk = ledger.moved_risk(loser.risk, whole, rest, got_q)
-        loss_q += got_q - rules.value_down_q(closed_b, at.mark, at.den)
+        loss_q += got_q - rules.value_down_q(closed_b, layout.mark_of(word), layout.den_of(word))
         left_b -= closed_b
         hit += 1
     assert hit > 0, "NO_COUNTERPARTY"
@@ -339,7 +337,8 @@ def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[ui
 @view
 def _score(winner: ledger.Sub, market: uint256, word: uint256, losing_b: int256) -> int256:
     """
-    @notice Return on cost times leverage of a position that may be closed against the loser's; reverts for any other.
+    @notice Return on cost times leverage of a position that may be closed against the loser's; reverts for any
+            other.
     """
     assert winner.key >> 8 != convert(self, uint256), "SYSTEM_SUBACCOUNT"
     held: layout.Position = layout.position_of(ledger.positions[(winner.key << 8) | market])

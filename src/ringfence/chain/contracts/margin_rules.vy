@@ -3,8 +3,8 @@
 """
 @title The margin rules, on chain
 @license Apache-2.0
-@notice One function per rule of `src/ringfence/rules` that is made of core words. Amounts, sizes and rates are `int256`;
-        what each means, how it rounds and where it comes from stands in the rule.
+@notice One function per rule of `src/ringfence/rules` that is made of core words. Amounts, sizes and rates are
+        `int256`; what each means, how it rounds and where it comes from stands in the rule.
 """
 import words
 

@@ -2,10 +2,10 @@
 """
 @title Markets and collateral assets: parameters, prices, funding
 @license Apache-2.0
-@notice One word per market holds its mark, funding index and parameters, so that a margin check reads it once. Prices come
-        from one feed, are refused when old, and move no faster than a limit per second.
-@dev    A price that is reported beyond the limit moves to the limit instead of being refused, so that a crash cannot stop
-        prices altogether.
+@notice One word per market holds its mark, funding index and parameters, so that a margin check reads it once.
+        Prices come from one feed, are refused when old, and move no faster than a limit per second.
+@dev    A price that is reported beyond the limit moves to the limit instead of being refused, so that a crash
+        cannot stop prices altogether.
 """
 import words
 import margin_rules as rules
@@ -67,7 +67,7 @@ def market_word(market: uint256) -> uint256:
     return word
 
 
-# -- prices --------------------------------------------------------------------------------------------------------------
+# -- prices --------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -88,8 +88,8 @@ def set_prices(time: uint256, updates: DynArray[uint256, 64]):
             price = self._moved(held & (2**48 - 1), (held >> 48) & (2**32 - 1), price, time)
             self.market_words[id] = layout.with_price(held, price, time)
         else:
+            assert id < FIRST_ASSET + ASSETS and self.asset_words[id - FIRST_ASSET] != 0, "ASSET_UNKNOWN"
             held: uint256 = self.asset_words[id - FIRST_ASSET]
-            assert held != 0, "ASSET_UNKNOWN"
             price = self._moved(held & (2**64 - 1), (held >> 64) & (2**32 - 1), price, time)
             self.asset_words[id - FIRST_ASSET] = layout.with_asset_price(held, price, time)
     log PricesSet(time=time, updates=updates)
@@ -130,7 +130,7 @@ def _check_sequencer():
         access.hold_liquidations(since + terms.GRACE_S)
 
 
-# -- funding -------------------------------------------------------------------------------------------------------------
+# -- funding -------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -144,7 +144,8 @@ def accrue_funding(market: uint8, rate_ppm: int256):
     word: uint256 = self.market_word(id)
     assert block.timestamp >= self.funded[id] + terms.FUNDING_INTERVAL_S, "COOLDOWN"
     self.funded[id] = block.timestamp
-    at: layout.Market = layout.market_of(word)
-    index: int256 = at.index + rules.funding_index_delta(at.mark, rate_ppm, words.PPM, 1, at.den, words.WAD)
+    index: int256 = layout.index_of(word) + rules.funding_index_delta(
+        layout.mark_of(word), rate_ppm, words.PPM, 1, layout.den_of(word), words.WAD
+    )
     self.market_words[id] = layout.with_index(word, index)
     log FundingAccrued(market=market, index=index)

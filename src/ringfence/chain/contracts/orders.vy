@@ -2,11 +2,11 @@
 """
 @title Signed orders
 @license Apache-2.0
-@notice An order is a promise signed by EIP-712: up to `size_b` lots (negative: sells) at `price` or better, until `expiry`.
-        Two bits per nonce say whether it was touched and whether it is finished; lots filled are kept by order hash, only
-        while an order is partly filled.
-@dev    A signature is checked when an order is first touched; what is kept by its hash afterwards proves it. The signature
-        comes in two words (EIP-2098).
+@notice An order is a promise signed by EIP-712: up to `size_b` lots (negative: sells) at `price` or better, until
+        `expiry`. Two bits per nonce say whether it was touched and whether it is finished; lots filled are kept by
+        order hash, only while an order is partly filled.
+@dev    A signature is checked when an order is first touched; what is kept by its hash afterwards proves it. The
+        signature comes in two words (EIP-2098).
 """
 
 struct Order:

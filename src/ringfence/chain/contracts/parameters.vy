@@ -2,8 +2,8 @@
 """
 @title Parameters
 @license Apache-2.0
-@notice The owner lists markets and collateral assets and changes what they ask. Every bound is checked here; scales, steps,
-        pools and tokens stay as they were listed.
+@notice The owner lists markets and collateral assets and changes what they ask. Every bound is checked here;
+        scales, steps, pools and tokens stay as they were listed.
 """
 import access
 import markets
@@ -44,7 +44,8 @@ def list_market(
     capacity_q: uint256,
 ):
     """
-    @notice List a market with one margin tier, or change what it asks; its scale, step and pool stay as they were listed.
+    @notice List a market with one margin tier, or change what it asks; its scale, step and pool stay as they were
+            listed.
     @param scale_exp One base atom at one price quantum is worth `10 ** -scale_exp` quote atoms.
     @param step_exp Sizes are multiples of `10 ** step_exp` base atoms.
     @param spread_ppm How much worse than the mark the pool trades; a multiple of 10.

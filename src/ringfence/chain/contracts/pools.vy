@@ -2,8 +2,8 @@
 """
 @title Collateral pools
 @license Apache-2.0
-@notice A pool's liquidity, insurance fund and fees. Liquidity moves through the contract of its shares alone, and what
-        leaves it is judged as a trader's withdrawal is.
+@notice A pool's liquidity, insurance fund and fees. Liquidity moves through the contract of its shares alone, and
+        what leaves it is judged as a trader's withdrawal is.
 """
 import access
 import markets

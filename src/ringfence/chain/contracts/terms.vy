@@ -2,8 +2,8 @@
 """
 @title Terms
 @license Apache-2.0
-@notice The numbers of a venue that never change: fees, liquidation, withdrawals, funding, how old and how fast prices may be.
-        Their bounds are checked once, here.
+@notice The numbers of a venue that never change: fees, liquidation, withdrawals, funding, how old and how fast
+        prices may be. Their bounds are checked once, here.
 """
 import words
 

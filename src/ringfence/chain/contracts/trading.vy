@@ -2,8 +2,8 @@
 """
 @title Trades
 @license Apache-2.0
-@notice Against a pool at its price, or between two signed orders at the maker's. Both sides of a trade are measured once;
-        a trader keeps initial margin or becomes no riskier. The switch is read only by who adds lots.
+@notice Against a pool at its price, or between two signed orders at the maker's. Both sides of a trade are measured
+        once; a trader keeps initial margin or becomes no riskier. The switch is read only by who adds lots.
 """
 import words
 import margin_rules as rules
@@ -79,20 +79,20 @@ def settle_many(fills: DynArray[Match, 16]):
 def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
     id: uint256 = convert(market, uint256)
     word: uint256 = self._tradable(id, size_b)
-    at: layout.Market = layout.market_of(word)
-    price: int256 = rules.slipped_price(at.mark, at.spread_ppm, size_b < 0)
+    pool: uint256 = layout.pool_of(word)
+    price: int256 = rules.slipped_price(layout.mark_of(word), layout.spread_of(word), size_b < 0)
     self._within(size_b > 0, price, convert(limit_price, int256))
-    worth_q: int256 = rules.value_down_q(size_b, price, at.den)
+    worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
     taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(key)))
     ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
-    maker: ledger.Sub = ledger.opened(ledger.pool_key(at.pool))
+    maker: ledger.Sub = ledger.opened(ledger.pool_key(pool))
     self._check_capacity(ledger.size_of(maker.key, id), size_b, id, word)
     maker = ledger.filled(maker, id, word, -size_b, worth_q)
     maker_fee_q: int256 = words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
     maker.quote_q -= maker_fee_q
     ledger.store(maker)
     fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
-    ledger.add_to_pool(at.pool, 0, fee_q + maker_fee_q)
+    ledger.add_to_pool(pool, 0, fee_q + maker_fee_q)
     log Filled(market=market, taker=key, maker=maker.key, size_b=size_b, price=price)
 
 
@@ -115,14 +115,14 @@ def _settle(fill: Match):
     assert taker_key != maker_key, "SUBACCOUNTS_MUST_DIFFER"
     orders.use(fill.taker, fill.size_b)
     orders.use(fill.maker, fill.size_b)
-    at: layout.Market = layout.market_of(word)
-    worth_q: int256 = rules.value_down_q(size_b, price, at.den)
+    worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
     taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(taker_key)))
     ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
     maker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(maker_key)))
     ledger.store(self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True))
     fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
-    ledger.add_to_pool(at.pool, 0, fee_q + words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM))
+    fee_q += words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
+    ledger.add_to_pool(layout.pool_of(word), 0, fee_q)
     log Filled(market=bid.market, taker=taker_key, maker=maker_key, size_b=size_b, price=price)
 
 
@@ -136,7 +136,7 @@ def _tradable(market: uint256, size_b: int256) -> uint256:
     assert abs(size_b) < 2**79, "AMOUNT_TOO_LARGE"
     assert market < markets.MARKETS, "MARKET_UNKNOWN"
     word: uint256 = markets.market_word(market)
-    assert convert(abs(size_b), uint256) % (10 ** ((word >> 241) & 15)) == 0, "SIZE_NOT_A_MULTIPLE"
+    assert abs(size_b) % layout.step_of(word) == 0, "SIZE_NOT_A_MULTIPLE"
     return word
 
 

@@ -2,7 +2,8 @@
 """
 @title What holds the tokens
 @license Apache-2.0
-@notice Collateral of a subaccount goes up and down here, and tokens move. What leaves is judged by what it leaves behind.
+@notice Collateral of a subaccount goes up and down here, and tokens move. What leaves is judged by what it leaves
+        behind.
 """
 from ethereum.ercs import IERC20
 

@@ -2,11 +2,13 @@
 """
 @title The closed vocabulary of the margin rules, on chain
 @license Apache-2.0
-@notice The same words as in `src/ringfence/rules/words.py`, with the same meaning for negative numbers: `FLOOR` rounds
-        towards minus infinity, `CEIL` towards plus infinity, `TRUNC` towards zero. Denominators are positive: zero reverts.
-@dev    Every product is a checked 256-bit multiplication: one that does not fit reverts instead of wrapping. Divisions are
-        unsafe ones: the divisor is positive, so that the quotient, truncated, times the divisor is between zero and the
-        dividend and nothing can wrap; comparing it with the dividend says whether anything was cut off, and where.
+@notice The same words as in `src/ringfence/rules/words.py`, with the same meaning for negative numbers: `FLOOR`
+        rounds towards minus infinity, `CEIL` towards plus infinity, `TRUNC` towards zero. Denominators are
+        positive: zero reverts.
+@dev    Every product is a checked 256-bit multiplication: one that does not fit reverts instead of wrapping.
+        Divisions are unsafe ones: the divisor is positive, so that the quotient, truncated, times the divisor is
+        between zero and the dividend and nothing can wrap; comparing it with the dividend says whether anything was
+        cut off, and where.
 """
 
 PPM: constant(int256) = 1_000_000

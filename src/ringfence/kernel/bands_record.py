@@ -1,0 +1,197 @@
+"""The trigger index of one block of subaccounts: its arrays, and the packed record of each subaccount.
+
+A record holds what a touch reads, in as few cache lines as it fits (two for eight legs): what a price unit of each
+leg is worth, what does not depend on prices, and factor and slot of each leg.
+"""
+# mypy: disable-error-code="no-any-return"
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bands_lines import Floats, Lines, lines_of, own_terms
+from .bands_slots import BLOCK, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
+from .columns import Block
+from .jit import jit
+from .table import Table
+from .wide import join, joined, to_float
+
+WAD = 1e18
+LEAST_ROOM = 256
+"""A tick touches so many at least before it would rather sweep."""
+BEHIND, DOUBTS = range(2)
+
+
+class Index(NamedTuple):
+    """Bands of one `Block`; `w` is its legs and other assets together, factors are markets, then assets."""
+
+    words: Floats
+    """(n, words): worth (quote atoms per price unit, signed) of each of `w` legs, then what no price moves"""
+    ints: Ints32
+    """the same memory: slots of the legs begin at `2 * slots_at`"""
+    shorts: NDArray[np.uint16]
+    """the same memory: factors of the legs begin at `4 * factors_at`"""
+    own: Floats
+    """(n, legs, 3) for `bands_lines.outline`; (0, 0, 3) where no market needs it"""
+    slots: Slots
+    lines: Lines
+    worth: Floats
+    """(factors,): quote atoms of one size unit at one price unit"""
+    quoted: Ints64
+    """(factors,): price units"""
+    price: Floats
+    """(factors,): the same"""
+    epoch: Ints64
+    """(markets,): the funding index, by place in the table"""
+    base: Ints64
+    """(markets,): the one that the records count from"""
+    paid: Floats
+    """(factors,): what holding one size unit has cost since `base`, in price units"""
+    narrowed: Floats
+    """(2, factors): price units by which funding has narrowed the bands of each side since they were laid out"""
+    watched: NDArray[np.bool_]
+    """(n,): neither a system subaccount nor reported as liquidatable since it was last updated"""
+    state: Ints64
+    """(2,): at `BEHIND` 1 while bands are crossed that no tick has touched, at `DOUBTS` how many `doubts` there are"""
+    doubts: Ints32
+    """(n and as many as are found): rows that only 128 bits decide"""
+    scratch: Floats
+    """(2, w): notional and contribution of the legs of the subaccount that is touched"""
+    found: Ints32
+    seen: Ints32
+    spans: Ints64
+    """(2 * factors, 4): factor, side and the end of what a scan has `found` and `seen`"""
+
+
+@jit
+def factors_at(width: int) -> int:
+    """Word at which the factors of `width` legs begin."""
+    return width + 1
+
+
+@jit
+def slots_at(width: int) -> int:
+    """Word at which the slots begin."""
+    return width + 1 + (width + 3) // 4
+
+
+def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
+    """An index with room for a block, at the prices of the table, in which nobody is written yet."""
+    rows, legs = block.size.shape
+    width, markets = legs + block.asset.shape[1], len(table.markets)
+    words = _aligned(rows, (slots_at(width) + (width + 1) // 2 + 7) // 8 * 8)
+    ints = words.view(np.int32)
+    ints[:, 2 * slots_at(width) :] = -1
+    held = [block.market[block.size != 0], markets + block.asset[block.amount != 0].astype(np.int64)]
+    counts = np.bincount(np.concatenate(held).astype(np.int64), minlength=markets + len(table.assets))
+    lines, slots = lines_of(table, width), lay_out(counts)
+    room = max(rows // touches_per_sweep, LEAST_ROOM) + BLOCK
+    quoted = np.concatenate([table.markets["price"], table.assets["price"]])
+    epoch = table.markets["epoch"].copy()
+    return Index(
+        words=words,
+        ints=ints,
+        shorts=words.view(np.uint16),
+        own=np.zeros((rows, legs, 3) if lines.made.any() else (0, 0, 3)),
+        slots=slots,
+        lines=lines,
+        worth=_worths(table),
+        quoted=quoted,
+        price=quoted.astype(np.float64),
+        epoch=epoch,
+        base=epoch.copy(),
+        paid=np.zeros(len(counts)),
+        narrowed=np.zeros((2, len(counts))),
+        watched=np.zeros(rows, np.bool_),
+        state=np.zeros(2, np.int64),
+        doubts=np.zeros(rows + room, np.int32),
+        scratch=np.zeros((2, width)),
+        found=np.zeros(room, np.int32),
+        seen=np.zeros(slots.block.size, np.int32),
+        spans=np.zeros((2 * len(counts), 4), np.int64),
+    )
+
+
+def _aligned(rows: int, words: int) -> Floats:
+    """Zeros whose records begin at cache lines."""
+    memory = np.zeros(rows * words + 8)
+    begin = -memory.ctypes.data // 8 % 8
+    return memory[begin : begin + rows * words].reshape(rows, words)
+
+
+def _worths(table: Table) -> Floats:
+    records = (*table.markets, *table.assets)
+    dens = (joined(each["worth_den_hi"], each["worth_den_lo"]) for each in records)
+    return np.array([int(each["worth_num"]) / den for each, den in zip(records, dens, strict=True)])
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+@jit
+def leg_of(index: Index, table: Table, block: Block, row: int, leg: int) -> tuple[int, float]:
+    """Factor and worth (quote atoms per price unit, signed) of a leg, or of another asset after the legs."""
+    legs = block.size.shape[1]
+    if leg < legs:
+        factor, size = int(np.int64(block.market[row, leg])), block.size[row, leg]
+    else:
+        factor = len(table.markets) + int(np.int64(block.asset[row, leg - legs]))
+        size = block.amount[row, leg - legs]
+    if size == 0:
+        return factor, 0.0
+    return factor, float(size) * index.worth[factor]
+
+
+@jit
+def fixed_of(index: Index, table: Table, block: Block, row: int) -> float:
+    """What a subaccount has whatever prices do: its quote balance and the funding it is owed at `base`."""
+    total = float(block.cash[row])
+    for leg in range(block.size.shape[1]):
+        size, number = block.size[row, leg], int(np.int64(block.market[row, leg]))
+        epoch = int(np.int64(block.epoch[row, leg]))
+        if size != 0 and epoch != index.base[number]:
+            total -= (
+                float(size) * index.worth[number] * rise_of(index, table, number, index.base[number], epoch)
+            )
+    return total
+
+
+@jit
+def rise_of(index: Index, table: Table, number: int, now: int, then: int) -> float:
+    """What holding one size unit costs while a market's funding index goes from place `then` to `now`: price units."""
+    apart()
+    there, here = table.funding[now], table.funding[then]
+    rise = to_float(join(there.hi, there.lo) - join(here.hi, here.lo)) / WAD
+    return rise * table.markets[number].size_unit / index.worth[number]
+
+
+@jit
+def write(index: Index, table: Table, block: Block, row: int) -> bool:
+    """Copy a subaccount into its record and see that every leg has a slot; False where a factor has none left."""
+    width = block.size.shape[1] + block.asset.shape[1]
+    factors, slots = 4 * factors_at(width), 2 * slots_at(width)
+    index.words[row, width] = fixed_of(index, table, block, row)
+    for leg in range(width):
+        factor, unit = leg_of(index, table, block, row, leg)
+        held, slot = (
+            int(np.int64(index.shorts[row, factors + leg])),
+            int(np.int64(index.ints[row, slots + leg])),
+        )
+        if slot >= 0 and (unit == 0.0 or held != factor):
+            hand_back(index.slots, held, slot)
+            slot = -1
+        if unit != 0.0 and slot < 0:
+            slot = take(index.slots, factor, row)
+        index.words[row, leg] = unit
+        index.shorts[row, factors + leg] = factor
+        index.ints[row, slots + leg] = slot
+        if unit != 0.0 and slot < 0:
+            return False
+        if leg < index.own.shape[1] and unit != 0.0 and index.lines.made[factor]:
+            rate, offset, closing = own_terms(table, factor, block.size[row, leg], block.cost[row, leg])
+            terms = index.own[row, leg]
+            terms[0], terms[1], terms[2] = rate, offset, closing
+            steepest = rate + index.lines.closing[factor]
+            index.lines.steepest[factor] = max(index.lines.steepest[factor], steepest)
+    return True

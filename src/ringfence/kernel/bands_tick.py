@@ -1,0 +1,203 @@
+"""What a tick touches: prices and funding move, and whoever that crosses is decided.
+
+Where a tick crosses so much that looking at everybody is cheaper, it sweeps the block instead and leaves the bands
+for later: the index is then *behind*, and a tick looks at all factors, both ways, until it has caught up.
+
+Rows that are found liquidatable are appended to `out[count:]`, and every function says how many there are now. Doubts
+are noted in the index; whoever calls resolves them before the next tick.
+"""
+# mypy: disable-error-code="no-any-return"
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bands_lines import EPSILON
+from .bands_record import BEHIND, DOUBTS, Index, rise_of, write
+from .bands_slots import NONE, PAGE, Ints32, Ints64, scan, settle
+from .bands_touch import SAFE, SHORT_OF_MARGIN, disarm, is_clearly_safe, note, touch, watch, weigh
+from .columns import Block
+from .jit import jit
+from .table import Table
+
+TOUCHES_PER_SWEEP = 64
+"""A sweep is preferred to touching more than one in so many subaccounts."""
+CATCH_UP = 8
+"""One in so many of the touches that would be too many is made all the same, so that an index catches up."""
+LEAST_SLOPE = 2.0**-10
+"""A leg that gains less than this from a better price is touched when it pays funding."""
+NO_SLOT = -1
+
+
+@jit
+def key_of(index: Index, side: int, factor: int) -> float:
+    """What reaches are compared with: a reach of at least this is crossed."""
+    price = index.price[factor] if side == 0 else -index.price[factor]
+    return price - index.narrowed[side, factor]
+
+
+@jit
+def look(index: Index, factor: int, side: int, span: int) -> bool:
+    """Scan one side of a factor and note the span of what was found; False where it was too much."""
+    found, seen = (index.spans[span - 1, 2], index.spans[span - 1, 3]) if span else (NONE, NONE)
+    key = key_of(index, side, factor)
+    found, seen = scan(index.slots, factor, side, key, index.found, found, index.seen, seen)
+    index.spans[span, 0], index.spans[span, 1] = factor, side
+    index.spans[span, 2], index.spans[span, 3] = min(found, index.found.size), seen
+    return found <= index.found.size
+
+
+@jit
+def decide(index: Index, table: Table, spans: int, most: int, out: Ints32, count: int) -> int:
+    """Touch the first `most` of what was found, as far as it is still crossed."""
+    begin = NONE
+    for span in range(spans):
+        side, end = index.spans[span, 1], min(index.spans[span, 2], most)
+        key = np.float32(key_of(index, side, index.spans[span, 0]))
+        for number in range(begin, end):
+            slot = int(np.int64(index.found[number]))
+            if index.slots.reach[side, slot] >= key:
+                count = touch(index, table, int(np.int64(index.slots.owner[slot])), out, count)
+        begin = max(begin, end)
+    return count
+
+
+@jit
+def sweep(index: Index, table: Table, out: Ints32, count: int) -> int:
+    """Decide everybody who is watched, without banding anybody."""
+    is_plain = index.own.shape[0] == 0
+    for row in range(len(index.watched)):
+        if not index.watched[row] or (is_plain and is_clearly_safe(index, row)):
+            continue
+        found, _ = weigh(index, table, row)
+        if found == SHORT_OF_MARGIN:
+            disarm(index, row)
+            out[count] = row
+            count += 1
+        elif found != SAFE:
+            note(index, row)
+    return count
+
+
+@jit
+def follow(index: Index, table: Table, spans: int, is_all: bool, out: Ints32, count: int) -> int:
+    """Decide what `spans` scans have found, and everybody else too unless they found all that is crossed."""
+    if not is_all:
+        index.state[BEHIND] = 1
+        count = decide(index, table, spans, index.found.size // CATCH_UP, out, count)
+        index.state[DOUBTS] = 0
+        return sweep(index, table, out, count)
+    count = decide(index, table, spans, index.found.size, out, count)
+    begin = NONE
+    for span in range(spans):
+        end = index.spans[span, 3]
+        settle(index.slots, index.spans[span, 1], index.seen, begin, end)
+        begin = end
+    index.state[BEHIND] = 0
+    return count
+
+
+@jit
+def look_everywhere(index: Index) -> tuple[int, bool]:
+    """Scan all factors, both ways: how many spans there are, and whether that is all."""
+    spans, is_all = NONE, True
+    for factor in range(len(index.price)):
+        for side in range(2):
+            if is_all:
+                is_all = look(index, factor, side, spans)
+                spans += 1
+    return spans, is_all
+
+
+@jit
+def tick(
+    index: Index,
+    table: Table,
+    factors: Ints64,
+    prices: Ints64,
+    begin: int,
+    end: int,
+    out: Ints32,
+    count: int,
+) -> int:
+    """Move the prices `[begin:end]`, all at once."""
+    spans, is_all, behind = NONE, True, index.state[BEHIND] != 0
+    for number in range(begin, end):
+        factor = factors[number]
+        before = index.price[factor]
+        index.quoted[factor] = prices[number]
+        index.price[factor] = float(prices[number])
+        if is_all and not behind and index.price[factor] != before:
+            is_all = look(index, factor, NONE if index.price[factor] < before else NONE + 1, spans)
+            spans += 1
+    if behind:
+        spans, is_all = look_everywhere(index)
+    if spans == 0 or (is_all and not behind and index.spans[spans - 1, 3] == 0):
+        return count
+    return follow(index, table, spans, is_all, out, count)
+
+
+@jit
+def ticks(
+    index: Index,
+    table: Table,
+    factors: Ints64,
+    prices: Ints64,
+    starts: Ints64,
+    first: int,
+    out: Ints32,
+    ends: Ints64,
+) -> int:
+    """Many ticks one after the other, from number `first`; tick `i` moves the prices `[starts[i]:starts[i + 1]]`.
+
+    Who becomes liquidatable at tick `i` is `out[ends[i - 1]:ends[i]]`. Stops after a tick that leaves a doubt, and
+    returns the number of the next one.
+    """
+    count = ends[first - 1] if first else 0
+    for number in range(first, len(ends)):
+        count = tick(index, table, factors, prices, starts[number], starts[number + 1], out, count)
+        ends[number] = count
+        if index.state[DOUBTS]:
+            return number + 1
+    return len(ends)
+
+
+@jit
+def fund(index: Index, table: Table, number: int, epoch: int, out: Ints32) -> int:
+    """Move a market's funding index to the one at place `epoch`; who pays has narrower bands from now on.
+
+    Where narrower bands bound nothing (a leg that gains little from a better price) all who hold one are touched.
+    """
+    cost = rise_of(index, table, number, epoch, index.epoch[number])
+    index.epoch[number] = epoch
+    index.paid[number] = rise_of(index, table, number, epoch, index.base[number])
+    side, slope, count = (
+        (NONE, 1.0 - index.lines.steepest[number], NONE) if cost > 0.0 else (NONE + 1, 1.0, NONE)
+    )
+    if slope < LEAST_SLOPE:
+        for slot in range(index.slots.first[number] * PAGE, index.slots.first[number + 1] * PAGE):
+            row = int(np.int64(index.slots.owner[slot]))
+            if row >= 0 and index.watched[row]:
+                count = touch(index, table, row, out, count)
+    else:
+        before = index.narrowed[side, number]
+        index.narrowed[side, number] = before + abs(cost) / slope * (1 + EPSILON) + EPSILON * before
+    if index.state[BEHIND]:
+        spans, is_all = look_everywhere(index)
+    else:
+        spans, is_all = int(np.int64(1)), look(index, number, side, NONE)
+    return follow(index, table, spans, is_all, out, count)
+
+
+@jit
+def enter(
+    index: Index, table: Table, block: Block, rows: Ints32, watched: NDArray[np.bool_], out: Ints32
+) -> int:
+    """Take over `rows` as they stand in the block, and watch those `watched` says; `NO_SLOT` where one has none."""
+    count = NONE
+    for number in range(len(rows)):
+        row = int(np.int64(rows[number]))
+        if not write(index, table, block, row):
+            return NO_SLOT
+        if watched[number]:
+            count = watch(index, table, block, row, out, count)
+    return count

@@ -1,0 +1,179 @@
+"""`Engine.resolve`: the compiled loop over subaccounts, the reference where it stops, then the pools."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...clearing import command as cmd
+from ...clearing import event as ev
+from ...clearing.model import Venue
+from ...clearing.resolve import BACKSTOP, Fills, Step, proposals
+from ...clearing.resolve import resolve as resolve_by_reference
+from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
+from . import layout as at
+from .decode import events_of
+from .far import directory_of
+from .memory import Words
+from .names import Names
+from .resolve import resolve as resolve_rows
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+TOLD = (ev.SliceSold, ev.InsolvencySeen, ev.Deleveraged)
+"""Events that are no progress by themselves; see `clearing.resolve`."""
+
+
+class Part(NamedTuple):
+    """Steps as arrays: commands with where their events begin and end on the tape."""
+
+    steps: Words
+    tape: Words
+
+
+class Steps(Sequence[Step]):
+    """What was done, in order; commands and events are made of the arrays when they are looked at."""
+
+    def __init__(self, names: Names) -> None:
+        """No steps yet."""
+        self._names, self._parts = names, list[Part | Step]()
+
+    def add(self, part: Part | Step) -> None:
+        """Add steps at the end."""
+        self._parts.append(part)
+
+    def __len__(self) -> int:
+        """How many steps were done."""
+        return sum(len(part.steps) if isinstance(part, Part) else 1 for part in self._parts)
+
+    def __iter__(self) -> Iterator[Step]:
+        """Each step: the command and its verdict."""
+        for part in self._parts:
+            if isinstance(part, Part):
+                for record in part.steps.tolist():
+                    events = events_of(part.tape[record[at.STEP_BEGIN] : record[at.STEP_END]], self._names)
+                    yield _command(record, self._names), Accepted(tuple(events))
+            else:
+                yield part
+
+    def __getitem__(self, place: int | slice) -> Step | list[Step]:  # type: ignore[override]
+        """A step, or some of them."""
+        return list(self)[place]
+
+    def count(self, kind: object) -> int:
+        """Steps whose command is of a type, without decoding them."""
+        number = _KINDS.get(kind) if isinstance(kind, type) else None
+        found = 0
+        for part in self._parts:
+            if isinstance(part, Part):
+                found += int(np.count_nonzero(part.steps[:, at.EVENT] == number))
+            else:
+                found += isinstance(kind, type) and type(part[0]) is kind
+        return found
+
+
+_KINDS: dict[object, int] = {
+    cmd.Liquidate: at.LIQUIDATE,
+    cmd.TakeOver: at.TAKE_OVER,
+    cmd.DrawInsurance: at.DRAW_INSURANCE,
+    cmd.Deleverage: at.DELEVERAGE,
+}
+
+
+def _command(record: list[int], names: Names) -> cmd.AnyCommand:
+    """The command of a step."""
+    kind, name = record[at.EVENT], names.rows[record[at.FIRST]]
+    if kind == at.TAKE_OVER:
+        return cmd.TakeOver(name, names.rows[record[at.SECOND]])
+    if kind == at.DRAW_INSURANCE:
+        return cmd.DrawInsurance(names.pools[record[at.ABOUT]], name, names.markets[record[at.SECOND]])
+    market = names.markets[record[at.ABOUT]]
+    if kind == at.DELEVERAGE:
+        return cmd.Deleverage(name, market, record[at.X])
+    return cmd.Liquidate(name, market, 0, record[at.Y])
+
+
+class _House:
+    """What `clearing.resolve` asks of a clearinghouse, on the venue of an engine."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    @property
+    def venue(self) -> Venue:
+        return self._engine.current()
+
+    def submit(self, command: cmd.AnyCommand) -> Verdict:
+        return self._engine.refer(command)
+
+
+def resolve(engine: "Engine", names: Sequence[str] | None, fills: Fills | None) -> Steps:
+    """Settle every named subaccount that is due, then the pools that owe; see `Engine.resolve`."""
+    found, done = fills or Fills(), Steps(engine.names)
+    if cmd.Liquidate not in engine.plan.compiled or type(found) is not Fills or found.slippage_ppm < 0:
+        asked = engine.names.rows if names is None else names
+        for step in resolve_by_reference(_House(engine), [*asked], found):  # type: ignore[arg-type]
+            done.add(step)
+        return done
+    rows = np.arange(len(engine.names.rows)) if names is None else engine.names.numbers(names)
+    _settle(engine, rows, found, done)
+    for pool in sorted(engine.names.pools):
+        if engine.debt_q(pool) > 0:
+            for command in (cmd.DrawInsurance(pool), cmd.Socialize(pool)):
+                verdict = engine.submit([command])[0]
+                if isinstance(verdict, Accepted):
+                    done.add((command, verdict))
+    return done
+
+
+def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
+    """Settle rows in turn, in compiled code as far as it goes."""
+    place = 0
+    while place < len(rows):
+        book = engine.book
+        book.clock[at.SLIPPAGE], book.clock[at.DRAWN] = fills.slippage_ppm, fills.draw
+        book.clock[at.BACKSTOP_ROW] = engine.names.row.get(BACKSTOP, at.UNKNOWN)
+        try:
+            stopped = resolve_rows(directory_of(book), rows, place)
+        except OverflowError:
+            stopped = int(book.clock[at.AT])
+            engine.take_back()
+        else:
+            if stopped < len(rows) and book.clock[at.STATUS] == at.ROOM:
+                engine.grow()
+        _drain(engine, done)
+        if stopped < len(rows) and book.clock[at.STATUS] == at.REFERENCE:
+            name = engine.names.rows[rows[stopped]]
+            _by_proposals(engine, name, fills, int(book.clock[at.TRIED]), done)
+            stopped += 1
+        place = stopped
+
+
+def _drain(engine: "Engine", done: Steps) -> None:
+    """Take steps and events out of the arrays."""
+    book = engine.book
+    steps, taken = int(book.clock[at.STEPS]), int(book.clock[at.EVENTS])
+    if steps:
+        done.add(Part(book.steps[:steps].copy(), book.tape[:taken].copy()))
+    book.clock[at.STEPS] = 0
+    engine.flush()
+
+
+def _by_proposals(engine: "Engine", name: str, fills: Fills, tried: int, done: Steps) -> None:
+    """Settle one subaccount by the reference's own proposals, of which some were answered before."""
+    while (step := _next(engine, name, fills, tried)) is not None:
+        done.add(step)
+        tried = 0
+
+
+def _next(engine: "Engine", name: str, fills: Fills, tried: int) -> Step | None:
+    """Submit proposals until one is accepted and changed something; `None` when nothing is left to do."""
+    venue = engine.current()
+    for command in [*proposals(venue, venue.subaccounts[name], fills)][tried:]:
+        verdict = engine.refer(command)
+        if isinstance(verdict, Accepted) and any(not isinstance(event, TOLD) for event in verdict.events):
+            return command, verdict
+        if isinstance(verdict, Rejected) and verdict.reason is Reason.COOLDOWN:
+            return None
+    return None

@@ -1,0 +1,274 @@
+"""The batch twin of `clearing.log.Clearinghouse`: the same commands on arrays, the same verdicts, the same state.
+
+    engine = Engine.from_venue(venue)
+    verdicts = engine.submit(commands)      # Accepted or Rejected, as the reference would say
+    engine.state_hash()                     # that of the reference after the same commands
+
+What the plan does not compile, and whatever leaves 128 bits, is decided by the reference on a venue that is brought
+up to date where it changed; so the answer is the same for every rulebook and only the time differs.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+
+import numpy as np
+
+from ...clearing import command as cmd
+from ...clearing import event as ev
+from ...clearing import ledger
+from ...clearing.apply import apply
+from ...clearing.decide import decide
+from ...clearing.log import state_hash
+from ...clearing.model import Venue
+from ...clearing.resolve import Fills
+from ...clearing.verdict import Accepted, Verdict
+from ...errors import InputError
+from . import layout as at
+from . import mirror
+from .book import book_of
+from .columns import Columns, book_with
+from .decode import events_of, rejected
+from .due import Steps, resolve
+from .encode import records_of
+from .far import directory_of
+from .memory import Book, Words
+from .names import Names
+from .plan import FRAME, Plan, plan_of
+from .run import drop_queues, run, take_back, tell_queues
+
+SEGMENT = 1 << 16
+"""Most commands that are encoded at once."""
+LEAVES = (OverflowError, ZeroDivisionError)
+"""How compiled code says that a number left its domain."""
+
+
+def copied(venue: Venue) -> Venue:
+    """A venue of its own, sharing nothing that a command changes."""
+    found = copy(venue)
+    found.markets = {name: copy(market) for name, market in venue.markets.items()}
+    found.assets = {name: copy(asset) for name, asset in venue.assets.items()}
+    found.pools = {name: copy(pool) for name, pool in venue.pools.items()}
+    found.ledger = {name: dict(balances) for name, balances in venue.ledger.items()}
+    found.subaccounts = {}
+    for name, sub in venue.subaccounts.items():
+        twin = found.subaccounts[name] = copy(sub)
+        twin.balances, twin.positions = dict(sub.balances), dict(sub.positions)
+        twin.orders, twin.leverages = dict(sub.orders), dict(sub.leverages)
+    return found
+
+
+class Engine:
+    """A venue as arrays, with the plan that says what is decided on them."""
+
+    def __init__(self, venue: Venue) -> None:
+        """Take a venue over: from here on it is the engine's own."""
+        self._venue = venue
+        self.by_reference = 0
+        """Commands that the reference decided, those about prices and funding apart."""
+        self._build()
+
+    @classmethod
+    def from_venue(cls, venue: Venue) -> "Engine":
+        """An engine that starts where `venue` stands, which stays as it is."""
+        return cls(copied(venue))
+
+    @classmethod
+    def from_columns(cls, venue: Venue, columns: Columns) -> "Engine":
+        """An engine of a venue (markets, policy, its own subaccounts) with the traders of columns added.
+
+        Their quote came in from outside. Raises `InputError` for columns that do not fit and for a venue of which the
+        plan compiles nothing.
+        """
+        engine = cls(copied(venue))
+        if engine.plan.is_empty:
+            raise InputError(f"columns need a compiled venue: {engine.plan.reasons[0]}")
+        engine._held = book_with(engine._venue, engine.names, columns)
+        engine._stale = np.ones(len(engine.names.rows), np.bool_)
+        engine._stale_accounts = {at.OUTSIDE}
+        return engine
+
+    def _build(self) -> None:
+        """Make names, arrays and plan from the venue."""
+        self.plan, self.names = plan_of(self._venue), Names(self._venue)
+        self._stale = np.zeros(len(self.names.rows), np.bool_)
+        self._stale_accounts = set[int]()
+        self._held: Book | None = None
+        if self.plan.is_empty:
+            return
+        try:
+            self._held = book_of(self._venue, self.names)
+        except OverflowError:
+            self.plan = Plan(frozenset(), ("a number takes more than 128 bits",))
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def current(self) -> Venue:
+        """The engine's own venue, brought up to date; whoever looks changes nothing."""
+        if self._held is not None:
+            rows = np.flatnonzero(self._stale).tolist()
+            mirror.write_back(self._venue, self._held, self.names, rows, self._stale_accounts)
+            self._stale[:] = False
+            self._stale_accounts.clear()
+        return self._venue
+
+    def debt_q(self, pool: str) -> int:
+        """Bad debt of a pool that no step of the waterfall has paid yet."""
+        account = self.names.account[f"debt/{pool}"]
+        return -mirror.amount(self.book.ledger[account], 0)
+
+    def to_venue(self) -> Venue:
+        """The state as a venue of its own."""
+        return copied(self.current())
+
+    def state_hash(self) -> str:
+        """`clearing.log.state_hash` of the state."""
+        return state_hash(self.current())
+
+    def audit(self) -> None:
+        """Recompute conservation, lots, open interest and funds of the whole state; raise on a contradiction."""
+        ledger.audit(self.current())
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def submit(self, commands: Iterable[cmd.AnyCommand]) -> list[Verdict]:
+        """Decide commands one after the other; a verdict each."""
+        asked, verdicts = list(commands), list[Verdict]()
+        while len(verdicts) < len(asked):
+            begin = len(verdicts)
+            end = self._compiled_until(asked, begin)
+            if end > begin:
+                verdicts += self._run(asked[begin:end])
+            else:
+                verdicts.append(self._referred(asked[begin]))
+        return verdicts
+
+    def resolve(self, names: Sequence[str] | None = None, fills: Fills | None = None) -> Steps:
+        """Settle every named subaccount (all of them by default) that is due, then pools that owe.
+
+        What `clearing.resolve.resolve` does on the same venue: the same steps in the same order. The steps are decoded
+        when they are looked at.
+        """
+        return resolve(self, names, fills)
+
+    def refer(self, command: cmd.AnyCommand) -> Verdict:
+        """Let the reference decide a command, whatever the plan says."""
+        return self._referred(command)
+
+    def take_back(self) -> None:
+        """Undo what the command at hand did before a number left its domain; the reference decides instead."""
+        take_back(directory_of(self.book))
+        self.book.clock[at.STATUS] = at.REFERENCE
+
+    def _compiled_until(self, asked: Sequence[cmd.AnyCommand], begin: int) -> int:
+        end, most = begin, min(len(asked), begin + SEGMENT)
+        while end < most and type(asked[end]) in self.plan.compiled:
+            end += 1
+        return end
+
+    def _run(self, asked: list[cmd.AnyCommand]) -> list[Verdict]:
+        """Decide commands that the plan compiles."""
+        records = records_of(asked, self.names)
+        told = np.zeros((len(asked), at.VERDICT_WORDS), np.int64)
+        verdicts, at_command = list[Verdict](), 0
+        while at_command < len(asked):
+            stopped = self._run_from(records, told, at_command)
+            verdicts += self._told(asked, told, at_command, stopped)
+            self.flush()
+            at_command = stopped
+            if stopped < len(asked) and told[stopped, at.REASON] == at.REFERENCE:
+                verdicts.append(self._referred(asked[stopped]))
+                at_command += 1
+        return verdicts
+
+    def _run_from(self, records: Words, told: Words, begin: int) -> int:
+        """Run until something must be done here; returns the command that was not decided, or how many there are."""
+        book = self.book
+        try:
+            stopped: int = run(directory_of(book), records, told, begin)
+        except LEAVES:
+            stopped = int(book.clock[at.AT])
+            self.take_back()
+            told[stopped, at.REASON] = at.REFERENCE
+        if stopped < len(records) and told[stopped, at.REASON] == at.ROOM:
+            self.grow()
+        return stopped
+
+    @property
+    def book(self) -> Book:
+        """The arrays; the plan compiles something."""
+        assert self._held is not None
+        return self._held
+
+    def _told(self, asked: Sequence[cmd.AnyCommand], told: Words, begin: int, end: int) -> Iterable[Verdict]:
+        """Verdicts on commands `begin` to `end`, whose events stand on the tape."""
+        tape, first = self.book.tape, 0
+        for command, record in zip(asked[begin:end], told[begin:end].tolist(), strict=True):
+            if record[at.REASON] != at.ACCEPTED:
+                yield rejected(record, command, self.names, self._venue)
+                continue
+            yield Accepted(tuple(events_of(tape[first : record[at.TAPE_END]], self.names)))
+            first = record[at.TAPE_END]
+
+    def flush(self) -> None:
+        """Note whom the tape names and begin a new one."""
+        book = self.book
+        taken = int(book.clock[at.EVENTS])
+        rows, accounts = mirror.touched(book.tape[:taken])
+        self._stale[rows] = True
+        self._stale_accounts.update(accounts.tolist())
+        tell_queues(directory_of(book))
+
+    def grow(self) -> None:
+        """Make the array larger that was too small."""
+        book, wanted = self.book, int(self.book.clock[at.WANTED])
+        lacking, clock = int(book.clock[at.LACKING]), book.clock
+        if clock[at.DISORDER]:
+            drop_queues(directory_of(book))
+            clock[at.DISORDER] = 0
+        if lacking == at.TAPE_LACKS:
+            book = book._replace(tape=mirror.grown(book.tape, int(clock[at.EVENTS]) + 2 * wanted))
+        elif lacking == at.LEGS_LACK:
+            book = book._replace(legs=mirror.grown(book.legs, int(clock[at.LEG_TOP]) + wanted))
+        elif lacking == at.HEAP_LACKS:
+            book = book._replace(heap=mirror.grown(book.heap, 2 * (len(book.heap) + wanted)))
+        elif lacking == at.STEPS_LACK:
+            pass  # they are taken out after every stop
+        elif lacking == at.LIST_LACKS:
+            book = book._replace(list=mirror.grown(book.list, wanted))
+        else:
+            book = book._replace(holders=mirror.grown(book.holders, wanted))
+        self._held = book
+
+    # -- the reference -------------------------------------------------------------------------------------------------
+
+    def _referred(self, command: cmd.AnyCommand) -> Verdict:
+        """Let the reference decide a command; one about prices or funding without a look at subaccounts."""
+        is_frame = isinstance(command, FRAME)
+        if not is_frame:
+            self.by_reference += 1
+            self.current()
+        verdict = decide(self._venue, command)
+        if isinstance(verdict, Accepted):
+            for event in verdict.events:
+                apply(self._venue, event)
+            if not is_frame:
+                ledger.check_transition(self._venue, command, verdict.events)
+            self._reload(verdict.events, is_frame=is_frame)
+        return verdict
+
+    def _reload(self, events: Sequence[ev.AnyEvent], *, is_frame: bool) -> None:
+        if self._held is None or any(isinstance(event, mirror.REBUILDS) for event in events):
+            if any(isinstance(event, mirror.REBUILDS) for event in events):
+                self._build()
+            return
+        try:
+            if is_frame:
+                for event in events:
+                    mirror.reload_frame(self._venue, self._held, self.names, event)
+            else:
+                self._held = mirror.reload(self._venue, self._held, self.names, events)
+                self._stale = np.zeros(len(self._held.rows), np.bool_)
+        except (OverflowError, KeyError):
+            self._build()
+            return
+        drop_queues(directory_of(self._held))

@@ -1,0 +1,224 @@
+"""The arrays as compiled code sees them: addresses, not Numba arrays.
+
+A tuple of Numba arrays is a hundred words to every function that takes it, and each use of one counts references. So
+the compiled engine is handed one address: that of a directory with base, stride and length of every array of a `Book`.
+In compiled code `book.rows` is a view without an owner, `view[i, k]` and `view[k]` are single loads, `view[i, k] = x` a
+single store, and `len(view)` counts records. Nothing checks an index, as in all compiled code here.
+
+Whoever calls compiled code keeps the arrays alive: `far.directory_of(book)` goes in, and `as_book` makes a book of it.
+"""
+# mypy: disable-error-code="misc, untyped-decorator, no-untyped-def, no-untyped-call, no-any-return, override, call-arg"
+# mypy: disallow-subclassing-any=False, warn-unreachable=False
+# ruff: noqa: ANN001, ANN202
+
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import cgutils, types
+from numba.core.imputils import lower_builtin, lower_getattr_generic
+from numba.core.typing.templates import (
+    AbstractTemplate,
+    AttributeTemplate,
+    infer_getattr,
+    infer_global,
+    signature,
+)
+from numba.extending import intrinsic, models, overload, register_model
+
+from ..jit import jit
+from ..wide import Wide, hi64, join, lo64
+
+Words = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+"""An array of 64-bit integers; in compiled code of this package, often a view of one."""
+I64 = ir.IntType(64)
+
+
+class Book(NamedTuple):
+    """The engine's state; see `layout`. Every array is int64 and contiguous."""
+
+    rows: Words
+    legs: Words
+    markets: Words
+    margins: Words
+    assets: Words
+    haircuts: Words
+    ledger: Words
+    pools: Words
+    terms: Words
+    clock: Words
+    heap: Words
+    queues: Words
+    versions: Words
+    holders: Words
+    holders_end: Words
+    order: Words
+    list: Words
+    steps: Words
+    tape: Words
+    told: Words
+    """Verdict on the command at hand; see `layout`."""
+    command: Words
+    """The command at hand."""
+
+
+def arrays_of(book: Book) -> list[int]:
+    """Base address, words of a record and records of every array: how a directory begins."""
+    found = list[int]()
+    for array in book:
+        found += [array.__array_interface__["data"][0], array.strides[0] // 8, array.shape[0]]
+    return found
+
+
+class _BookType(types.Type):
+    def __init__(self) -> None:
+        super().__init__("RingfenceBook")
+
+
+class _ViewType(types.Type):
+    def __init__(self) -> None:
+        super().__init__("RingfenceView")
+
+
+BOOK, VIEW = _BookType(), _ViewType()
+
+
+@register_model(_BookType)
+class _BookModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type) -> None:
+        super().__init__(dmm, fe_type, I64)
+
+
+@register_model(_ViewType)
+class _ViewModel(models.StructModel):
+    def __init__(self, dmm, fe_type) -> None:
+        members = [("base", types.int64), ("stride", types.int64), ("records", types.int64)]
+        super().__init__(dmm, fe_type, members)
+
+
+@intrinsic
+def _book_at(typingctx, address):  # noqa: ARG001 - Numba's signature, here and below
+    def codegen(_context, _builder, _sig, args):
+        return args[0]
+
+    return BOOK(types.int64), codegen
+
+
+@jit
+def as_book(directory: Words) -> Any:  # noqa: ANN401 - `Book` in compiled code
+    """The book whose directory stands in an array."""
+    return _book_at(directory.ctypes.data)
+
+
+@infer_getattr
+class _BookFields(AttributeTemplate):
+    key = _BookType
+
+    def generic_resolve(self, _book, attr):
+        return VIEW if attr in Book._fields else None
+
+
+def _word(builder, address):
+    return builder.load(builder.inttoptr(address, I64.as_pointer()))
+
+
+@lower_getattr_generic(_BookType)
+def _lower_field(context, builder, _typ, value, attr):
+    view = cgutils.create_struct_proxy(VIEW)(context, builder)
+    entry = builder.add(value, I64(24 * Book._fields.index(attr)))
+    view.base = _word(builder, entry)
+    view.stride = _word(builder, builder.add(entry, I64(8)))
+    view.records = _word(builder, builder.add(entry, I64(16)))
+    return view._getvalue()  # noqa: SLF001 - how a struct proxy gives its value
+
+
+def _index_type(index):
+    """How a view may be indexed: by one integer, or by two."""
+    if isinstance(index, types.Integer):
+        return types.int64
+    pair = isinstance(index, types.BaseTuple) and len(index) == len(("record", "word"))
+    return types.UniTuple(types.int64, 2) if pair else None
+
+
+@infer_global(operator.getitem)
+class _GetWord(AbstractTemplate):
+    def generic(self, args, kws):  # noqa: ARG002 - Numba's signature
+        if not isinstance(args[0], _ViewType):
+            return None
+        index = _index_type(args[1])
+        return None if index is None else signature(types.int64, VIEW, index)
+
+
+@infer_global(operator.setitem)
+class _SetWord(AbstractTemplate):
+    def generic(self, args, kws):  # noqa: ARG002 - as above
+        if not isinstance(args[0], _ViewType):
+            return None
+        index = _index_type(args[1])
+        return None if index is None else signature(types.none, VIEW, index, types.int64)
+
+
+def _address(context, builder, view, index, *, of_pair):
+    found = cgutils.create_struct_proxy(VIEW)(context, builder, value=view)
+    if of_pair:
+        record, word = cgutils.unpack_tuple(builder, index, 2)
+        index = builder.add(builder.mul(record, found.stride), word)
+    return builder.add(found.base, builder.shl(index, I64(3)))
+
+
+def _define_index(kind, *, of_pair) -> None:
+    @lower_builtin(operator.getitem, _ViewType, kind)
+    def _get(context, builder, _sig, args):
+        return _word(builder, _address(context, builder, args[0], args[1], of_pair=of_pair))
+
+    @lower_builtin(operator.setitem, _ViewType, kind, types.Integer)
+    def _set(context, builder, _sig, args):
+        address = _address(context, builder, args[0], args[1], of_pair=of_pair)
+        builder.store(args[2], builder.inttoptr(address, I64.as_pointer()))
+        return context.get_dummy_value()
+
+
+_define_index(types.Integer, of_pair=False)
+_define_index(types.UniTuple, of_pair=True)
+
+
+@intrinsic
+def _records(typingctx, view):  # noqa: ARG001
+    def codegen(context, builder, _sig, args):
+        return cgutils.create_struct_proxy(VIEW)(context, builder, value=args[0]).records
+
+    return types.int64(VIEW), codegen
+
+
+@intrinsic
+def _stride(typingctx, view):  # noqa: ARG001
+    def codegen(context, builder, _sig, args):
+        return cgutils.create_struct_proxy(VIEW)(context, builder, value=args[0]).stride
+
+    return types.int64(VIEW), codegen
+
+
+@overload(len)
+def _overload_len(view):
+    return (lambda view: _records(view)) if isinstance(view, _ViewType) else None  # noqa: PLW0108 - an overload's form
+
+
+@jit
+def get(array: Words, i: int, k: int) -> Wide:
+    """The amount whose low word is `array[i, k]`."""
+    return join(array[i, k + 1], array[i, k])
+
+
+@jit
+def put(array: Words, i: int, k: int, amount: Wide) -> None:
+    """Write an amount, low word at `array[i, k]`."""
+    array[i, k] = lo64(amount)
+    array[i, k + 1] = hi64(amount)
+
+
+@jit
+def copy_record(array: Words, target: int, source: int) -> None:
+    """Write one record of a view over another."""
+    for k in range(_stride(array)):
+        array[target, k] = array[source, k]

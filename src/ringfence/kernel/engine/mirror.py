@@ -1,0 +1,188 @@
+"""A venue beside its arrays: what the reference looks at when it decides, brought up to date only where it has to be.
+
+Markets, assets, prices, the policy and the clock are always current in the venue. Subaccounts, ledger, open interest,
+gates and the counters of the block are current in the arrays and are written back before the reference looks.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...clearing import event as ev
+from ...clearing.model import Position, Subaccount, Venue
+from ..wide import joined
+from . import layout as at
+from .book import (
+    clock_of,
+    fill_asset,
+    fill_prices,
+    fill_row,
+    legs_of,
+    rank_rows,
+    words_of,
+)
+from .memory import Book, Words
+from .names import Names
+
+ABOUT_ROWS = (at.TRANSFER, at.POSITION_CHANGED, at.FUNDING_SETTLED, at.LIQUIDATED, at.TAKEN_OVER)
+REBUILDS = (ev.RequirementChanged, ev.PolicyChanged, ev.GridsSet, ev.MarketSettling, ev.Expired)
+"""Events after which the arrays are made anew."""
+
+
+def touched(tape: Words) -> tuple[Words, Words]:
+    """Rows (some more than once) and ledger accounts that records of the tape name."""
+    kind = tape[:, at.EVENT] & 255
+    codes = np.concatenate([tape[np.isin(kind, ABOUT_ROWS), at.FIRST], tape[kind == at.TRANSFER, at.SECOND]])
+    return codes[codes >= 0], np.unique(-1 - codes[codes < 0])
+
+
+def amount(record: Words, k: int) -> int:
+    """The amount whose low word is `record[k]`."""
+    return joined(record[k + 1], record[k])
+
+
+# -- arrays to venue ---------------------------------------------------------------------------------------------------
+
+
+def write_back_row(sub: Subaccount, record: Words, legs: Words, names: Names) -> None:
+    """Bring a subaccount up to date from its record."""
+    sub.cooldown_until_ms, sub.block = int(record[at.COOLDOWN_MS]), int(record[at.BLOCK])
+    sub.block_liquidated_q = amount(record, at.BLOCK_LIQUIDATED_Q)
+    sub.block_insured_q = amount(record, at.BLOCK_INSURED_Q)
+    held = ((name, amount(record, at.BALANCES + 2 * n)) for n, name in enumerate(names.assets))
+    sub.balances = {name: atoms for name, atoms in held if atoms}
+    first = record[at.LEG_FIRST]
+    sub.positions = {
+        names.markets[leg[at.LEG_MARKET]]: Position(
+            amount(leg, at.SIZE_B), amount(leg, at.COST_Q), amount(leg, at.FUNDED)
+        )
+        for leg in legs[first : first + record[at.LEG_COUNT]]
+    }
+
+
+def named(venue: Venue, names: Names, record: Words, row: int) -> Subaccount:
+    """A subaccount that so far stood in the arrays alone; each is an account of its own."""
+    name, system = names.rows[row], bool(record[at.FLAGS] & at.SYSTEM)
+    venue.subaccounts[name] = Subaccount(name, name, None, system)
+    return venue.subaccounts[name]
+
+
+def write_back(venue: Venue, book: Book, names: Names, rows: Iterable[int], accounts: Iterable[int]) -> None:
+    """Bring a venue up to date: these rows, these ledger accounts, and all that is kept once."""
+    for row in rows:
+        sub = venue.subaccounts.get(names.rows[row]) or named(venue, names, book.rows[row], row)
+        write_back_row(sub, book.rows[row], book.legs, names)
+    for account in accounts:
+        record = book.ledger[account]
+        held = ((name, amount(record, 2 * n)) for n, name in enumerate(names.assets))
+        venue.ledger[names.accounts[account]] = {name: atoms for name, atoms in held if atoms}
+    for n, name in enumerate(names.markets):
+        venue.markets[name].open_interest_b = amount(book.markets[n], at.OPEN_B)
+    for n, name in enumerate(names.pools):
+        venue.pools[name].gated_until_block = int(book.pools[n, at.GATED_UNTIL])
+    venue.block_liquidations = int(book.clock[at.BLOCK_LIQUIDATIONS])
+    venue.block_deleveragings = int(book.clock[at.BLOCK_DELEVERAGINGS])
+
+
+# -- venue to arrays ---------------------------------------------------------------------------------------------------
+
+
+def reload_frame(venue: Venue, book: Book, names: Names, event: ev.AnyEvent) -> None:
+    """Let the arrays know of prices or a funding index that changed."""
+    markets, assets = set[str](), set[str]()
+    if isinstance(event, ev.PricesSet):
+        markets, assets = {*event.prices.marks, *event.prices.indexes}, {*event.prices.assets}
+    elif isinstance(event, ev.FundingAccrued):
+        markets = {event.market}
+    for name in markets:
+        open_words = book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2].copy()
+        fill_prices(book.markets[names.market[name]], venue.markets[name])
+        book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2] = open_words
+    for name in assets:
+        fill_asset(book.assets[names.asset[name]], venue.assets[name])
+    counters = book.clock[at.BLOCK_LIQUIDATIONS : at.BLOCK_DELEVERAGINGS + 1]
+    if book.clock[at.BLOCK_NOW] != venue.block:
+        counters[:] = 0
+    book.clock[: at.BLOCK_NOW + 1] = (venue.time_ms, venue.block)
+    book.clock[at.ALL_GATED_UNTIL] = venue.gated_until_block
+
+
+def parties_of(events: Iterable[ev.AnyEvent]) -> tuple[set[str], set[str]]:
+    """Subaccounts and ledger accounts that events name."""
+    rows, accounts = set[str](), set[str]()
+    for event in events:
+        if isinstance(event, ev.Transfer):
+            for account in (event.debit, event.credit):
+                if account.startswith("sub/"):
+                    rows.add(account[4:])
+                else:
+                    accounts.add(account)
+        else:
+            named = (getattr(event, field, None) for field in ("subaccount", "backstop", "bidder"))
+            rows.update(name for name in named if name)
+    return rows, accounts
+
+
+def reload(venue: Venue, book: Book, names: Names, events: Iterable[ev.AnyEvent]) -> Book:
+    """Let the arrays know of what the reference did; returns the book, grown where it had to."""
+    rows, accounts = parties_of(events)
+    added = (
+        [name for name in venue.subaccounts if name not in names.row]
+        if len(venue.subaccounts) > len(names.rows)
+        else []
+    )
+    if added:
+        book = add_rows(book, names, added)
+    for name in sorted(rows | {*added}, key=names.row.__getitem__):
+        book = reload_row(book, names, venue.subaccounts[name])
+    for account in accounts:
+        record = book.ledger[names.account[account]]
+        record[:] = 0
+        for asset, atoms in venue.ledger[account].items():
+            record[2 * names.asset[asset] : 2 * names.asset[asset] + 2] = words_of([atoms])
+    for n, name in enumerate(names.markets):
+        fill_prices(book.markets[n], venue.markets[name])
+        own = names.row.get(f"market/{name}", at.UNKNOWN)
+        book.markets[n, at.COUNTERPARTY] = own
+    for n, name in enumerate(names.pools):
+        book.pools[n, at.GATED_UNTIL] = venue.pools[name].gated_until_block
+    book.clock[: at.ALL_GATED_UNTIL + 1] = clock_of(venue)[: at.ALL_GATED_UNTIL + 1]
+    taken = book.rows[: len(names.rows), at.FLAGS]
+    book.clock[at.FROZEN_ROWS] = np.count_nonzero(taken & at.FROZEN)
+    return book
+
+
+def grown(array: Words, room: int) -> Words:
+    """An array with at least so many records, the first ones as they are."""
+    if array.shape[0] >= room:
+        return array
+    found = np.zeros((max(room, 2 * array.shape[0]), *array.shape[1:]), np.int64)
+    found[: array.shape[0]] = array
+    return found
+
+
+def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:
+    """Room for new subaccounts, with their ranks."""
+    for name in added:
+        row = names.add_row(name)
+        book = book._replace(rows=grown(book.rows, row + 1), versions=grown(book.versions, row + 1))
+        book.rows[row, at.LEG_FIRST] = book.rows[row, at.LEG_COUNT] = book.rows[row, at.LEG_ROOM] = 0
+        book.clock[at.ROWS] = row + 1
+    return book._replace(order=rank_rows(book.rows, names))
+
+
+def reload_row(book: Book, names: Names, sub: Subaccount) -> Book:
+    """Write a subaccount with its positions into its record."""
+    record = book.rows[names.row[sub.id]]
+    fill_row(record, sub, names)
+    legs = legs_of(sub, names)
+    if len(legs) > record[at.LEG_ROOM]:
+        top, room = int(book.clock[at.LEG_TOP]), 2 * len(legs)
+        book = book._replace(legs=grown(book.legs, top + room))
+        record[at.LEG_FIRST], record[at.LEG_ROOM] = top, room
+        book.clock[at.LEG_TOP] = top + room
+    first = record[at.LEG_FIRST]
+    if legs:
+        book.legs[first : first + len(legs)] = legs
+    record[at.LEG_COUNT] = len(legs)
+    return book

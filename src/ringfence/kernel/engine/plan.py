@@ -1,0 +1,82 @@
+"""What of a venue the engine decides itself, and why the rest is left to the reference."""
+
+from typing import NamedTuple
+
+from ...clearing import command as cmd
+from ...clearing.model import QUOTE, Venue
+from ...clearing.policy import Policy
+
+MONEY = (cmd.Deposit, cmd.FundInsurance)
+MARGIN = (cmd.Withdraw, cmd.TransferMargin, cmd.Trade)
+LOSSES = (cmd.Liquidate, cmd.TakeOver, cmd.DrawInsurance, cmd.Deleverage, cmd.Socialize)
+FRAME = (cmd.SetPrices, cmd.AccrueFunding)
+"""Commands about markets alone, which the reference decides without looking at a single subaccount."""
+
+
+class Plan(NamedTuple):
+    """Commands decided on arrays, and a sentence for everything that is not."""
+
+    compiled: frozenset[type]
+    reasons: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the reference decides everything."""
+        return not self.compiled
+
+
+def plan_of(venue: Venue) -> Plan:
+    """The plan for a venue with its policy and markets as they are now."""
+    whole = [*_of_policy(venue.policy), *_of_state(venue)]
+    if whole:
+        return Plan(frozenset(), tuple(whole))
+    compiled, reasons = {*MONEY, *MARGIN, *LOSSES}, []
+    if venue.policy.account_gating != "none":
+        compiled.discard(cmd.Trade)
+        reasons.append("fills look at every subaccount of an account, so the reference decides them")
+    close = venue.policy.liquidation
+    if close.auction is not None or close.size == "window":
+        compiled.difference_update(LOSSES)
+        how = "by auction" if close.auction is not None else "at the pace of windows"
+        reasons.append(f"subaccounts are closed {how}, so the reference decides the loss waterfall")
+    for market in venue.markets.values():
+        if market.option is not None or market.window is not None:
+            what = "an option" if market.option is not None else "a market with a window"
+            reasons.append(f"{market.id} is {what}: the reference decides its fills")
+    return Plan(frozenset(compiled), tuple(reasons))
+
+
+def _of_policy(policy: Policy) -> list[str]:
+    """Why nothing of a venue with this policy is compiled."""
+    found = []
+    if policy.set_rule is not None:
+        found.append("margin is asked of positions together, not of each")
+    numbers = (
+        policy.overdraft_q,
+        policy.initial_profit_cap_q,
+        *_integers(policy),
+        *_integers(policy.liquidation),
+    )
+    if any(number is not None and abs(number) >= 1 << 62 for number in numbers):
+        found.append("a limit of the policy takes more than 62 bits")
+    return found
+
+
+def _integers(record: object) -> list[int]:
+    fields: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
+    values = (getattr(record, name) for name in fields)
+    return [value for value in values if isinstance(value, int)]
+
+
+def _of_state(venue: Venue) -> list[str]:
+    """Why nothing of a venue with these markets and balances is compiled."""
+    found = [
+        f"the liquidity behind {market.id} caps what traders are paid"
+        for market in venue.markets.values()
+        if market.solvency is not None
+    ]
+    stated = (name for name, sub in venue.subaccounts.items() if 0 in sub.balances.values())
+    found += [f"{name} holds a stated balance of nothing" for name in stated]
+    if QUOTE in venue.assets:
+        found.append(f"{QUOTE} is listed as collateral beside the quote asset")
+    return found

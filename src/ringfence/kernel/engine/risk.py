@@ -1,0 +1,222 @@
+"""Risk of a subaccount on arrays: `clearing.risk`, compiled. Amounts are 128-bit quote atoms.
+
+`(equity, initial margin, maintenance margin, notional)` stands for `clearing.risk.Risk` everywhere.
+"""
+# mypy: disable-error-code="untyped-decorator, no-untyped-call, no-any-return"
+
+from numba.core import types
+
+from ...rules.words import CEIL, FLOOR, WAD
+from .._rules import (
+    bankruptcy_quote_q,
+    collateral_value_q,
+    fraction_q,
+    funding_payment_q,
+    released_cost_q,
+    uncounted_profit_q,
+    value_q,
+)
+from ..jit import jit
+from ..wide import WIDE, Wide, abs_, mul_div_down, wide
+from . import layout as at
+from .far import INT, RISK, far
+from .memory import Book, get
+from .requirement import maintenance_of, margins
+from .tape import balance
+
+Risk = tuple[Wide, Wide, Wide, Wide]
+
+
+@jit
+def risk_price(book: Book, market: int) -> Wide:
+    """The price that margin is measured at."""
+    return get(book.markets, market, at.PRICE_INDEX if book.terms[at.BY_INDEX] else at.MARK)
+
+
+@jit
+def worth_q(book: Book, market: int, size_b: Wide, price: Wide) -> Wide:
+    """Signed worth of lots at a price."""
+    num, den = get(book.markets, market, at.SCALE_NUM), get(book.markets, market, at.SCALE_DEN)
+    return value_q(size_b, price, num, den, book.terms[at.VALUE_ROUNDING])
+
+
+@jit
+def _haircut(book: Book, asset: int, raw_q: Wide) -> Wide:
+    """What raw worth of collateral counts for after the haircut of its tier."""
+    first = book.assets[asset, at.HAIRCUT_FIRST]
+    tier, least_q = first, max(raw_q, 0)
+    for n in range(first + 1, first + book.assets[asset, at.HAIRCUT_COUNT]):
+        if least_q < get(book.haircuts, n, at.LOWER_Q):
+            break
+        tier = n
+    num, deduction = get(book.haircuts, tier, at.HAIRCUT_NUM), get(book.haircuts, tier, at.DEDUCTION)
+    return collateral_value_q(raw_q, num, deduction, book.assets[asset, at.HAIRCUT_DEN])
+
+
+@far(RISK, INT)
+def collateral_risk(book: Book, row: int) -> Risk:
+    """Quote balance and other collateral: what they are worth, and what weights ask of it."""
+    equity, initial, maintenance = balance(book, row, 0), wide(0), wide(0)
+    for asset in range(1, len(book.assets)):
+        amount = balance(book, row, asset)
+        if amount == 0:
+            continue
+        price, num = get(book.assets, asset, at.PRICE), get(book.assets, asset, at.ASSET_NUM)
+        worth = _haircut(book, asset, value_q(amount, price, num, get(book.assets, asset, at.ASSET_DEN), 0))
+        equity += worth
+        if book.assets[asset, at.WEIGHTED]:
+            rounding, den = book.terms[at.REQUIREMENT_ROUNDING], book.assets[asset, at.WEIGHTS_DEN]
+            first = at.LONG_INITIAL if amount >= 0 else at.SHORT_INITIAL
+            initial += fraction_q(abs_(worth), book.assets[asset, first], den, rounding)
+            maintenance += fraction_q(abs_(worth), book.assets[asset, first + 1], den, rounding)
+    return equity, max(initial, maintenance), maintenance, wide(0)
+
+
+@jit
+def unsettled_q(book: Book, leg: int) -> Wide:
+    """Funding that a position would receive if it were settled now."""
+    index = get(book.markets, book.legs[leg, at.LEG_MARKET], at.FUNDING_INDEX)
+    funded = get(book.legs, leg, at.FUNDED)
+    if index == funded:
+        return wide(0)
+    return funding_payment_q(
+        get(book.legs, leg, at.SIZE_B), index - funded, WAD, book.terms[at.FUNDING_ROUNDING]
+    )
+
+
+@jit
+def _rounded(quotient: Wide, rest: Wide, rounding: int, below_zero: bool) -> Wide:
+    """A quotient of magnitudes with a rest, rounded as a word of the rules does it, with its sign."""
+    up = rest != 0 and (rounding == (FLOOR if below_zero else CEIL))
+    magnitude = quotient + 1 if up else quotient
+    return -magnitude if below_zero else magnitude
+
+
+@jit
+def leg_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
+    """Signed worth and notional of lots at the risk price: `value_q` and `notional_q` with one division for both."""
+    markets, terms = book.markets, book.terms
+    num, den = get(markets, market, at.SCALE_NUM), get(markets, market, at.SCALE_DEN)
+    product = abs_(size_b) * risk_price(book, market) * num
+    if den == 1:
+        return (product if size_b >= 0 else -product), product
+    quotient = mul_div_down(product, 1, den)
+    rest = product - quotient * den
+    worth = _rounded(quotient, rest, terms[at.VALUE_ROUNDING], size_b < 0)
+    return worth, _rounded(quotient, rest, terms[at.NOTIONAL_ROUNDING], False)
+
+
+@jit
+def leg_risk(book: Book, market: int, size_b: Wide, cost_q: Wide) -> Risk:
+    """Risk of lots at the risk price, without cash and funding."""
+    worth, notional = leg_worth(book, market, size_b)
+    initial, maintenance = margins(book, market, size_b, notional, cost_q)
+    return worth, initial, maintenance, notional
+
+
+@jit
+def market_risk(book: Book, leg: int) -> Risk:
+    """One position's share of a subaccount's risk, unsettled funding included."""
+    cost_q, cap_q = get(book.legs, leg, at.COST_Q), book.terms[at.PROFIT_CAP_Q]
+    own = leg_risk(book, book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B), cost_q)
+    equity, initial = own[0] + unsettled_q(book, leg), own[1]
+    if cap_q >= 0 and not book.terms[at.CAP_OF_ACCOUNT]:
+        initial += uncounted_profit_q(equity - cost_q, cap_q)
+    return equity, initial, own[2], own[3]
+
+
+@far(RISK, INT)
+def risk_of(book: Book, row: int) -> Risk:
+    """Risk of everything a subaccount holds; resting orders and chosen leverages are for the reference."""
+    equity, initial, maintenance, notional = collateral_risk(book, row)
+    cap_q, legs, profits_q = book.terms[at.PROFIT_CAP_Q], book.legs, wide(0)
+    first = book.rows[row, at.LEG_FIRST]
+    for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
+        cost_q = get(legs, leg, at.COST_Q)
+        own = market_risk(book, leg)
+        equity += own[0]
+        initial += own[1]
+        maintenance += own[2]
+        notional += own[3]
+        if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
+            profits_q += own[0] - unsettled_q(book, leg) - cost_q
+    if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
+        initial += uncounted_profit_q(profits_q, cap_q)
+    return equity, initial, maintenance, notional
+
+
+@far(types.UniTuple(WIDE, 3), INT)
+def trigger_of(book: Book, row: int) -> tuple[Wide, Wide, Wide]:
+    """Equity, maintenance margin and notional: what a liquidation asks for."""
+    equity, _, maintenance, notional = collateral_risk(book, row)
+    first, legs = book.rows[row, at.LEG_FIRST], book.legs
+    for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
+        market, size_b = legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B)
+        worth, own_q = leg_worth(book, market, size_b)
+        equity += worth + unsettled_q(book, leg)
+        maintenance += maintenance_of(book, market, size_b, own_q, get(legs, leg, at.COST_Q))
+        notional += own_q
+    return equity, maintenance, notional
+
+
+@far(WIDE, INT)
+def equity_of(book: Book, row: int) -> Wide:
+    """Equity alone."""
+    equity, _, _, _ = collateral_risk(book, row)
+    first, legs = book.rows[row, at.LEG_FIRST], book.legs
+    for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
+        market, size_b = legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B)
+        equity += worth_q(book, market, size_b, risk_price(book, market)) + unsettled_q(book, leg)
+    return equity
+
+
+@jit
+def is_triggered(book: Book, equity_q: Wide, maintenance_q: Wide) -> bool:
+    """Below maintenance margin, or at it where the rulebook says so; never without a requirement."""
+    if maintenance_q <= 0:
+        return False
+    return equity_q < maintenance_q or (equity_q == maintenance_q and book.terms[at.AT_EQUALITY] != 0)
+
+
+@jit
+def is_exposed(book: Book, row: int) -> bool:
+    """Whether a subaccount has positions or owes something."""
+    if book.rows[row, at.LEG_COUNT] > 0:
+        return True
+    for asset in range(len(book.assets)):  # noqa: SIM110 - compiled
+        if balance(book, row, asset) < 0:
+            return True
+    return False
+
+
+@jit
+def may_act(before: Risk, after: Risk) -> bool:
+    """May a change stand: is initial margin covered, or is the subaccount no riskier?"""
+    if after[0] >= after[1]:
+        return True
+    if after[2] > before[2]:
+        return False
+    if after[2] == 0 or before[2] == 0:
+        return after[2] == 0 and before[2] == 0 and after[0] > before[0]
+    return after[0] * before[2] >= before[0] * after[2]
+
+
+@far(types.UniTuple(WIDE, 2), INT, WIDE)
+def freed_by(book: Book, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
+    """Worth that leaves and maintenance margin that is freed when signed lots of a position are closed."""
+    market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
+    held_q, left_b = get(book.legs, leg, at.COST_Q), held_b - size_b
+    left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
+    worth, notional = leg_worth(book, market, held_b)
+    rest, rest_notional = leg_worth(book, market, left_b)
+    freed_q = maintenance_of(book, market, held_b, notional, held_q) - maintenance_of(
+        book, market, left_b, rest_notional, left_q
+    )
+    return worth - rest, max(freed_q, 0)
+
+
+@jit
+def bankruptcy_of(book: Book, leg: int, size_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
+    """Quote that closing signed lots must bring to use up their share of the subaccount's equity."""
+    closed_q, freed_q = freed_by(book, leg, size_b)
+    return bankruptcy_quote_q(closed_q, equity_q, freed_q, maintenance_q)

@@ -1,0 +1,99 @@
+"""`Engine.resolve` does what `clearing.resolve` does, step by step, in chaos and in a crash of a crowd."""
+
+import pytest
+
+import chaos.world
+from kernel.engine.crowds import crowd, crowd_venue, fallen
+from ringfence.clearing import command as cmd
+from ringfence.clearing import ledger
+from ringfence.clearing.log import Clearinghouse, state_hash
+from ringfence.clearing.policy import Deleveraging, Liquidation, Policy
+from ringfence.clearing.resolve import Fills, resolve
+from ringfence.errors import InputError
+from ringfence.kernel.engine.engine import Engine
+
+SCORES = ("profit_leverage", "index", "index_literal", "profit_margin")
+
+
+def policy(how="ranked", score="profit_leverage", **others):
+    return Policy(liquidation=Liquidation(fee_ppm=5_000), deleveraging=Deleveraging(how, score), **others)
+
+
+def both(engine, names, fills):
+    """Steps of both, on the state of the engine; the reference's house."""
+    house = Clearinghouse(engine.to_venue(), keep_log=False)
+    return list(engine.resolve(names, fills)), resolve(house, names, fills), house
+
+
+def crash(fund_q, venue_policy, count=400, seed=1, fills=None):
+    engine = Engine.from_columns(crowd_venue(fund_q, venue_policy), crowd(count, seed))
+    assert engine.submit([cmd.SetPrices(2, 2, fallen())])[0].events
+    found, wanted, house = both(engine, list(engine.names.rows), fills or Fills())
+    assert found == wanted
+    assert engine.state_hash() == state_hash(house.venue)
+    ledger.audit(engine.to_venue())
+    return engine, [type(command) for command, _ in found]
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_crash_without_a_fund_deleverages_in_the_order_of_the_reference(score):
+    engine, kinds = crash(0, policy("ranked", score))
+    assert kinds.count(cmd.Deleverage) > 50
+    assert engine.by_reference == 0
+
+
+@pytest.mark.parametrize("draw", [0, 3])
+def test_a_cyclic_scan_starts_where_it_was_drawn(draw):
+    _, kinds = crash(0, policy("cyclic"), fills=Fills(0, draw))
+    assert cmd.Deleverage in kinds
+
+
+def test_profits_are_cut_in_proportion():
+    _, kinds = crash(0, policy("pro_rata"), count=60)
+    assert cmd.Deleverage in kinds
+
+
+@pytest.mark.parametrize("by", ["equity", "open_interest"])
+@pytest.mark.parametrize("fund_q", [0, 10**10])
+def test_bad_debt_is_spread_over_others(by, fund_q):
+    _, kinds = crash(fund_q, policy(waterfall=("insurance", "socialize"), socialize_by=by), seed=2)
+    assert cmd.Socialize in kinds
+
+
+def test_a_rich_fund_pays_for_all():
+    _, kinds = crash(10**15, policy(), fills=Fills(2_000))
+    assert {*kinds} == {cmd.Liquidate}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_all_that_is_due_in_a_chaos_run_is_done_alike(seed, monkeypatch):
+    compared = []
+
+    def due(house, names, fills=None):
+        engine = Engine.from_venue(house.venue)
+        found, wanted, twin = both(engine, [*names], fills)
+        assert found == wanted
+        assert engine.state_hash() == state_hash(twin.venue)
+        compared.extend(wanted)
+        return resolve(house, names, fills)
+
+    monkeypatch.setattr(chaos.world, "resolve", due)
+    chaos.world.Crash(seed).run()
+
+
+def test_names_that_are_not_asked_for_are_left_alone():
+    engine = Engine.from_columns(crowd_venue(0), crowd(100, 3))
+    engine.submit([cmd.SetPrices(2, 2, fallen())])
+    assert len(engine.resolve([])) == 0
+    steps = engine.resolve(["t0000001"])
+    assert {getattr(command, "subaccount", "t0000001") for command, _ in steps} <= {"t0000001", ""}
+
+
+def test_columns_that_do_not_fit_are_named():
+    columns = crowd(10, 1)
+    with pytest.raises(InputError, match="twice"):
+        Engine.from_columns(crowd_venue(0), columns._replace(ids=["same"] * len(columns.ids)))
+    with pytest.raises(InputError, match="no size is 0"):
+        Engine.from_columns(crowd_venue(0), columns._replace(size_b=0 * columns.size_b))
+    with pytest.raises(InputError, match="none of the 4"):
+        Engine.from_columns(crowd_venue(0), columns._replace(market=9 + columns.market))

@@ -1,0 +1,151 @@
+"""What the engine decides itself, what it leaves to the reference, and that nothing ever wraps."""
+
+import pytest
+from msgspec.structs import replace
+
+from chaos.auditor import Auditor
+from chaos.world import AuditedHouse, Crash
+from kernel.engine.crowds import crowd, crowd_venue, fallen
+from ringfence.clearing import command as cmd
+from ringfence.clearing.log import Clearinghouse, state_hash
+from ringfence.clearing.model import QUOTE, Option, Subaccount
+from ringfence.clearing.policy import Auction, Liquidation, Policy, Solvency
+from ringfence.clearing.set_rules import SpreadCredit
+from ringfence.clearing.verdict import Accepted
+from ringfence.kernel.engine.engine import Engine
+from ringfence.kernel.engine.plan import plan_of
+
+
+def venue_with(**fields):
+    venue = crowd_venue(0)
+    venue.subaccounts["ann"] = Subaccount("ann", "ann", balances={QUOTE: 10**12})
+    venue.subaccounts["ben"] = Subaccount("ben", "ben", balances={QUOTE: 10**12})
+    venue.ledger["outside"] = {QUOTE: -2 * 10**12}
+    for market in venue.markets.values():
+        for name, value in fields.items():
+            setattr(market, name, value)
+    return venue
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"set_rule": SpreadCredit(1, 5)}, "margin is asked of positions together"),
+        ({"initial_profit_cap_q": 1 << 62}, "takes more than 62 bits"),
+    ],
+)
+def test_a_policy_that_nothing_is_compiled_for_says_so(change, sentence):
+    plan = plan_of(replace(crowd_venue(0), policy=replace(Policy(), **change)))
+    assert plan.is_empty
+    assert sentence in plan.reasons[0]
+
+
+def test_single_commands_are_left_out_with_a_reason():
+    auctioned = Policy(liquidation=Liquidation(auction=Auction(10**6, 0, 1, 1, 1)))
+    plan = plan_of(replace(crowd_venue(0), policy=auctioned))
+    assert cmd.Liquidate not in plan.compiled
+    assert cmd.Trade in plan.compiled
+    gated = plan_of(replace(crowd_venue(0), policy=Policy(account_gating="maintenance")))
+    assert cmd.Trade not in gated.compiled
+    assert plan_of(crowd_venue(0)).reasons == ()
+
+
+def test_markets_with_capped_profits_are_the_references():
+    plan = plan_of(venue_with(solvency=Solvency(1, 1, 1)))
+    assert plan.reasons[0] == "the liquidity behind A caps what traders are paid"
+
+
+def test_an_option_is_traded_by_the_reference_and_alike():
+    venue = venue_with(option=Option("A", 1, call=True, expiry_ms=10))
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue)
+    fill = cmd.Trade("A", 5, 100_000, "ann", "ben")
+    assert engine.submit([fill]) == [house.submit(fill)]
+    assert engine.by_reference == 1
+
+
+HUGE = (1 << 95) + 12_345
+"""The largest amounts that a command may say: their products leave 128 bits."""
+
+
+def test_no_number_ever_wraps():
+    """Sizes and prices at the limit: compiled code gives up in the midst of a fill, and the reference takes over."""
+    venue = venue_with()
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue)
+    commands = [
+        cmd.Deposit("ann", QUOTE, HUGE),
+        cmd.Deposit("ben", QUOTE, HUGE),
+        cmd.Trade("A", 10, 100_000, "ann", "ben"),
+        cmd.Trade("A", HUGE, HUGE, "ann", "ben"),
+        cmd.Trade("B", HUGE, 1, "ann", "ben"),
+        cmd.Withdraw("ann", QUOTE, HUGE - 1),
+        cmd.SetPrices(5, 5, {"A": HUGE, "B": HUGE}),
+        cmd.Withdraw("ben", QUOTE, 1),
+        cmd.Liquidate("ben", "A"),
+        cmd.Trade("A", -3, 100_000, "ann", "ben"),
+        cmd.Deposit("ann", QUOTE, 1 << 130),
+    ]
+    assert engine.submit(commands) == [house.submit(command) for command in commands]
+    assert engine.by_reference > 2
+    assert engine.state_hash() == state_hash(house.venue)
+
+
+def test_a_number_beyond_128_bits_in_the_state_leaves_all_to_the_reference():
+    venue = venue_with()
+    venue.subaccounts["ann"].balances[QUOTE] = 1 << 130
+    engine = Engine.from_venue(venue)
+    assert engine.plan.is_empty
+    assert engine.state_hash() == state_hash(venue)
+    assert isinstance(engine.submit([cmd.Withdraw("ann", QUOTE, 5)])[0], Accepted)
+
+
+def test_a_refusal_leaves_no_trace():
+    engine = Engine.from_venue(venue_with())
+    before = engine.state_hash()
+    refused = [
+        cmd.Withdraw("ann", QUOTE, 10**13),
+        cmd.Trade("A", 10**9, 100_000, "ann", "ben"),
+        cmd.Liquidate("ann", "A"),
+        cmd.Deleverage("ann", "A"),
+        cmd.Socialize("main"),
+    ]
+    assert not any(isinstance(verdict, Accepted) for verdict in engine.submit(refused))
+    assert engine.state_hash() == before
+    assert engine.by_reference == 0
+
+
+def test_small_arrays_grow_while_a_batch_runs():
+    """Room for positions, records, claims and shares is found when it is needed, and changes nothing."""
+    venue = crowd_venue(0)
+    engine = Engine.from_columns(venue, crowd(200, 4))
+    engine._held = engine.book._replace(tape=engine.book.tape[:64].copy(), steps=engine.book.steps[:4].copy())
+    twin = Clearinghouse(engine.to_venue(), keep_log=False)
+    fills = [cmd.Trade(m, 7, 100_000, "t0000001", "t0000002") for m in "ABCD" for _ in range(20)]
+    commands = [cmd.Deposit(name, QUOTE, 10**12) for name in engine.names.rows[4:]] + fills
+    assert engine.submit(commands) == [twin.submit(command) for command in commands]
+    engine.submit([cmd.SetPrices(2, 2, fallen())])
+    twin.submit(cmd.SetPrices(2, 2, fallen()))
+    assert engine.state_hash() == state_hash(twin.venue)
+
+
+class EngineHouse(AuditedHouse):
+    """A clearinghouse whose every command goes through the engine, with the auditor at the door."""
+
+    def __init__(self, venue):
+        super().__init__(venue)
+        self.engine = Engine.from_venue(venue)
+        self.auditor = Auditor(venue)
+
+    def submit(self, command):
+        verdict = self.engine.submit([command])[0]
+        self.venue = self.engine.to_venue()
+        accepted = isinstance(verdict, Accepted)
+        self.auditor.check(command, verdict.events if accepted else verdict.reason.name, self.venue)
+        return verdict
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_auditor_who_knows_nothing_of_it_finds_nothing_wrong(seed, monkeypatch):
+    """Conservation, lots, fences and every amount, worked out by the auditor from the command alone."""
+    monkeypatch.setattr("chaos.world.AuditedHouse", EngineHouse)
+    monkeypatch.setattr(Crash, "finish", lambda self: self.house.engine.audit())
+    Crash(seed).run()

@@ -1,0 +1,231 @@
+"""Bands decide as a look at everybody does, at every tick: every rulebook, every shape, near the boundary."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from kernel.bands_books import SHAPES, Watched, shaped_venue
+from kernel.books import BOOKS, book
+from population import cross, ticks
+from ringfence.clearing.policy import Policy, Stepped
+from ringfence.clearing.set_rules import ScenarioMargin
+from ringfence.errors import InputError
+from ringfence.kernel import bands_record
+from ringfence.kernel.bands import BOUNDS, EXACT, LOWER_BOUND, SCREEN_ONLY, bound_of
+from ringfence.kernel.screen import assess
+
+
+def run(watched, random, count):
+    """Tempting ticks, each judged; now and then all prices at once, and rows that are watched again."""
+    for _ in range(count):
+        if random.random() < 0.15:
+            share = random.choice((1, 5, 50))
+            prices = watched.prices()
+            moved = [int(price) * (1_000 + random.randint(-share, share)) // 1_000 for price in prices]
+            watched.judge(watched.bands.batch(np.array(moved, np.int64)))
+        else:
+            watched.judge(watched.bands.tick(*watched.tempting_price(random)))
+        if watched.reported and random.random() < 0.3:
+            watched.update(random.choice(sorted(watched.reported)))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_decided_as_by_a_look_at_everybody(shape):
+    random = Random(shape)
+    watched = Watched.of(shaped_venue(shape, random, 60))
+    run(watched, random, 120)
+    assert watched.reported
+
+
+@pytest.mark.parametrize("rulebook", BOOKS, ids=lambda rulebook: rulebook.name)
+def test_every_rulebook_is_decided_as_by_a_look_at_everybody(rulebook):
+    for seed in range(3):
+        watched = Watched.of(book(rulebook, seed, 25))
+        if not len(watched.columns):
+            assert watched.columns.apart
+            continue
+        run(watched, Random(seed), 40)
+
+
+@pytest.mark.parametrize("shape", ["tiered", "stepped by notional", "skew"])
+def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape, monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    random = Random(shape)
+    watched = Watched.of(shaped_venue(shape, random, 700), touches_per_sweep=700)
+    behind = 0
+    for _ in range(60):
+        watched.judge(watched.bands.tick(*watched.tempting_price(random)))
+        behind += any(int(index.state[bands_record.BEHIND]) for index in watched.bands.indices)
+    assert behind
+    for _ in range(200):
+        market = random.randrange(3)
+        watched.judge(watched.bands.tick(market, int(watched.prices()[market])))
+    run(watched, random, 30)
+
+
+@pytest.mark.parametrize("kind", ["quiet", "crash", "bounce", "at the boundary"])
+def test_every_tick_of_a_market_is_decided_as_by_a_look_at_everybody(kind):
+    found, columns = cross(300)
+    block, random = columns.blocks[0], np.random.default_rng(7)
+    if kind == "at the boundary":
+        block.cash[:] -= assess(found, columns).surplus - random.integers(-10, 11, len(columns))
+    watched, whole = Watched(found, columns), ticks(found, 16, "crash" if kind == "at the boundary" else kind)
+    for prices in whole[:: 1 if kind == "quiet" else 2]:
+        for market in random.permutation(len(prices)):
+            watched.judge(watched.bands.tick(int(market), int(prices[market])))
+    for prices in whole[::-1]:
+        watched.judge(watched.bands.batch(prices))
+    assert watched.reported or kind != "at the boundary"
+
+
+def test_many_ticks_in_one_call_are_the_same_as_one_by_one():
+    one, many = (Watched.of(shaped_venue("tiered", Random(3), 80)) for _ in range(2))
+    random, moves = Random(4), []
+    for _ in range(150):
+        factor, price = one.tempting_price(random)
+        moves.append((factor, price, sorted(one.bands.tick(factor, price).tolist())))
+    factors, prices, expected = zip(*moves, strict=True)
+    found = many.bands.ticks(np.array(factors), np.array(prices))
+    assert [sorted(found.at(tick).tolist()) for tick in range(len(moves))] == list(expected)
+    assert any(expected)
+    assert np.array_equal(one.prices(), many.prices())
+
+
+def test_whole_books_in_one_call_are_the_same_as_one_by_one():
+    one, many = (Watched.of(shaped_venue("sided", Random(5), 80)) for _ in range(2))
+    random = np.random.default_rng(6)
+    prices = np.rint(one.prices() * np.exp(np.cumsum(random.normal(0, 0.01, (40, 3)), axis=0))).astype(
+        np.int64
+    )
+    found = many.bands.batches(prices)
+    for tick, row in enumerate(prices):
+        assert sorted(one.bands.batch(row).tolist()) == sorted(found.at(tick).tolist())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_funding_and_trades_are_followed(shape):
+    random = Random(shape)
+    watched = Watched.of(shaped_venue(shape, random, 40))
+    indices = [0, 0, 0]
+    for _ in range(60):
+        act = random.random()
+        if act < 0.3:
+            market = random.randrange(3)
+            indices[market] += random.choice((1, -1)) * random.randint(0, 10**18)
+            watched.judge(watched.bands.fund(market, indices[market]))
+        elif act < 0.6:
+            number = random.randrange(len(watched.columns))
+            block, row = watched.columns.place(number)
+            block.cash[row] += random.randint(-(10**8), 10**8)
+            leg = random.randrange(block.size.shape[1])
+            block.size[row, leg] = random.choice((0, 1, -1)) * random.randint(0, 10**5)
+            block.cost[row, leg] = block.size[row, leg] * random.randint(10, 3_000)
+            block.epoch[row, leg] = watched.plan.table.markets[block.market[row, leg]]["epoch"]
+            watched.update(number)
+        else:
+            watched.judge(watched.bands.tick(*watched.tempting_price(random)))
+
+
+def test_a_market_that_fills_up_gets_new_slots():
+    watched = Watched.of(shaped_venue("tiered", Random(1), 40))
+    bands = watched.bands
+    for index in bands.indices:
+        index.slots.free[:] = -1
+    random = Random(2)
+    for number in range(0, len(watched.columns), 7):
+        block, row = watched.columns.place(number)
+        block.market[row, 0] = (block.market[row, 0] + 1) % 3
+        if len({int(market) for market in block.market[row]}) == block.market.shape[1]:
+            watched.update(number)
+        else:
+            block.market[row, 0] = (block.market[row, 0] + 2) % 3
+    run(watched, random, 40)
+
+
+def test_the_trigger_of_a_single_leg_is_its_liquidation_price():
+    random, checked = Random(9), 0
+    watched = Watched.of(shaped_venue("tiered", random, 80, legs=1))
+    start = watched.prices()
+    for number in range(len(watched.columns)):
+        for market, lower, upper in watched.bands.triggers(number):
+            edge = lower if lower > 0 else upper
+            if not 0 < edge < 4 * start[market]:
+                continue
+            inside, outside = (1, -1) if lower > 0 else (-1, 1)
+            # float32 has 24 bits, and 40 atoms of rounding are this many quanta of so small a position.
+            block, row = watched.columns.place(number)
+            width = int(edge * 2.0**-23 + 40 * 100 / abs(int(block.size[row, 0]))) + 2
+            watched.plan.table.markets["price"][market] = int(edge) + outside * width
+            assert number in watched.liquidatable()
+            watched.plan.table.markets["price"][market] = int(edge) + inside * width
+            assert number not in watched.liquidatable()
+            checked += 1
+            watched.plan.table.markets["price"][:] = start[:3]
+    assert checked > 40
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_subaccount_is_safe_with_every_leg_at_its_trigger_at_once(shape):
+    """The bound itself: shares are used up together, never exceeded."""
+    watched, checked = Watched.of(shaped_venue(shape, Random(shape), 60)), 0
+    start = watched.plan.table.markets["price"].copy()
+    for number in range(len(watched.columns)):
+        triggers = watched.bands.triggers(number)
+        if not triggers or any(not each.lower < start[each.factor] < each.upper for each in triggers):
+            continue
+        at_edge = start.copy()
+        for factor, lower, upper in triggers:
+            within = lower + abs(lower) * 2.0**-22, upper - abs(upper) * 2.0**-22
+            price = np.ceil(within[0]) if lower > 0 else np.floor(within[1])
+            at_edge[factor] = min(price, 2**40) if within[0] <= price <= within[1] else start[factor]
+        watched.plan.table.markets["price"] = at_edge
+        assert number not in watched.liquidatable()
+        checked += len(triggers) > 1
+    assert checked > 3
+
+
+def test_every_shape_of_the_policy_says_which_bound_its_triggers_are():
+    assert {type(market.requirement) for market in SHAPES.values()} == set(BOUNDS)
+    bounds = {name: bound_of(market, Policy()) for name, market in SHAPES.items()}
+    assert bounds.pop("stepped by notional") == LOWER_BOUND
+    assert bounds.pop("skew") == bounds.pop("tiered with a bounded close cost") == LOWER_BOUND
+    assert set(bounds.values()) == {EXACT}
+    assert SHAPES["stepped by size"].requirement.by == "size"
+    assert isinstance(SHAPES["stepped by size"].requirement, Stepped)
+
+
+@pytest.mark.parametrize("rulebook", BOOKS, ids=lambda rulebook: rulebook.name)
+def test_what_only_the_screen_decides_is_not_in_the_index(rulebook):
+    venue = book(rulebook, 1, 3)
+    bounds = {bound_of(market, venue.policy) for market in venue.markets.values()}
+    indexed = any(block.size.any() for block in Watched.of(venue).columns.blocks)
+    assert indexed == (SCREEN_ONLY not in bounds)
+
+
+def test_a_scenario_rule_is_for_the_screen_alone():
+    for rulebook in BOOKS:
+        policy = book(rulebook, 1, 1).policy
+        if isinstance(policy.set_rule, ScenarioMargin):
+            assert bound_of(SHAPES["tiered"], policy) == SCREEN_ONLY
+
+
+@pytest.mark.parametrize(
+    ("factor", "price", "sentence"),
+    [
+        (3, 5, "numbers from 0 to 2"),
+        (-1, 5, "numbers from 0 to 2"),
+        (0, -1, "between 0 and"),
+        (0, 1 << 62, "between"),
+    ],
+)
+def test_a_factor_or_a_price_that_cannot_be_is_refused(factor, price, sentence):
+    watched = Watched.of(shaped_venue("tiered", Random(1), 3))
+    with pytest.raises(InputError, match=sentence):
+        watched.bands.tick(factor, price)
+
+
+def test_a_batch_names_every_price():
+    watched = Watched.of(shaped_venue("tiered", Random(1), 3))
+    with pytest.raises(InputError, match="3 are needed, 2 were given"):
+        watched.bands.batch(np.array([1, 2]))

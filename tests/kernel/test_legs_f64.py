@@ -1,0 +1,59 @@
+"""The float reading is never further from the exact one than its radius."""
+
+from math import inf
+
+import numpy as np
+import pytest
+
+from kernel.books import BOOKS, COSTS, TABLES, book, shaped
+from ringfence.clearing.model import Position
+from ringfence.kernel import legs, legs_f64
+from ringfence.kernel.columns import from_venue
+from ringfence.kernel.jit import jit
+from ringfence.kernel.plan import plan
+from ringfence.kernel.wide import hi64, joined, lo64
+
+
+@jit
+def _read(table, block, row, halves, floats):
+    equity, maintenance = legs.row_equity_and_maintenance(table, block, row)
+    halves[0], halves[1] = hi64(equity - maintenance), lo64(equity - maintenance)
+    floats[0], floats[1] = legs_f64.row_surplus_f64(table, block, row)
+
+
+def read(venue):
+    """Exact surplus, float surplus and radius of every row."""
+    found = plan(venue)
+    columns = from_venue(venue, found)
+    halves, floats = np.zeros(2, np.int64), np.zeros(2)
+    for number in range(len(columns)):
+        block, row = columns.place(number)
+        _read(found.table, block, row, halves, floats)
+        yield joined(*halves), *floats.tolist()
+
+
+@pytest.mark.parametrize("rulebook", BOOKS, ids=lambda rulebook: rulebook.name)
+def test_on_every_rulebook(rulebook):
+    for seed in (31, 32):
+        for exact, surplus, radius in read(book(rulebook, seed, 25)):
+            assert abs(exact - int(surplus)) <= radius + 1 < inf
+
+
+@pytest.mark.parametrize("costs", COSTS)
+@pytest.mark.parametrize("shape", TABLES)
+def test_on_every_shape(shape, costs):
+    radii = []
+    for exact, surplus, radius in read(shaped(shape, costs, 33, 60)):
+        assert abs(exact - int(surplus)) <= radius + 1
+        radii.append(radius)
+    assert np.median(radii) < 10**6  # under a dollar
+
+
+def test_no_radius_where_a_step_cannot_be_told():
+    venue = shaped("stepped by notional", "free", 34, 1)
+    venue.markets["M0"].mark = 10**6
+    venue.subaccounts["s0000"].positions = {
+        "M0": Position(10**10, 0, 0)
+    }  # worth 10^10 atoms, a step of the table
+    ((_, _, radius),) = read(venue)
+    assert radius >= legs_f64.UNSURE
