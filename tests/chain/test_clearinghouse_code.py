@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 from functools import cache
 
 import pytest
@@ -14,6 +15,7 @@ import gen_vyper
 from ringfence.chain import clearinghouse as chain
 from ringfence.chain.accounts import Account
 from ringfence.chain.compile import CODE_BYTES_MAX, CONTRACTS, compile_contract
+from ringfence.chain.events import signature
 from ringfence.chain.evm import Evm
 from ringfence.chain.node import RevertedError
 from ringfence.rules import close, requirement, socialize, transition, value, words
@@ -187,6 +189,23 @@ def test_both_parts_share_no_function():
         for name in ("Clearinghouse", "Backoffice")
     )
     assert front & back == set()
+
+
+def test_the_interface_for_other_contracts_is_what_both_parts_offer(tmp_path):
+    """A contract that claims to implement it and has nothing else: its functions are the clearinghouse's."""
+    text = (CONTRACTS / "IClearinghouse.vyi").read_text(encoding="utf-8")
+    offered = {signature(entry) for entry in chain.interface().abi if entry["type"] == "function"}
+    (tmp_path / "IClearinghouse.vyi").write_text(text, encoding="utf-8")
+    bodies = re.sub(r"\n    \.\.\.", "\n    raise", text.partition("\n\nstruct")[2].partition("\n\n\n")[2])
+    bodies = bodies.replace("-> Risk", "-> IClearinghouse.Risk")
+    (tmp_path / "Stub.vy").write_text(
+        f"# pragma version ==0.4.3\nimport IClearinghouse\nimplements: IClearinghouse\n\n\n{bodies}",
+        encoding="utf-8",
+    )
+    stub = compile_contract("Stub", folder=tmp_path)
+    wanted = {signature(entry) for entry in stub.abi if entry["type"] == "function"}
+    assert len(wanted) == text.count("\ndef ")
+    assert wanted <= offered
 
 
 # -- gas -----------------------------------------------------------------------------------------------------

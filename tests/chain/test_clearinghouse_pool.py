@@ -126,6 +126,7 @@ def test_a_pool_that_owes_sells_no_shares(house):
     shares = house.shares[0]
     assert house.house.call("pool_equity", 0) < 0
     assert shares.call("totalAssets") == shares.call("maxWithdraw", house.people["provider"].address) == 0
+    assert shares.call("maxDeposit", owner.address) == shares.call("maxMint", owner.address) == 0
     with pytest.raises(RevertedError, match="BACKSTOP_CAPACITY"):
         shares.send("deposit", USD, sender=owner)
 

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from ringfence.chain.gas import Figure, Snapshot, read
 from ringfence.cli import main
-from ringfence.compare.gas_crash import liquidation_gas
 from ringfence.compare.gas_fees import figure_fee
+from ringfence.compare.onchain import liquidation_gas
 
 
 def run(*arguments, status=0, env=None):

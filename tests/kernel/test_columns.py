@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from kernel.books import BOOKS, book, shaped
-from ringfence.clearing.model import QUOTE, Leverage, Option, Order, Position, Subaccount
+from ringfence.clearing.model import QUOTE, Leverage, Option, Order, Position, Subaccount, Venue
 from ringfence.clearing.policy import Solvency, Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import DebtMargin
@@ -212,3 +212,12 @@ def test_rows_have_names_and_places():
         assert np.count_nonzero(block.size[row]) == len(venue.subaccounts[name].positions)
     with pytest.raises(IndexError, match="no row 13 among 13"):
         columns.place(13)
+
+
+def test_where_no_market_is_compiled_everybody_is_left_to_the_reference():
+    """Empty legs name the first market; without one they named what is not there."""
+    venue = Venue()
+    venue.subaccounts["a"] = Subaccount("a", "a", balances={QUOTE: 10})
+    columns = from_venue(venue, plan(venue))
+    assert len(columns) == 0
+    assert columns.apart == {"a": "none of the venue's markets is compiled"}

@@ -69,7 +69,7 @@ class HouseRig(Rig):
         self.contract.send("deposit", 0, QUOTE, WALLET_Q, sender=self.keeper)
         self._prices(dict.fromkeys(range(MARKETS), PRICE))
         self._nonce = 1
-        for name in ("trader", "keeper"):  # of 256 orders one writes a new word of finished ones
+        for name in ("trader", "keeper"):  # of 128 orders one writes a new word of finished ones
             self.contract.send("cancel", self._nonce, sender=self.people[name])
         self._sacrifice()
         self._prices(dict.fromkeys(range(MARKETS), NEXT_PRICE))

@@ -93,7 +93,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     targets = _targets(options)
     began = time.perf_counter()
     lab = Lab(_setup(options))
-    if not lab.flow.accounts:
+    if not len(lab.flow):
         raise InputError("no account may enter every mode; try another venue, population or seed")
     terminal.warn(lab.warnings())
     results = _run(lab, options["workers"])

@@ -15,14 +15,11 @@ from ..chain.capacity import clearing_time, dust_threshold_usd, rates
 from ..chain.fees import CHAINS, fee, parameters
 from ..chain.fees.envelope import signed_transaction
 from ..chain.fees.parameters import capacity, chain_data
-from ..chain.gas import Figure, Snapshot
-from ..errors import InputError
+from ..chain.gas import Snapshot
 from ..sim.partition import CROSS, ISOLATED
 from ..sim.scenarios import load_scenario
 from .lab import Job, Lab, Setup
-
-DESIGNS = {"isolated": "IsolatedOnly", "cross": "CrossOnly"}
-"""The contract that stands for a margin mode."""
+from .onchain import DESIGNS, MINUTE_MS, OTHER_MACHINES, liquidation_gas
 
 REWARD_PPM = 2_500
 """Keeper's reward over notional: half of a liquidation fee of 0.5 % (assumed)."""
@@ -30,10 +27,6 @@ REWARD_PPM = 2_500
 SHARE = 0.5
 """Most of each block that liquidations take; the rest goes to everybody else (assumed)."""
 
-OTHER_MACHINES = ("zksync", "starknet")
-"""Fee rules of chains whose gas is not the EVM's."""
-
-MINUTE_MS = 60_000
 PPM = 1_000_000
 COLUMNS = (
     "mode",
@@ -92,30 +85,6 @@ def transactions(lab: Lab, job: Job, held: Mapping[str, int]) -> list[tuple[int,
         ((ts_ms - begin) // MINUTE_MS, 1 if alone else max(held.get(account, 1), closed), closed)
         for (ts_ms, _, account), closed in sorted(together.items())
     ]
-
-
-def liquidation_gas(snapshot: Snapshot, design: str, held: int, closed: int) -> Fraction:
-    """Gas of closing some of the positions held in one transaction, between the measured figures on a straight line."""
-    one = _between(snapshot.series(design, "liquidate_one"), held)
-    if closed == 1 or held == 1:
-        return one
-    every = _between(snapshot.series(design, "liquidate_all"), held)
-    return one + (every - one) * Fraction(closed - 1, held - 1)
-
-
-def _between(series: Sequence[Figure], at: int) -> Fraction:
-    if not series:
-        raise InputError("the snapshot has no liquidations; measure it with `ringfence gas --measure`")
-    below = max((each for each in series if each.positions <= at), key=_positions, default=series[0])
-    above = min((each for each in series if each.positions >= at), key=_positions, default=series[-1])
-    if below.positions == above.positions:
-        return Fraction(below.gas)
-    share = Fraction(at - below.positions, above.positions - below.positions)
-    return below.gas + (above.gas - below.gas) * share
-
-
-def _positions(figure: Figure) -> int:
-    return figure.positions
 
 
 def _row(

@@ -33,7 +33,7 @@ def operation_fees(
     snapshot: Snapshot, given: Sequence[Parameters], positions: int, operations: Sequence[str] = SHOWN
 ) -> list[OperationFee]:
     """Fees of the operations at one number of positions, for every set of parameters."""
-    found = []
+    found: list[OperationFee] = []
     for design in snapshot.designs:
         for name in operations:
             for figure in snapshot.series(design, name):

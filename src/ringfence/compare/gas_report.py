@@ -118,5 +118,6 @@ def _chart(snapshot: Snapshot, operation: str) -> Chart:
         showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
-    title = OPERATIONS[operation].capitalize()
+    said = OPERATIONS[operation]
+    title = said[0].upper() + said[1:]
     return Chart(f"gas-{operation}", title, "; ".join(words), {"data": traces, "layout": layout})

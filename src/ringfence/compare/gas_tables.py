@@ -71,15 +71,15 @@ def slopes(snapshot: Snapshot, design: str) -> dict[str, float]:
 
 
 def pairs(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Designs to compare: isolated margin with each design that shares collateral."""
+    """Designs to compare: isolated with shared collateral, within the baselines and within the clearinghouse."""
     isolated = [design for design in snapshot.designs if "solated" in design]
     shared = [design for design in snapshot.designs if "solated" not in design]
-    return [(first, second) for first in isolated for second in shared]
+    return list(zip(isolated, shared, strict=False))
 
 
 def gas_rows(snapshot: Snapshot, design: str, counts: Sequence[int]) -> list[Row]:
     """Operations of a design by positions, with the transactions of the last column and calldata."""
-    rows = []
+    rows: list[Row] = []
     for name in OPERATIONS:
         found = {figure.positions: figure for figure in snapshot.series(design, name)}
         if not found:
@@ -93,7 +93,7 @@ def gas_rows(snapshot: Snapshot, design: str, counts: Sequence[int]) -> list[Row
 
 def venue_rows(snapshot: Snapshot) -> list[Row]:
     """What we need against the cheapest real venue, wherever one was measured at the same number of positions."""
-    rows = []
+    rows: list[Row] = []
     for design in snapshot.designs:
         for name in OPERATIONS:
             for figure in snapshot.series(design, name):
@@ -117,7 +117,7 @@ def venue_rows(snapshot: Snapshot) -> list[Row]:
 
 def target_rows(snapshot: Snapshot) -> list[Row]:
     """Measured figures beside their limits."""
-    rows = []
+    rows: list[Row] = []
     for (design, name, count), (most, aim) in TARGETS.items():
         gas = snapshot.gas(design, name, count)
         if gas is not None:
@@ -132,7 +132,7 @@ def fee_rows(fees: Iterable[OperationFee]) -> list[Row]:
     for each in fees:
         key = (each.design, each.operation, each.positions)
         found.setdefault(key, {}).setdefault(each.chain, {})[each.scenario] = each.usd
-    rows = []
+    rows: list[Row] = []
     for (design, operation, positions), chains in found.items():
         cells = (" / ".join(map(short_usd, scenarios.values())) for scenarios in chains.values())
         rows.append((design, spoken(operation), str(positions), *cells))
@@ -166,7 +166,7 @@ def short_usd(text: str) -> str:
 
 def crossover_rows(snapshot: Snapshot) -> list[Row]:
     """From how many positions on sharing collateral costs less, for what both designs do."""
-    rows = []
+    rows: list[Row] = []
     for first, second in pairs(snapshot):
         for name in COMPARED:
             if snapshot.series(first, name) and snapshot.series(second, name):
@@ -177,7 +177,7 @@ def crossover_rows(snapshot: Snapshot) -> list[Row]:
 
 def complexity_rows(found: Iterable[Complexity]) -> list[Row]:
     """A row per design; slots at the fewest and the most positions."""
-    rows = []
+    rows: list[Row] = []
     for each in found:
         slots = (f"{min(by.values())}-{max(by.values())}" for by in each.slots.values())
         counts = (each.branches, each.external_calls, each.invariants)

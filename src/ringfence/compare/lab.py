@@ -5,7 +5,6 @@ parameters of a named venue. The liquidation procedure is that of the first rule
 frame, mode, arm and layer; modes differ in nothing but the partition.
 """
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -14,43 +13,39 @@ from functools import cached_property
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
-from ringfence.clearing.model import Market, Venue
+from ringfence.clearing.model import Market
 from ringfence.clearing.policy import Policy
-from ringfence.clearing.resolve import Fills
 from ringfence.clearing.set_rules import DebtMargin
-from ringfence.compare.hindsight import best_split
 from ringfence.compare.measures import (
     Entry,
     bad_debt_by_market,
-    initial_margin_q,
     measure_entry,
     measure_run,
     stakeholders,
     timeline,
 )
+from ringfence.compare.onchain import keepers
 from ringfence.errors import InputError, check
 from ringfence.rules.words import PPM
-from ringfence.sim.curves import Curves
-from ringfence.sim.flow import Flow, FlowAccount, Leg, TopUp, build_flow
-from ringfence.sim.partition import (
-    CROSS,
-    HYBRID,
-    ISOLATED,
-    Arm,
-    Partition,
-    Plan,
-    arms_that_differ,
-    make_plan,
-)
+from ringfence.sim.balance import BoolArray
+from ringfence.sim.flow import FlowColumns, TopUp, build_flow
+from ringfence.sim.outcome import Outcome
+from ringfence.sim.partition import CROSS, HYBRID, ISOLATED, Arm, Partition, arms_that_differ
 from ringfence.sim.paths import Path, decimals_that_fit, integer_path
 from ringfence.sim.prices import ORDERS, Candles, Order
+from ringfence.sim.reference import Reference, Staged
+from ringfence.sim.replay import Entered, Replay, takes
+from ringfence.sim.tally import Tally
 from ringfence.sim.traders import generate
-from ringfence.sim.world import SHARED_POOL, Ring, World, admits, empty_venue, enter, snapshot, start
+from ringfence.sim.world import SHARED_POOL, Ring
 from ringfence.venues.model import NO_MARKETS, scale_of
 from ringfence.venues.overrides import load_spec
 from ringfence.venues.rulebook import Rulebook
+
+Engine = Replay | Reference
 
 MODES: dict[str, Partition] = {"isolated": ISOLATED, "cross": CROSS, "hybrid": HYBRID}
 LAYERS = ("shared", "per_market")
@@ -80,6 +75,8 @@ class Setup:
     """Total insurance, as a share of one side of open interest at entry (assumed; the same in both layers)."""
     slippage_ppm: int = 0
     sensitivity: bool = True
+    columns_from: int = 500
+    """Accounts from which runs go on columns; fewer are done in the reference before compiled code is loaded."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +112,8 @@ class Lab:
         self.procedure = self.rulebook.policy()
         self.markets, self.left_out = _markets(self.rulebook, setup)
         self._paths: dict[Order, Path] = {}
-        self._curves: dict[tuple[str, Order], Curves] = {}
-        self._flows: dict[str, Flow] = {}
+        self._engines: dict[tuple[str, bool], Engine] = {}
+        self._flows: dict[str, FlowColumns] = {}
         self.unlisted: dict[str, tuple[str, ...]] = {}
         """Markets of the scenario that a rulebook of the venue frame does not list."""
         for mode in setup.modes:
@@ -194,72 +191,45 @@ class Lab:
         self.unlisted[name] = tuple(missing)
         return found
 
-    def curves(self, rulebook: str, order: Order) -> Curves:
-        """The rules of a rulebook read along a path; kept, because runs share them."""
-        if (rulebook, order) not in self._curves:
-            markets, policy = self.rules[rulebook]
-            self._curves[rulebook, order] = Curves(self.path_in(order), markets, policy.rounding)
-        return self._curves[rulebook, order]
+    def engine(self, rulebook: str, *, reference: bool = False) -> Engine:
+        """What replays a rulebook, kept for all runs: columns where they hold all of it, the reference otherwise."""
+        markets, policy = self.rules[rulebook]
+        enough = not reference and len(self.drawn) >= self.setup.columns_from
+        on_columns = enough and takes(markets, policy, self.drawn)
+        if (rulebook, on_columns) not in self._engines:
+            make = Replay if on_columns else Reference
+            self._engines[rulebook, on_columns] = make(self.path, markets, policy)
+        return self._engines[rulebook, on_columns]
 
     @cached_property
-    def admitted(self) -> dict[str, dict[str, frozenset[str]]]:
-        """By job key: which positions each account may enter with. What a mode refuses is a row of its own."""
+    def admitted(self) -> dict[str, BoolArray]:
+        """By job key: which of the drawn legs accounts may enter with. What a mode refuses is a row of its own."""
         return {key(job): self._admitted(job) for job in self.jobs}
 
+    def _admitted(self, job: Job) -> BoolArray:
+        unlisted = self.unlisted.get(job.rulebook, ())
+        return self.engine(job.rulebook).admitted(
+            self.drawn, job.mode, job.arm, unlisted, raised=self._is_raised(job)
+        )
+
+    def _is_raised(self, job: Job) -> bool:
+        """Where a named venue asks more than the trader meant to post, the trader posts what it asks."""
+        return job.rulebook != self.setup.venue
+
     @property
-    def flow(self) -> Flow:
+    def flow(self) -> FlowColumns:
         """The positions that every run of the identical frame admits."""
         return self.flow_in("identical")
 
-    def flow_in(self, frame: str) -> Flow:
+    def flow_in(self, frame: str) -> FlowColumns:
         """The positions that every run of a frame admits."""
         if frame not in self._flows:
-            common = {
-                account.id: frozenset(leg.market for leg in account.legs) for account in self.drawn.accounts
-            }
+            common = np.ones(len(self.drawn.market), dtype=np.bool_)
             for job in self.jobs:
                 if job.frame == frame:
-                    admitted = self.admitted[key(job)]
-                    common = {name: markets & admitted[name] for name, markets in common.items()}
+                    common &= self.admitted[key(job)]
             self._flows[frame] = self.drawn.only(common)
         return self._flows[frame]
-
-    def _planner(self, job: Job) -> tuple[Venue, Callable[[FlowAccount], Plan | None]]:
-        """The venue that a job enters, and how an account is split on it.
-
-        Where a named venue asks more than the trader meant to post, the trader posts what it asks.
-        """
-        markets, policy = self.rules[job.rulebook]
-        venue = empty_venue(markets, policy, self.path.at(0))
-        best = best_split(self.curves(job.rulebook, self.setup.order), venue)
-
-        def at_least(leg: Leg) -> Leg:
-            asked_q = initial_margin_q(venue, [(leg.market, leg.size_b)])
-            return leg if leg.posted_q >= asked_q else dataclasses.replace(leg, posted_q=asked_q)
-
-        def plan_for(account: FlowAccount) -> Plan | None:
-            if job.rulebook != self.setup.venue:
-                account = dataclasses.replace(account, legs=tuple(map(at_least, account.legs)))
-            return make_plan(account, job.mode, job.arm, best)
-
-        return venue, plan_for
-
-    def _admitted(self, job: Job) -> dict[str, frozenset[str]]:
-        found = {}
-        venue, plan_for = self._planner(job)
-        unlisted = self.unlisted.get(job.rulebook, ())
-
-        def fits(account: FlowAccount, legs: tuple[Leg, ...]) -> bool:
-            plan = plan_for(dataclasses.replace(account, legs=legs))
-            return plan is not None and all(admits(group, venue) for group in plan.groups)
-
-        for account in self.drawn.accounts:
-            wanted = tuple(leg for leg in account.legs if leg.market not in unlisted)
-            legs = wanted if fits(account, wanted) else ()
-            for leg in wanted if not legs else ():
-                legs = (*legs, leg) if fits(account, (*legs, leg)) else legs
-            found[account.id] = frozenset(leg.market for leg in legs)
-        return found
 
     def funds_q(self, frame: str, layer: str) -> dict[str, int]:
         """Insurance funds at entry: the same total, in one fund or split by open interest."""
@@ -270,25 +240,42 @@ class Lab:
     def run(self, job: Job) -> Results:
         """Enter once, then go through the path in every case, under both layers of the venue's isolation."""
         flow = self.flow_in(job.frame)
-        venue, plan_for = self._planner(job)
-        plans = tuple(plan for plan in map(plan_for, flow.accounts) if plan is not None)
-        check(len(plans) == len(flow.accounts), f"an admitted account cannot enter {key(job)}")
-        entered = enter(flow, plans, venue)
-        entry = measure_entry(plans, entered, self.curves(job.rulebook, self.setup.order))
-        saved, results = snapshot(entered), []
-        topup = flow.topup if job.arm == "e" else TopUp()
+        staged = self._enter(job, flow)
+        entry, results = measure_entry(staged.standing()), []
         for case in self.cases(job):
-            curves = self.curves(job.rulebook, case.order)
             found: dict[str, Any] = {}
             for layer in LAYERS[:1] if case.varied.startswith("order") else LAYERS:
                 # Pools and funds only matter once there is a loss: without one the other layer runs the same.
                 if not found or found["measures"]["bad_debt"]:
-                    funds = self.funds_q(job.frame, layer)
-                    ring = Ring(layer == "per_market", funds)
-                    world = start(saved, ring, curves, plans, Fills(case.slippage_ppm), topup)
-                    found = _outcome(flow, world, entry, sum(funds.values()))
+                    ring = Ring(layer == "per_market", self.funds_q(job.frame, layer))
+                    outcome = self._replay(job, staged, case, ring)
+                    found = _measured(flow, entry, outcome, self.path_in(case.order), ring, job.mode)
                 results.append({**self._labels(job, case, layer), **found})
         return results
+
+    def _enter(self, job: Job, flow: FlowColumns) -> Entered | Staged:
+        """Open all positions; the reference does what the columns do not hold, and says what it refuses."""
+        staged = self.engine(job.rulebook).enter(flow, job.mode, job.arm, raised=self._is_raised(job))
+        return self._staged(job) if staged is None else staged
+
+    def _staged(self, job: Job) -> Staged:
+        """The positions of a job opened in the reference engine."""
+        engine = self.engine(job.rulebook, reference=True)
+        assert isinstance(engine, Reference)
+        return engine.enter(self.flow_in(job.frame), job.mode, job.arm, raised=self._is_raised(job))
+
+    def _replay(self, job: Job, staged: Entered | Staged, case: Case, ring: Ring) -> Outcome:
+        path, topup = self.path_in(case.order), self._topup(job)
+        found = staged.run(path, ring, case.slippage_ppm, topup)
+        return self._staged(job).run(path, ring, case.slippage_ppm, topup) if found is None else found
+
+    def _topup(self, job: Job) -> TopUp:
+        return self.flow_in(job.frame).topup if job.arm == "e" else TopUp()
+
+    def tally(self, job: Job) -> Tally:
+        """The record of a job's base case with one insurance fund for all markets: every liquidation with its time."""
+        ring = Ring(False, self.funds_q(job.frame, LAYERS[0]))
+        return self._staged(job).world(self.path, ring, self.setup.slippage_ppm, self._topup(job)).run()
 
     def _labels(self, job: Job, case: Case, layer: str) -> dict[str, Any]:
         labels = {
@@ -312,18 +299,19 @@ class Lab:
         return found
 
 
-def _outcome(flow: Flow, world: World, entry: Entry, funded_q: int) -> dict[str, Any]:
-    tally, path = world.run(), world.curves.path
-    rows = stakeholders(flow, tally, world.venue, funded_q)
-    rounding_q = dict(rows)["rounding of worth"]
-    check(
-        abs(rounding_q) <= len(world.venue.subaccounts), f"stakeholders leave {rounding_q} atoms unexplained"
-    )
+def _measured(
+    flow: FlowColumns, entry: Entry, outcome: Outcome, path: Path, ring: Ring, mode: Partition
+) -> dict[str, Any]:
+    rows = stakeholders(flow, outcome, sum(ring.funds_q.values()))
+    rounding_q, most = dict(rows)["rounding of worth"], outcome.positions + outcome.subaccounts
+    check(abs(rounding_q) <= most, f"stakeholders leave {rounding_q} atoms unexplained")
+    sent = keepers(flow, mode, outcome.fills, int(path.ts_ms[0]))
     return {
-        "measures": measure_run(flow, entry, tally, world.venue, path.days),
+        "measures": measure_run(flow, entry, outcome, sent, path.days),
+        "keepers": sent._asdict(),
         "stakeholders": rows,
-        "bad_debt_by_market": bad_debt_by_market(tally),
-        "timeline": timeline(tally, path),
+        "bad_debt_by_market": bad_debt_by_market(flow, outcome),
+        "timeline": timeline(outcome, path),
     }
 
 

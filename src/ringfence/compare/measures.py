@@ -5,23 +5,22 @@ here and nowhere else: table, JSON and report read it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ringfence.clearing.model import QUOTE, Venue
-from ringfence.clearing.risk import leg_risk, subaccount_risk
-from ringfence.sim.curves import Curves
-from ringfence.sim.flow import BALANCER, Flow, FlowAccount, Leg
-from ringfence.sim.partition import MAIN, Plan
+import numpy as np
+
+from ringfence.compare.onchain import Keepers, margin_action
+from ringfence.sim.flow import FlowColumns
+from ringfence.sim.outcome import Outcome, Standing
 from ringfence.sim.paths import Path
-from ringfence.sim.tally import Tally
+from ringfence.sim.prices import IntArray
 from ringfence.units import QUOTE_DECIMALS, format_atoms, format_fraction
 
 TIMELINE_POINTS = 200
 
-Unit = Literal["USD", "share", "count", "USD-days", "per account-day"]
+Unit = Literal["USD", "share", "count", "gas", "USD-days", "per account-day"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Definition:
 
     title: str
     unit: Unit
-    group: Literal["capital", "trader risk", "venue risk", "overhead"]
+    group: Literal["capital", "trader risk", "venue risk", "overhead", "on chain"]
     meaning: str
 
 
@@ -137,15 +136,28 @@ DEFINITIONS: dict[str, Definition] = {
     "ratios_to_watch": Definition(
         "Ratios to watch", "per account-day", "overhead", "Subaccounts with positions per account at entry."
     ),
+    "liquidation_transactions": Definition(
+        "Liquidation transactions",
+        "count",
+        "on chain",
+        "What keepers send: all that is due of a subaccount at one moment is one transaction.",
+    ),
+    "liquidation_gas": Definition(
+        "Gas of liquidations",
+        "gas",
+        "on chain",
+        "Gas of those transactions in our contracts, by positions held and closed (`ringfence gas`).",
+    ),
+    "worst_minute_gas": Definition(
+        "... in the worst minute", "gas", "on chain", "Gas of the liquidations of the minute that asks most."
+    ),
+    "margin_action_gas": Definition(
+        "Gas of margin actions a day",
+        "gas",
+        "on chain",
+        "Per account-day: margin actions, each a transfer between two isolated positions in our contract.",
+    ),
 }
-
-
-def percentile(values: Sequence[Fraction], percent: int) -> Fraction:
-    """Nearest-rank percentile; 0 of nothing."""
-    if not values:
-        return Fraction(0)
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 @dataclass(frozen=True)
@@ -161,157 +173,119 @@ class Entry:
     ratios: int
 
 
-def measure_entry(plans: Sequence[Plan], entered: Venue, curves: Curves) -> Entry:
+def measure_entry(standing: Standing) -> Entry:
     """Measure what entering a mode asks of the traders."""
-    best = next(iter(entered.markets.values()))
-    unit_q = leg_risk(best, 10**12, best.mark, entered.policy.rounding)
-    initial = locked = survival = free = idle = actions = ratios = 0
-    for plan in plans:
-        for group in plan.groups:
-            name = plan.account.id if group.name == MAIN else f"{plan.account.id}/{group.name}"
-            asked_q = initial_margin_q(entered, ((leg.market, leg.size_b) for leg in group.legs))
-            initial += asked_q
-            chosen_q = min(sum(leg.posted_q for leg in group.legs), group.collateral_q)
-            locked_q = chosen_q if group.name == MAIN else group.collateral_q
-            locked += locked_q
-            survival += max(asked_q, survival_q(curves, group.legs, entered))
-            free += group.collateral_q - locked_q
-            ratios += bool(group.legs)
-            actions += group.name != MAIN and name in entered.subaccounts
-        main = plan.groups[0]
-        idle += plan.outside_q + (0 if main.legs else main.collateral_q)
-    extra = free * unit_q.notional_q // max(1, unit_q.initial_q)
-    return Entry(initial, locked, survival, extra, idle, actions, ratios)
-
-
-def initial_margin_q(venue: Venue, legs: Iterable[tuple[str, int]]) -> int:
-    """Initial margin of some legs at the venue's present prices, at no chosen leverage."""
-    rounds = venue.policy.rounding
-    return sum(
-        leg_risk(venue.markets[m], size_b, venue.markets[m].mark, rounds).initial_q for m, size_b in legs
+    money_q, is_main, held = standing.money_q, standing.is_main, standing.positions > 0
+    locked_q = np.where(is_main, np.minimum(standing.posted_q, money_q), money_q)
+    notional_q, initial_q = standing.unit
+    return Entry(
+        total(standing.initial_q),
+        total(locked_q),
+        total(np.maximum(standing.initial_q, standing.survival_q)),
+        total(money_q - locked_q) * notional_q // max(1, initial_q),
+        standing.outside_q + total(money_q[is_main & ~held]),
+        int(np.count_nonzero(~is_main)),
+        int(np.count_nonzero(held)),
     )
 
 
-def survival_q(curves: Curves, legs: Iterable[Leg], entered: Venue) -> int:
-    """Least collateral behind some legs that survives the path."""
-    sizes = {leg.market: leg.size_b for leg in legs}
-    if not sizes:
-        return 0
-    rounds = entered.policy.rounding
-    cost_q = sum(
-        leg_risk(entered.markets[m], size_b, entered.markets[m].mark, rounds).equity_q
-        for m, size_b in sizes.items()
-    )
-    return curves.survival_q(sizes, cost_q)
+def total(amounts: IntArray) -> int:
+    """Sum of amounts, exact where 64 bits would not hold it."""
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
 
 
-def position_losses(flow: Flow, tally: Tally, venue: Venue) -> dict[tuple[str, str], int]:
-    """PnL of every position from entry to the end, by account and market, from the engine's events."""
-    worth: dict[tuple[str, str], int] = defaultdict(int)
-    for subaccount in venue.subaccounts.values():
-        for market_id, held in subaccount.positions.items():
-            market = venue.markets[market_id]
-            risk = leg_risk(market, held.size_b, market.mark, venue.policy.rounding)
-            worth[subaccount.account, market_id] += risk.equity_q
-    found = {}
-    for account in flow.accounts:
-        for leg in account.legs:
-            key = account.id, leg.market
-            cost_q = leg.notional_q if leg.size_b > 0 else -leg.notional_q
-            found[key] = tally.flows_q.get(key, 0) + worth[key] - cost_q
-    return found
+def percentile(numerators: IntArray, denominators: IntArray, percent: int) -> Fraction:
+    """Nearest-rank percentile of fractions with positive denominators; 0 of nothing.
+
+    Floats find the neighbourhood, exact fractions decide within it.
+    """
+    if not numerators.size:
+        return Fraction(0)
+    near = numerators / denominators
+    rank = max(0, -(-near.size * percent // 100) - 1)
+    value = float(np.partition(near, rank)[rank])
+    off = abs(value) * 1e-12
+    below = int(np.count_nonzero(near < value - off))
+    close = np.flatnonzero((near >= value - off) & (near <= value + off))
+    pairs = zip(numerators[close].tolist(), denominators[close].tolist(), strict=True)
+    exact = sorted(Fraction(*pair) for pair in pairs)
+    return exact[rank - below]
 
 
 def measure_run(
-    flow: Flow, entry: Entry, tally: Tally, venue: Venue, days: float
+    flow: FlowColumns, entry: Entry, found: Outcome, sent: Keepers, days: float
 ) -> dict[str, int | Fraction]:
     """All figures of one run, money in quote atoms, shares and rates as fractions."""
-    accounts = {account.id: account for account in flow.accounts}
-    losses = worst_losses(accounts, position_losses(flow, tally, venue))
+    accounts, fills = max(1, len(flow)), found.fills
+    equity_q, loss_q = np.maximum(flow.equity_q, 1), worst_losses_q(flow, found)
     span = Fraction(days).limit_denominator(10_000)
-    account_days = max(Fraction(1, 10_000), len(accounts) * span)
+    account_days = max(Fraction(1, 10_000), len(flow) * span)
     oi_q = sum(flow.open_interest_q().values()) * 2
-    bad_q = sum(fill.loss_q for fill in tally.liquidations) + tally.deleveraging_loss_q
-    ruined = sum(10 * tally.final_wealth_q[name] <= account.equity_q for name, account in accounts.items())
+    margin_actions = Fraction(entry.margin_actions + found.margin_actions) / account_days
     return {
         "initial_margin": entry.initial_margin_q,
         "capital_locked": entry.capital_locked_q,
         "survival_capital": entry.survival_q,
         "extra_notional": entry.extra_notional_q,
         "idle_dollar_days": int(entry.idle_q * span),
-        "largest_position_loss": percentile(losses, 99),
-        "largest_position_loss_max": max(losses, default=Fraction(0)),
-        "accounts_ruined": Fraction(ruined, max(1, len(accounts))),
-        "liquidated_over_oi": Fraction(sum(fill.notional_q for fill in tally.liquidations), max(1, oi_q)),
-        "accounts_liquidated": Fraction(
-            len({fill.account for fill in tally.liquidations}), max(1, len(accounts))
+        "largest_position_loss": percentile(loss_q, equity_q, 99),
+        "largest_position_loss_max": percentile(loss_q, equity_q, 100),
+        "accounts_ruined": Fraction(
+            int(np.count_nonzero(found.final_wealth_q <= flow.equity_q // 10)), accounts
         ),
-        "wealth_window": sum(tally.window_wealth_q.values()),
-        "wealth_later": sum(tally.final_wealth_q.values()),
-        "bad_debt": bad_q,
-        "bad_debt_owner_solvent": sum(fill.loss_q for fill in tally.liquidations if fill.owner_solvent),
-        "insurance_drawn": sum(tally.insurance_drawn_q.values()),
-        "deleveraged": tally.deleveraged_q,
-        "socialized": sum(tally.socialized_q.values()),
-        "debt_left": sum(venue.debt_q(pool) for pool in venue.pools),
-        "liquidations": len(tally.liquidations),
-        "margin_actions": Fraction(entry.margin_actions + tally.margin_actions) / account_days,
-        "margin_calls": Fraction(tally.margin_calls) / account_days,
-        "ratios_to_watch": Fraction(entry.ratios, max(1, len(accounts))),
+        "liquidated_over_oi": Fraction(total(fills.notional_q), max(1, oi_q)),
+        "accounts_liquidated": Fraction(len(np.unique(fills.account)), accounts),
+        "wealth_window": total(found.window_wealth_q),
+        "wealth_later": total(found.final_wealth_q),
+        "bad_debt": total(fills.loss_q) + found.deleveraging_loss_q,
+        "bad_debt_owner_solvent": total(fills.loss_q[fills.owner_solvent]),
+        "insurance_drawn": found.insurance_drawn_q,
+        "deleveraged": found.deleveraged_q,
+        "socialized": found.socialized_q,
+        "debt_left": found.debt_left_q,
+        "liquidations": len(fills.ts_ms),
+        "margin_actions": margin_actions,
+        "margin_calls": Fraction(found.margin_calls) / account_days,
+        "ratios_to_watch": Fraction(entry.ratios, accounts),
+        "liquidation_transactions": sent.transactions,
+        "liquidation_gas": sent.gas,
+        "worst_minute_gas": max((gas for _, _, gas in sent.by_minute), default=0),
+        "margin_action_gas": int(margin_actions * margin_action().gas),
     }
 
 
-def worst_losses(accounts: Mapping[str, FlowAccount], pnl_q: Mapping[tuple[str, str], int]) -> list[Fraction]:
-    """Per account: the loss of its worst position as a share of its equity at entry."""
-    worst: dict[str, int] = dict.fromkeys(accounts, 0)
-    for (name, _), gain_q in pnl_q.items():
-        worst[name] = max(worst[name], -gain_q)
-    return [Fraction(loss_q, max(1, accounts[name].equity_q)) for name, loss_q in worst.items()]
+def worst_losses_q(flow: FlowColumns, found: Outcome) -> IntArray:
+    """Per account: the loss of its worst position; 0 where none lost."""
+    worst = np.zeros(len(flow), dtype=np.int64)
+    np.maximum.at(worst, flow.owner, -found.gain_q)
+    return worst
 
 
-def stakeholders(flow: Flow, tally: Tally, venue: Venue, funded_q: int) -> list[tuple[str, int]]:
+def stakeholders(flow: FlowColumns, found: Outcome, funded_q: int) -> list[tuple[str, int]]:
     """What each party gained, in quote atoms: one balanced table whose rows sum to zero."""
-    cohort = {account.id: account.cohort for account in flow.accounts}
-    rows: dict[str, int] = defaultdict(int)
-    for account in flow.accounts:
-        rows[f"traders: {cohort[account.id]}"] += tally.final_wealth_q[account.id] - account.equity_q
-    for subaccount in venue.subaccounts.values():
-        if subaccount.account == "system":
-            kind = {BALANCER: "balancer", "backstop": "backstop"}.get(subaccount.id, "liquidators (market)")
-            rows[kind] += subaccount_risk(venue, subaccount).equity_q
-    for account_id, balances in venue.ledger.items():
-        amount_q = balances.get(QUOTE, 0)
-        if account_id.startswith("fund/"):
-            rows["insurance funds"] += amount_q
-        elif account_id.startswith("debt/"):
-            rows["unpaid bad debt"] += amount_q
-        elif account_id != "outside":
-            rows["protocol (fees, funding, rounding)"] += amount_q
+    rows: dict[str, int] = defaultdict(int, found.parties_q)
+    gained_q = found.final_wealth_q - flow.equity_q
+    for cohort in np.unique(flow.cohort).tolist():
+        rows[f"traders: {cohort}"] = total(gained_q[flow.cohort == cohort])
     rows["insurance funds"] -= funded_q
     rows["rounding of worth"] = -sum(rows.values())
     return sorted(rows.items())
 
 
-def bad_debt_by_market(tally: Tally) -> list[tuple[str, int]]:
+def bad_debt_by_market(flow: FlowColumns, found: Outcome) -> list[tuple[str, int]]:
     """Which markets' fills made the bad debt."""
-    found: dict[str, int] = {}
-    for fill in tally.liquidations:
-        if fill.loss_q:
-            found[fill.market] = found.get(fill.market, 0) + fill.loss_q
-    return sorted(found.items())
+    fills = found.fills
+    losses = {name: total(fills.loss_q[fills.market == at]) for at, name in enumerate(flow.markets)}
+    return sorted((name, loss_q) for name, loss_q in losses.items() if loss_q)
 
 
-def timeline(tally: Tally, path: Path) -> list[tuple[int, int, int]]:
+def timeline(found: Outcome, path: Path) -> list[tuple[int, int, int]]:
     """Cumulative liquidated notional and bad debt (quote atoms) at evenly spaced times."""
-    begin, end = int(path.ts_ms[0]), int(path.ts_ms[-1])
-    points, at, liquidated, bad = [], 0, 0, 0
-    fills = sorted(tally.liquidations, key=lambda fill: fill.ts_ms)
-    for number in range(TIMELINE_POINTS + 1):
-        ts_ms = begin + (end - begin) * number // TIMELINE_POINTS
-        while at < len(fills) and fills[at].ts_ms <= ts_ms:
-            liquidated, bad, at = liquidated + fills[at].notional_q, bad + fills[at].loss_q, at + 1
-        points.append((ts_ms, liquidated, bad))
-    return points
+    begin, end, fills = int(path.ts_ms[0]), int(path.ts_ms[-1]), found.fills
+    ts_ms = [begin + (end - begin) * number // TIMELINE_POINTS for number in range(TIMELINE_POINTS + 1)]
+    at = np.searchsorted(fills.ts_ms, ts_ms, side="right")
+    sums = (np.concatenate(([0], np.cumsum(column)))[at] for column in (fills.notional_q, fills.loss_q))
+    return list(zip(ts_ms, *(column.tolist() for column in sums), strict=True))
 
 
 def as_text(name: str, value: int | Fraction) -> str:
@@ -319,4 +293,4 @@ def as_text(name: str, value: int | Fraction) -> str:
     if isinstance(value, Fraction):
         return format_fraction(value, 6)
     unit = DEFINITIONS[name].unit if name in DEFINITIONS else "USD"
-    return str(value) if unit == "count" else format_atoms(value, QUOTE_DECIMALS)
+    return str(value) if unit in ("count", "gas") else format_atoms(value, QUOTE_DECIMALS)

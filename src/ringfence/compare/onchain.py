@@ -6,20 +6,32 @@ transfer between two positions of `IsolatedOnly`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from ..chain.capacity import rates
 from ..chain.fees import CHAINS, parameters
 from ..chain.fees.parameters import capacity
 from ..chain.gas import Figure, Snapshot, read
-from ..sim.tally import Liquidation
-from .gas_crash import DESIGNS, MINUTE_MS, OTHER_MACHINES, liquidation_gas
+from ..errors import InputError
+from ..sim.balance import IntArray
+from ..sim.flow import FlowColumns
+from ..sim.outcome import Fills
+from ..sim.partition import Partition
 from .gas_fees import figure_fee
 
+DESIGNS = {"isolated": "IsolatedOnly", "cross": "CrossOnly"}
+"""The contract that stands for a margin mode."""
+
+OTHER_MACHINES = ("zksync", "starknet")
+"""Fee rules of chains whose gas is not the EVM's."""
+
+MINUTE_MS = 60_000
 SCENARIO: Final = "mid"
 COLUMNS = (
     "chain",
@@ -37,28 +49,66 @@ def snapshot() -> Snapshot:
     return read()
 
 
-def keepers(fills: Iterable[Liquidation], held: Mapping[str, int], begin_ms: int) -> dict[str, Any]:
-    """Transactions that close what is due, and their gas, by minute since `begin_ms`.
+class Keepers(NamedTuple):
+    """Transactions that close what is due, and their gas; `by_minute` has rows (minute, transactions, gas)."""
 
-    `held` is how many positions a subaccount began with. `by_minute` has rows (minute, transactions, gas).
-    """
-    together = Counter((fill.ts_ms, fill.subaccount) for fill in fills)
+    transactions: int
+    gas: int
+    by_minute: list[tuple[int, int, int]]
+
+
+def keepers(flow: FlowColumns, mode: Partition, fills: Fills, begin_ms: int) -> Keepers:
+    """What a run's liquidations are on chain, by minute since `begin_ms`."""
+    names = [mode.group(market) for market in flow.markets]
+    group = np.array([names.index(name) for name in names])
+    width = len(names)
+    held = dict(zip(*_counted(flow.owner * width + group[flow.market]), strict=True))
+    moment, at = np.unique(fills.ts_ms, return_inverse=True)
+    subaccounts = fills.account * width + group[fills.market]
+    together, closed = _counted(at * (len(flow) * width) + subaccounts)
     sent, gas = Counter[int](), Counter[int]()
-    for (ts_ms, name), closed in together.items():
-        minute, count = (ts_ms - begin_ms) // MINUTE_MS, max(held.get(name, 1), closed)
+    for key, count in zip(together, closed, strict=True):
+        when, subaccount = divmod(key, len(flow) * width)
+        minute = (int(moment[when]) - begin_ms) // MINUTE_MS
         sent[minute] += 1
-        gas[minute] += _gas(count, closed)
-    return {
-        "transactions": sum(sent.values()),
-        "gas": sum(gas.values()),
-        "by_minute": [[minute, sent[minute], gas[minute]] for minute in sorted(sent)],
-    }
+        gas[minute] += _gas(max(held[subaccount], count), count)
+    rows = [(minute, sent[minute], gas[minute]) for minute in sorted(sent)]
+    return Keepers(sum(sent.values()), sum(gas.values()), rows)
+
+
+def _counted(keys: IntArray) -> tuple[list[int], list[int]]:
+    found, counts = np.unique(keys, return_counts=True)
+    return found.tolist(), counts.tolist()
 
 
 @cache
 def _gas(held: int, closed: int) -> int:
     design = DESIGNS["isolated" if held == 1 else "cross"]
     return -(-liquidation_gas(snapshot(), design, held, closed) // 1)
+
+
+def liquidation_gas(snapshot: Snapshot, design: str, held: int, closed: int) -> Fraction:
+    """Gas of closing some of the positions held in one transaction, between the measured figures on a straight line."""
+    one = _between(snapshot.series(design, "liquidate_one"), held)
+    if closed == 1 or held == 1:
+        return one
+    every = _between(snapshot.series(design, "liquidate_all"), held)
+    return one + (every - one) * Fraction(closed - 1, held - 1)
+
+
+def _between(series: Sequence[Figure], at: int) -> Fraction:
+    if not series:
+        raise InputError("the snapshot has no liquidations; measure it with `ringfence gas --measure`")
+    below = max((each for each in series if each.positions <= at), key=_positions, default=series[0])
+    above = min((each for each in series if each.positions >= at), key=_positions, default=series[-1])
+    if below.positions == above.positions:
+        return Fraction(below.gas)
+    share = Fraction(at - below.positions, above.positions - below.positions)
+    return below.gas + (above.gas - below.gas) * share
+
+
+def _positions(figure: Figure) -> int:
+    return figure.positions
 
 
 def margin_action() -> Figure:

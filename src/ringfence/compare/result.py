@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from ringfence import __version__
 from ringfence.compare.lab import Lab, Results
-from ringfence.compare.measures import DEFINITIONS, as_text
-from ringfence.sim.flow import Flow
+from ringfence.compare.measures import DEFINITIONS, as_text, total
+from ringfence.compare.onchain import chain_rows
+from ringfence.sim.flow import FlowColumns
 from ringfence.sim.partition import ARMS
 from ringfence.sim.prices import utc
 from ringfence.units import QUOTE_DECIMALS, format_atoms
@@ -33,6 +36,7 @@ def document(lab: Lab, results: Results) -> Document:
     """Everything that a comparison found."""
     setup = lab.setup
     base = [result for result in results if not result["varied"]]
+    runs = [run_text(result) for result in base]
     return {
         "ringfence": __version__,
         "scenario": {
@@ -65,7 +69,8 @@ def document(lab: Lab, results: Results) -> Document:
         "flow_venue": _flow(lab, lab.flow_in("venue")) if setup.venue_frame else None,
         "refused": _refused(lab),
         "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
-        "runs": [run_text(result) for result in base],
+        "runs": runs,
+        "chains": chain_rows([run for run in runs if is_base(run)]),
         "headline": headline(base),
         "sensitivity": [run_text(result, brief=True) for result in results if result["varied"]],
     }
@@ -103,11 +108,11 @@ def _prices(lab: Lab) -> dict[str, dict[str, str]]:
     return found
 
 
-def _flow(lab: Lab, flow: Flow) -> dict[str, object]:
+def _flow(lab: Lab, flow: FlowColumns) -> dict[str, object]:
     return {
-        "accounts": len(flow.accounts),
-        "positions": sum(len(account.legs) for account in flow.accounts),
-        "equity": format_atoms(sum(account.equity_q for account in flow.accounts), QUOTE_DECIMALS),
+        "accounts": len(flow),
+        "positions": len(flow.market),
+        "equity": format_atoms(total(flow.equity_q), QUOTE_DECIMALS),
         "open_interest": {
             name: format_atoms(x, QUOTE_DECIMALS) for name, x in flow.open_interest_q().items()
         },
@@ -119,17 +124,15 @@ def _refused(lab: Lab) -> list[dict[str, object]]:
     """What each mode refuses of what was drawn; the headline uses only what every run admits."""
     rows = []
     for name, admitted in lab.admitted.items():
-        legs = [(account.id, leg) for account in lab.drawn.accounts for leg in account.legs]
-        refused = [(who, leg) for who, leg in legs if leg.market not in admitted[who]]
         frame, mode, arm = name.split("/")
         rows.append(
             {
                 "frame": frame,
                 "mode": mode,
                 "arm": arm,
-                "positions": len(refused),
-                "accounts": len({who for who, _ in refused}),
-                "notional": format_atoms(sum(leg.notional_q for _, leg in refused), QUOTE_DECIMALS),
+                "positions": int(np.count_nonzero(~admitted)),
+                "accounts": len(np.unique(lab.drawn.owner[~admitted])),
+                "notional": format_atoms(total(lab.drawn.notional_q[~admitted]), QUOTE_DECIMALS),
             }
         )
     return rows
@@ -148,11 +151,17 @@ def run_text(result: Mapping[str, Any], *, brief: bool = False) -> dict[str, obj
     if not brief:
         for name in ("stakeholders", "bad_debt_by_market"):
             text[name] = [[who, format_atoms(amount, QUOTE_DECIMALS)] for who, amount in result[name]]
+        text["keepers"] = result["keepers"]
         text["timeline"] = [
             [ts_ms, format_atoms(liquidated, QUOTE_DECIMALS), format_atoms(bad, QUOTE_DECIMALS)]
             for ts_ms, liquidated, bad in result["timeline"]
         ]
     return text
+
+
+def is_base(run: Mapping[str, Any]) -> bool:
+    """Whether a run is the one that tables of a single run show: identical frame, arm c, one shared pool."""
+    return (run["frame"], run["arm"], run["layer"]) == ("identical", "c", "shared")
 
 
 def headline(results: Results) -> dict[str, dict[str, dict[str, list[str]]]]:

@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence.compare.measures import DEFINITIONS
-from ringfence.compare.result import Document
+from ringfence.compare.onchain import COLUMNS
+from ringfence.compare.result import Document, is_base
 
 _SUFFIX = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -52,7 +53,7 @@ def comparison_table(document: Document, frame: str) -> Table:
             group = what.group
             table.add_section()
             table.add_row(Text(group, style="italic"))
-        unit = "" if what.unit in ("count", "share", "USD") else f" {what.unit}"
+        unit = "" if what.unit in ("count", "gas", "share", "USD") else f" {what.unit}"
         table.add_row(
             Text.assemble(f"  {what.title}", (unit, "dim")),
             *(span(cells[name], what.unit) for cells in modes.values()),
@@ -78,7 +79,7 @@ def _title(document: Document, frame: str) -> str:
 def sensitivity_table(document: Document) -> Table:
     """Bad debt of arm c, shared pool, where liquidation orders slip: fills at the mark make next to none."""
     rows = [row for row in document["sensitivity"] if row["layer"] == "shared"]
-    rows = [run | {"varied": "fills at the mark"} for run in document["runs"] if _base(run)] + rows
+    rows = [run | {"varied": "fills at the mark"} for run in document["runs"] if is_base(run)] + rows
     modes = list(dict.fromkeys(row["mode"] for row in rows))
     table = Table(
         title="Bad debt if one thing changes (USD; arm c, shared pool)", title_justify="left", pad_edge=False
@@ -94,7 +95,7 @@ def sensitivity_table(document: Document) -> Table:
 
 def stakeholder_table(document: Document) -> Table:
     """Who gained what: identical frame, arm c, one shared pool; every column sums to zero."""
-    runs = {r["mode"]: dict(r["stakeholders"]) for r in document["runs"] if _base(r)}
+    runs = {r["mode"]: dict(r["stakeholders"]) for r in document["runs"] if is_base(r)}
     table = Table(title="Who gained what (USD; arm c, shared pool)", title_justify="left", pad_edge=False)
     table.add_column("party")
     for mode in runs:
@@ -106,8 +107,21 @@ def stakeholder_table(document: Document) -> Table:
     return table
 
 
-def _base(run: dict[str, str]) -> bool:
-    return run["frame"] == "identical" and run["arm"] == "c" and run["layer"] == "shared"
+def chains_table(document: Document) -> Table:
+    """What each chain makes of it: fees in USD at its usual price, and the worst minute over what it sustains."""
+    table = Table(
+        title="On chain (arm c, shared pool): USD at mid fees for a liquidation and for margin actions per "
+        "account-day; worst minute over what the chain sustains. zksync and starknet are modelled.",
+        title_justify="left",
+        pad_edge=False,
+    )
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in COLUMNS[:2] else "right")
+    for row in document["chains"]:
+        load = f"{100 * float(row['worst_minute']):.2f} %" if row["worst_minute"] else ""
+        usd = (f"{float(row[name]):.4f}" if row[name] else "" for name in ("liquidation_usd", "actions_usd"))
+        table.add_row(row["chain"], row["mode"], *usd, load)
+    return table
 
 
 def _show_refused(document: Document, console: Console) -> None:
@@ -127,12 +141,14 @@ def show(document: Document, console: Console) -> None:
     for frame in document["headline"]:
         console.print(comparison_table(document, frame))
         console.print()
-    if any(_base(run) for run in document["runs"]):
+    if any(is_base(run) for run in document["runs"]):
         console.print(stakeholder_table(document))
         console.print()
         if document["sensitivity"]:
             console.print(sensitivity_table(document))
             console.print()
+        console.print(chains_table(document))
+        console.print()
     _show_refused(document, console)
     for note in document["scenario"]["notes"]:
         console.print(f"Note: {note}")

@@ -168,6 +168,8 @@ class _Reader:
         """A subaccount on the grid; `_MisfitError` says why there is no place for it."""
         if self.plan.whole:
             raise _MisfitError(self.plan.whole)
+        if not self.plan.markets:  # an empty leg points at the first market, so there must be one
+            raise _MisfitError("none of the venue's markets is compiled")
         held = set(source.positions) | {order.market for order in source.orders.values()}
         if len(held) > WIDTHS[-1]:
             raise _MisfitError(

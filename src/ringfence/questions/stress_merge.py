@@ -109,8 +109,6 @@ class _Merging:
         while self.members:
             columns, owners = self._columns()
             misfit = {owners[name] for name in columns.apart}
-            if not self.plan.markets:  # an empty leg points at the first market, so there must be one
-                misfit = set(owners.values())
             if not misfit:
                 return self._book(columns, owners), apart
             apart += [account for account, *_ in self.members if account.name in misfit]

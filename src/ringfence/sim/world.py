@@ -26,14 +26,14 @@ from ringfence.clearing.model import (
     Venue,
     market_subaccount,
 )
-from ringfence.clearing.policy import Policy
+from ringfence.clearing.policy import OpenInterestScaled, Policy
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import is_liquidatable, leg_risk, subaccount_risk, worth_q
 from ringfence.clearing.shapes import Leg, initial_q
 from ringfence.clearing.verdict import Accepted
 from ringfence.rules.words import PPM
 from ringfence.sim.curves import Curves
-from ringfence.sim.flow import BALANCER, Flow, TopUp
+from ringfence.sim.flow import BALANCER, Flow, FlowColumns, TopUp
 from ringfence.sim.partition import MAIN, Group, Plan
 from ringfence.sim.tally import Tally
 
@@ -220,12 +220,17 @@ def admits(group: Group, venue: Venue) -> bool:
     return group.collateral_q >= initial_q
 
 
-def enter(flow: Flow, plans: Iterable[Plan], venue: Venue) -> Venue:
+def enter(flow: Flow | FlowColumns, plans: Iterable[Plan], venue: Venue) -> Venue:
     """Let every account enter the venue as planned; the balancer takes what is left of each market.
 
+    Positions exist before the window, so what open interest adds to initial margin is not asked of whoever opens them.
     Raises `InputError` with the engine's sentence when an entry that `admits` allowed is refused.
     """
-    house = Clearinghouse(venue, keep_log=False)
+    house, asked = Clearinghouse(venue, keep_log=False), {}
+    for found in venue.markets.values():
+        asked[found.id] = found.requirement
+        if isinstance(found.requirement, OpenInterestScaled):
+            found.requirement = replace(found.requirement, upper_q=0)
     for name in (*map(market_subaccount, venue.markets), BALANCER, BACKSTOP):
         house.require(cmd.OpenSubaccount(name, "system", None, system=True))
     for plan in plans:
@@ -233,6 +238,8 @@ def enter(flow: Flow, plans: Iterable[Plan], venue: Venue) -> Venue:
     for market, size_b in flow.balancer.items():
         if size_b:
             house.require(cmd.Trade(market, size_b, flow.entry[market], BALANCER, market_subaccount(market)))
+    for name, requirement in asked.items():
+        venue.markets[name].requirement = requirement
     return venue
 
 

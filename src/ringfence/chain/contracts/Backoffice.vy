@@ -2,7 +2,7 @@
 """
 @title Backoffice
 @license Apache-2.0
-@notice The part of the clearinghouse that keepers, liquidity providers and the owner call. It runs on the
+@notice The part of the clearinghouse that keepers and the owner call, and what can be read of it. It runs on the
         clearinghouse's storage and holds nothing itself; called directly it finds an empty venue.
 """
 import access

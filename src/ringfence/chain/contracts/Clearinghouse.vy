@@ -4,10 +4,10 @@
 @license Apache-2.0
 @notice Margin for perpetual futures: any partition of an account's positions into subaccounts, each judged alone by
         the engine's own rules. Isolated margin is a subaccount per position, cross margin is one for all of them.
-@dev    What traders and the feed call is in this contract. Everything else (liquidation, pools, parameters, views)
-        is in `Backoffice`, which runs on this contract's storage: whatever is not found here is passed on to it.
-        Its address is fixed at deployment, and both are made of the same modules in the same order, so that their
-        storage is the same.
+@dev    What traders, liquidity providers and the feed call is in this contract. Everything else (liquidation,
+        parameters, views) is in `Backoffice`, which runs on this contract's storage: whatever is not found here is
+        passed on to it. Its address is fixed at deployment, and both are made of the same modules in the same
+        order, so that their storage is the same.
 """
 import access
 import terms

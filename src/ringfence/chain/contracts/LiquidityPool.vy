@@ -11,14 +11,10 @@
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
 
+import IClearinghouse
+
 implements: IERC20
 implements: IERC4626
-
-interface Clearinghouse:
-    def pool_equity(pool: uint8) -> int256: view
-    def risk_of(account: address, sub: uint8) -> (int256, int256, int256, int256): view
-    def pool_deposit(pool: uint8, amount: uint256): nonpayable
-    def pool_withdraw(pool: uint8, amount: uint256, receiver: address): nonpayable
 
 
 event Transfer:
@@ -139,9 +135,9 @@ def convertToAssets(shares: uint256) -> uint256:
 @view
 def maxDeposit(owner: address) -> uint256:
     """
-    @notice Most that may be brought in.
+    @notice Most that may be brought in; nothing while the pool owes.
     """
-    return 2**95 - 1
+    return self._room()
 
 
 @external
@@ -159,7 +155,7 @@ def maxMint(owner: address) -> uint256:
     """
     @notice Most shares that may be made.
     """
-    return self._shares(2**95 - 1, False)
+    return self._shares(self._room(), False)
 
 
 @external
@@ -257,9 +253,9 @@ def redeem(shares: uint256, receiver: address = msg.sender, owner: address = msg
 @internal
 def _enter(assets: uint256, shares: uint256, receiver: address):
     assert assets > 0 and shares > 0, "AMOUNT_NOT_POSITIVE"
-    assert staticcall Clearinghouse(CLEARINGHOUSE).pool_equity(POOL) >= 0, "BACKSTOP_CAPACITY"
+    assert assets <= self._room(), "BACKSTOP_CAPACITY"
     assert extcall IERC20(asset).transferFrom(msg.sender, self, assets, default_return_value=True), "TRANSFER_FAILED"
-    extcall Clearinghouse(CLEARINGHOUSE).pool_deposit(POOL, assets)
+    extcall IClearinghouse(CLEARINGHOUSE).pool_deposit(POOL, assets)
     self.totalSupply += shares
     self.balanceOf[receiver] += shares
     log Transfer(sender=empty(address), receiver=receiver, value=shares)
@@ -273,7 +269,7 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
         self._spend(owner, shares)
     self.balanceOf[owner] -= shares
     self.totalSupply -= shares
-    extcall Clearinghouse(CLEARINGHOUSE).pool_withdraw(POOL, assets, receiver)
+    extcall IClearinghouse(CLEARINGHOUSE).pool_withdraw(POOL, assets, receiver)
     log Transfer(sender=owner, receiver=empty(address), value=shares)
     log Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
 
@@ -281,7 +277,16 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
 @internal
 @view
 def _total() -> uint256:
-    return convert(max(0, staticcall Clearinghouse(CLEARINGHOUSE).pool_equity(POOL)), uint256)
+    return convert(max(0, staticcall IClearinghouse(CLEARINGHOUSE).pool_equity(POOL)), uint256)
+
+
+@internal
+@view
+def _room() -> uint256:
+    """
+    @notice Most quote that may be brought in: what the clearinghouse takes at once, nothing while the pool owes.
+    """
+    return 2**95 - 1 if staticcall IClearinghouse(CLEARINGHOUSE).pool_equity(POOL) >= 0 else 0
 
 
 @internal
@@ -290,12 +295,8 @@ def _free() -> uint256:
     """
     @notice What the pool's liquidity has above the initial margin of its positions.
     """
-    equity: int256 = 0
-    initial: int256 = 0
-    maintenance: int256 = 0
-    notional: int256 = 0
-    equity, initial, maintenance, notional = staticcall Clearinghouse(CLEARINGHOUSE).risk_of(CLEARINGHOUSE, POOL)
-    return convert(max(0, equity - initial), uint256)
+    risk: IClearinghouse.Risk = staticcall IClearinghouse(CLEARINGHOUSE).risk_of(CLEARINGHOUSE, POOL)
+    return convert(max(0, risk.equity_q - risk.initial_q), uint256)
 
 
 @internal

@@ -437,7 +437,7 @@ def _push(to: address, amount_q: uint256):
 @nonreentrant
 def supply(pool: uint256, amount_q: uint256, fund_q: uint256):
     """
-    @notice Bring liquidity for the pool and money for its insurance fund; only the owner takes liquidity back.
+    @notice Bring liquidity for the pool and money for its insurance fund. It stays there: nobody gets shares for it.
     """
     self._check_amount(amount_q + fund_q)
     assert pool < MARKETS_MAX, "POOL_UNKNOWN"

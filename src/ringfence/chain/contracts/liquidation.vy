@@ -76,8 +76,8 @@ SCORE_UNIT: constant(int256) = 2**64
 def liquidate(account: address, sub: uint8, market: uint8, size_b: uint256):
     """
     @notice Close (part of) a position of a liquidatable subaccount; the caller gets the fee less the fund's share.
-    @param size_b Most lots to close, 0 for what the rulebook allows. The right size is checked with one evaluation of the
-           margin rule; a larger one or 0 costs a search.
+    @param size_b Most lots to close, 0 for what the rulebook allows. The right size is checked with one more
+           evaluation of the margin rule; a larger one or 0 costs a search.
     """
     access.may_liquidate()
     id: uint256 = convert(market, uint256)
@@ -242,8 +242,9 @@ def _allowed(total: ledger.Risk, leg: Leg, wanted_b: int256) -> Closing:
     above: int256 = self._spare(self._closing(total, leg, high - 1).risk)
     if above < 0:
         return most
-    # `low` steps are too few by `below`, `high` are enough by `above`. What is spare grows nearly in proportion to the
-    # steps, so the next guess is where a line through both meets zero; every third is the middle, which bounds the search.
+    # `low` steps are too few by `below`, `high` are enough by `above`. What is spare grows nearly in proportion to
+    # the steps, so the next guess is where a line through both meets zero; every third is the middle, which bounds
+    # the search.
     high -= 1
     low: int256 = 0
     below: int256 = self._spare(total)

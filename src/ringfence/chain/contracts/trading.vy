@@ -98,20 +98,20 @@ def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
 
 @internal
 def _settle(fill: Match):
-    bid: orders.Order = fill.taker.order
-    ask: orders.Order = fill.maker.order
+    taking: orders.Order = fill.taker.order
+    resting: orders.Order = fill.maker.order
     assert fill.size_b > 0, "AMOUNT_NOT_POSITIVE"
-    assert bid.market == ask.market and (bid.size_b > 0) != (ask.size_b > 0), "ORDER_MISMATCH"
+    assert taking.market == resting.market and (taking.size_b > 0) != (resting.size_b > 0), "ORDER_MISMATCH"
     lots: int256 = convert(fill.size_b, int256)
-    size_b: int256 = lots if bid.size_b > 0 else -lots
-    id: uint256 = convert(bid.market, uint256)
+    size_b: int256 = lots if taking.size_b > 0 else -lots
+    id: uint256 = convert(taking.market, uint256)
     word: uint256 = self._tradable(id, size_b)
-    price: int256 = convert(ask.price, int256)
+    price: int256 = convert(resting.price, int256)
     assert price > 0, "PRICE_NOT_POSITIVE"
     assert price < 2**48, "AMOUNT_TOO_LARGE"
-    self._within(size_b > 0, price, convert(bid.price, int256))
-    taker_key: uint256 = ledger.key_of(bid.account, convert(bid.sub, uint256))
-    maker_key: uint256 = ledger.key_of(ask.account, convert(ask.sub, uint256))
+    self._within(size_b > 0, price, convert(taking.price, int256))
+    taker_key: uint256 = ledger.key_of(taking.account, convert(taking.sub, uint256))
+    maker_key: uint256 = ledger.key_of(resting.account, convert(resting.sub, uint256))
     assert taker_key != maker_key, "SUBACCOUNTS_MUST_DIFFER"
     orders.use(fill.taker, fill.size_b)
     orders.use(fill.maker, fill.size_b)
@@ -123,7 +123,7 @@ def _settle(fill: Match):
     fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
     fee_q += words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
     ledger.add_to_pool(layout.pool_of(word), 0, fee_q)
-    log Filled(market=bid.market, taker=taker_key, maker=maker_key, size_b=size_b, price=price)
+    log Filled(market=taking.market, taker=taker_key, maker=maker_key, size_b=size_b, price=price)
 
 
 @internal

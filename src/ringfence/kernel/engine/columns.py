@@ -57,7 +57,8 @@ def _rows_of(book: Book, names: Names, columns: Columns, first: int) -> Words:
     starts = int(book.clock[at.LEG_TOP]) + np.cumsum(columns.legs) - columns.legs
     added[:, at.LEG_COUNT] = added[:, at.LEG_ROOM] = columns.legs
     added[:, at.LEG_FIRST], added[:, at.PARENT] = starts, at.UNKNOWN
-    added[:, at.ACCOUNT] = len(names.owner) + np.arange(len(columns.ids))
+    owners = names.owner
+    added[:, at.ACCOUNT] = [owners.setdefault(name, len(owners)) for name in columns.ids]
     _split(added, at.BALANCES, columns.quote_q)
     return rows
 

@@ -117,10 +117,8 @@ def _closing_q(book: Book, market: int, worth_q: Wide, cost_q: Wide) -> Wide:
 
 
 @far(types.UniTuple(WIDE, 2), INT, WIDE, WIDE, WIDE)
-def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
-    """Initial and maintenance margin of lots worth `worth_q` that cost `cost_q`; initial is at least the other."""
-    if size_b == 0:
-        return wide(0), wide(0)
+def _margins_of_any(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
+    """`margins` under any requirement."""
     row, closing_q = _row(book, market, size_b, worth_q), wide(0)
     if book.markets[market, at.CLOSES]:
         closing_q = _closing_q(book, market, worth_q, cost_q)
@@ -130,6 +128,29 @@ def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) 
         closing_q = wide(0)
     initial = _initial_q(book, market, row, size_b, worth_q, cost_q)
     return max(_asked_q(book, market, initial, closing_q), maintained_q), maintained_q
+
+
+@jit
+def _is_plain(book: Book, market: int) -> bool:
+    """Whether a market asks by tiers of notional, plus a fixed amount, and no more: the common case."""
+    markets = book.markets
+    adds = markets[market, at.MINIMUM_AS] == at.ADDED and not markets[market, at.CLOSES]
+    return adds and markets[market, at.SHAPE] == at.TIERED
+
+
+@jit
+def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
+    """Initial and maintenance margin of lots worth `worth_q` that cost `cost_q`; initial is at least the other."""
+    if size_b == 0:
+        return wide(0), wide(0)
+    if not _is_plain(book, market):
+        return _margins_of_any(book, market, size_b, worth_q, cost_q)
+    row, rounding = _row(book, market, size_b, worth_q), book.terms[at.REQUIREMENT_ROUNDING]
+    den, least_q = book.markets[market, at.RATE_DEN], get(book.markets, market, at.LEAST_Q)
+    num, deduction = get(book.margins, row, at.MAINTENANCE), get(book.margins, row, at.TIER_DEDUCTION)
+    maintenance = tiered_q(worth_q, num, deduction, den, rounding)
+    initial = fraction_q(worth_q, get(book.margins, row, at.INITIAL), den, rounding)
+    return max(initial, maintenance) + least_q, maintenance + least_q
 
 
 @far(WIDE, INT, WIDE, WIDE, WIDE)

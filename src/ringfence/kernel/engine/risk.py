@@ -54,8 +54,8 @@ def _haircut(book: Book, asset: int, raw_q: Wide) -> Wide:
 
 
 @far(RISK, INT)
-def collateral_risk(book: Book, row: int) -> Risk:
-    """Quote balance and other collateral: what they are worth, and what weights ask of it."""
+def _collateral_risk(book: Book, row: int) -> Risk:
+    """`collateral_risk` where a venue takes other assets too."""
     equity, initial, maintenance = balance(book, row, 0), wide(0), wide(0)
     for asset in range(1, len(book.assets)):
         amount = balance(book, row, asset)
@@ -70,6 +70,14 @@ def collateral_risk(book: Book, row: int) -> Risk:
             initial += fraction_q(abs_(worth), book.assets[asset, first], den, rounding)
             maintenance += fraction_q(abs_(worth), book.assets[asset, first + 1], den, rounding)
     return equity, max(initial, maintenance), maintenance, wide(0)
+
+
+@jit
+def collateral_risk(book: Book, row: int) -> Risk:
+    """Quote balance and other collateral: what they are worth, and what weights ask of it."""
+    if len(book.assets) == 1:
+        return balance(book, row, 0), wide(0), wide(0), wide(0)
+    return _collateral_risk(book, row)
 
 
 @jit

@@ -1,13 +1,33 @@
-"""The split of equity over isolated positions that would have been best for the trader, known afterwards (arm d)."""
+"""What is known afterwards: the least collateral that survives a path, and the best split over isolated positions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ringfence.clearing.model import Venue
 from ringfence.clearing.risk import leg_risk
-from ringfence.compare.measures import initial_margin_q, survival_q
 from ringfence.sim.curves import Curves
 from ringfence.sim.flow import FlowAccount, Leg
 from ringfence.sim.partition import BestSplit
+
+
+def initial_margin_q(venue: Venue, legs: Iterable[tuple[str, int]]) -> int:
+    """Initial margin of some legs at the venue's present prices, at no chosen leverage."""
+    rounds = venue.policy.rounding
+    return sum(
+        leg_risk(venue.markets[m], size_b, venue.markets[m].mark, rounds).initial_q for m, size_b in legs
+    )
+
+
+def survival_q(curves: Curves, legs: Iterable[Leg], entered: Venue) -> int:
+    """Least collateral behind some legs that survives the path."""
+    sizes = {leg.market: leg.size_b for leg in legs}
+    if not sizes:
+        return 0
+    rounds = entered.policy.rounding
+    cost_q = sum(
+        leg_risk(entered.markets[m], size_b, entered.markets[m].mark, rounds).equity_q
+        for m, size_b in sizes.items()
+    )
+    return curves.survival_q(sizes, cost_q)
 
 
 def best_split(curves: Curves, venue: Venue) -> BestSplit:
