@@ -48,7 +48,10 @@ def gas_table() -> str:
     from ringfence.chain.gas import read
 
     snapshot = read()
-    rows = ["| operation | positions | contract | gas | cheapest venue measured | ratio |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| operation | positions | contract | gas | cheapest venue measured | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
     for design, operation, count in OPERATIONS:
         gas = snapshot.gas(design, operation, count)
         # Venues that match orders open a position by a fill.

@@ -1,5 +1,8 @@
 """The embedded chain: real transactions, cold gas, time, snapshots, reasons of reverts."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ringfence.chain.accounts import Account
@@ -239,3 +242,13 @@ def test_a_contract_over_the_size_limit_is_not_deployed(chain, user, excess):
 
 def test_the_deployed_size_is_the_one_that_the_compiler_said(counter, artifact):
     assert counter.code_bytes == artifact.code_bytes
+
+
+def test_a_document_nested_too_deeply_is_still_an_error():
+    """The EVM's library raises the interpreter's recursion limit; beyond the stack a parser ends the process."""
+    code = (
+        "import ringfence.chain.evm\nfrom ringfence.books.files import json_document\n"
+        "try:\n    json_document(b'[' * 100_000)\nexcept RecursionError:\n    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n")

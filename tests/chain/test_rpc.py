@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import pytest
 
 from chain.rpc_server import Node, serving
-from conftest import skip_or_fail
 from ringfence.chain.accounts import Account
 from ringfence.chain.deploy import LOT, Baseline
 from ringfence.chain.evm import Evm
@@ -73,7 +72,7 @@ def anvil(*options):
     """An anvil of one's own on a free port."""
     program = os.environ.get("RINGFENCE_ANVIL") or shutil.which("anvil")
     if program is None:
-        skip_or_fail("needs anvil on the PATH (or set RINGFENCE_ANVIL)")
+        pytest.skip("needs anvil on the PATH (or set RINGFENCE_ANVIL)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -5,6 +5,7 @@ sealed, so a block is a number that rises by one per transaction; the base fee i
 price.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,8 +34,14 @@ GENESIS_TIME_S = 1_750_000_000
 BLOCK_GAS = 1_000_000_000
 """Large, so that what limits a transaction is its own gas."""
 
+RECURSION_LIMIT = 1_000
+"""Python's own. py-evm raises it tenfold for call depths that no contract here has; then a document that is nested
+too deeply would end the process instead of being refused."""
+
 DYNAMIC_FEE = 2
 """Type of a transaction with a fee cap (EIP-1559)."""
+
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 
 class Snapshot(NamedTuple):
