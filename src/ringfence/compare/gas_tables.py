@@ -115,17 +115,6 @@ def venue_rows(snapshot: Snapshot) -> list[Row]:
     return rows
 
 
-def target_rows(snapshot: Snapshot) -> list[Row]:
-    """Measured figures beside their limits."""
-    rows: list[Row] = []
-    for (design, name, count), (most, aim) in TARGETS.items():
-        gas = snapshot.gas(design, name, count)
-        if gas is not None:
-            word = "aim reached" if gas <= aim else "within" if gas <= most else "ABOVE"
-            rows.append((design, spoken(name), str(count), f"{gas:,}", f"{most:,}", f"{aim:,}", word))
-    return rows
-
-
 def fee_rows(fees: Iterable[OperationFee]) -> list[Row]:
     """A row per design and operation, a column per chain: USD at low, mid and high."""
     found: dict[tuple[str, str, int], dict[str, dict[str, str]]] = {}

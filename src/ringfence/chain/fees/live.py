@@ -5,21 +5,14 @@ specs, `L1Block`; op-revm l1block.rs for their places in a word); on Arbitrum `A
 is the price per unit; on ZKsync Era `zks_getFeeParams`; on Starknet the prices in the header of the latest block.
 """
 
-import http.client
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
 
 from ...errors import InputError
+from ..jsonrpc import REASON_MAX, Node, quantity
 from .parameters import Parameters, Stated, chain_data, parameters
 
 TIMEOUT_S = 10.0
-ANSWER_BYTES_MAX = 4 << 20
-REASON_MAX = 120
 PPM = 1_000_000
 
 L1_BLOCK = "0x4200000000000000000000000000000000000015"
@@ -29,79 +22,6 @@ DA_SCALAR, OPERATOR_SCALAR, OPERATOR_CONSTANT = slice(18, 20), slice(20, 24), sl
 """Bytes of the words in those slots, from the front."""
 ARB_GAS_INFO = "0x000000000000000000000000000000000000006c"
 GET_L1_BASE_FEE_ESTIMATE = "0xf5d6ded7"
-
-
-class Node:
-    """A node that answers JSON-RPC. Every failure is an `InputError` of one sentence that names its host."""
-
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InputError("--rpc: expected an address that starts with https:// or http://")
-        self._url, self._timeout_s = url, timeout_s
-        # An address may carry a key in its path, so only the host is ever shown.
-        self.host = parts.hostname
-
-    def ask(self, method: str, *params: object) -> Any:  # noqa: ANN401 - as the method answers
-        """The result of one method."""
-        document = self._document(method, params)
-        if not isinstance(document, dict) or not ("result" in document or "error" in document):
-            raise InputError(f"{self.host}: {method} answered with something that is no JSON-RPC")
-        if document.get("error"):
-            error = document["error"]
-            said = error.get("message") if isinstance(error, dict) else error
-            raise InputError(f"{self.host}: {method} failed: {str(said)[:REASON_MAX]}")
-        return document["result"]
-
-    def number(self, method: str, *params: object) -> int:
-        """The result of one method as a number."""
-        return quantity(self.ask(method, *params), f"{self.host}: {method}")
-
-    def word(self, address: str, slot: int) -> bytes:
-        """A storage slot of a contract."""
-        found = self.number("eth_getStorageAt", address, hex(slot), "latest")
-        return found.to_bytes(32)
-
-    def base_fee(self) -> int:
-        """The latest block's base fee."""
-        block = self.ask("eth_getBlockByNumber", "latest", False)
-        fee = block.get("baseFeePerGas") if isinstance(block, dict) else None
-        return quantity(fee, f"{self.host}: baseFeePerGas of the latest block")
-
-    def _document(self, method: str, params: tuple[object, ...]) -> object:
-        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        request = urllib.request.Request(  # noqa: S310 - the constructor lets no other scheme through
-            self._url, json.dumps(question).encode(), {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
-                return json.loads(answer.read(ANSWER_BYTES_MAX))
-        except urllib.error.HTTPError as error:
-            with error:
-                raise InputError(f"{self.host}: {method} answers HTTP {error.code}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            raise InputError(f"{self.host}: {method} answered with something that is not JSON") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            cause = getattr(error, "reason", None) or error
-            if isinstance(cause, TimeoutError):
-                late = f"did not answer {method} within {self._timeout_s:g} seconds"
-                raise InputError(f"{self.host} {late}") from None
-            said = str(getattr(cause, "strerror", None) or cause)[:REASON_MAX] or type(cause).__name__
-            raise InputError(f"{self.host} cannot be reached ({said})") from None
-
-
-def quantity(value: object, what: str) -> int:
-    """A number as JSON-RPC writes it: hexadecimal text of at most a word, or a whole JSON number."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    digits = value.removeprefix("0x") if isinstance(value, str) and value.startswith("0x") else None
-    try:
-        found = int(digits or "", 16)
-    except ValueError:
-        raise InputError(f"{what}: expected a number, got {str(value)[:REASON_MAX]}") from None
-    if not 0 <= found < 1 << 256:
-        raise InputError(f"{what}: expected a number of at most 256 bits")
-    return found
 
 
 def live(rpc_url: str, chain: str, timeout_s: float = TIMEOUT_S) -> Parameters:
