@@ -31,7 +31,7 @@ class Auditor:
         self.told, self.last = encode(venue), things(venue)
         self.shadow = Shadow(things(venue))
         self.brought = Counter()
-        self.pledged = set()
+        self.pledged_or_borrowed = set()
         self.commands = 0
 
     def check(self, command, answer, venue):
@@ -77,7 +77,7 @@ class Auditor:
                 must(event.amount > 0, f"an empty transfer: {event}")
                 told[event.debit, event.asset] -= event.amount
                 told[event.credit, event.asset] += event.amount
-                self.pledged |= {event.credit} if event.asset != QUOTE else set()
+                self.pledged_or_borrowed |= {event.credit, event.debit} if event.asset != QUOTE else set()
         held = balances(now)
         if not same(told, held):
             raise AuditError(f"events do not tell how balances changed: {differences(told, held)}")
@@ -89,12 +89,13 @@ class Auditor:
         """After all that is due was done: nobody is flat and owes what no pool owns up to; nobody else is insolvent.
 
         Who ever pledged other collateral is left out of the first: a debt against it is nobody's loss until it is sold,
-        and what its sale does not bring stays with the debtor. The second holds for `everybody` or not at all.
+        and what its sale does not bring stays with the debtor. So is who ever owed it: the loan holds margin, so its
+        part of a negative equity is no market's. The second holds for `everybody` or not at all.
         """
         for name, sub in self.last.subaccounts.items():
             if sub.positions and everybody and not sub.system:
                 must(self.shadow.risk(name).equity >= 0, f"{name} was left insolvent")
-            elif not (sub.positions or sub.system or f"sub/{name}" in self.pledged):
+            elif not (sub.positions or sub.system or f"sub/{name}" in self.pledged_or_borrowed):
                 must(sub.balances.get(QUOTE, 0) >= 0, f"{name} is flat and owes what no pool owes")
 
     def conserved(self, c, now):

@@ -49,6 +49,13 @@ def test_one_seed_is_one_world():
     assert Crash(8).run().house.head != first.house.head
 
 
+def test_a_loan_keeps_its_part_of_a_negative_equity():
+    """Seed 143: who was deleveraged also owed an asset, whose share of the shortfall no market made (engine.md)."""
+    house = Crash(143).run().house
+    debtors = [sub for sub in house.venue.subaccounts.values() if not sub.positions and sub.quote_q < 0]
+    assert any(sub.balances.get("WETH", 0) < 0 for sub in debtors)
+
+
 def test_the_worlds_are_not_tame():
     """Most crashes liquidate, some reach every step of the waterfall, and most reasons to refuse come up."""
     steps, refusals = set(), set()
