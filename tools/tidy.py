@@ -34,6 +34,7 @@ RANKS = {
     "service": 7,
     "cache": 1,
     "terminal": 1,
+    "web": 1,
     "html": 1,
     "bench_command": 7,
     "cli": 8,

@@ -165,8 +165,8 @@ def test_a_node_of_another_chain_is_refused():
 @pytest.mark.parametrize(
     ("node", "complaint"),
     [
-        (Node({}, status=429), "127.0.0.1: eth_chainId answers HTTP 429"),
-        (Node({}, body=b"<html>"), "127.0.0.1: eth_chainId answered with something that is not JSON"),
+        (Node({}, status=429), "127.0.0.1 (eth_chainId) answers that there were too many requests"),
+        (Node({}, body=b"<html>"), "127.0.0.1 (eth_chainId) answered with something that is not JSON"),
         (Node({}, body=b"[]"), "127.0.0.1: eth_chainId answered with something that is no JSON-RPC"),
         (Node({}, body=b'{"error": "no key"}'), "127.0.0.1: eth_chainId failed: no key"),
         (Node({}), "127.0.0.1: eth_chainId failed: method not found"),
@@ -176,7 +176,7 @@ def test_a_node_of_another_chain_is_refused():
             Node(OP | {"eth_getBlockByNumber": {}}),
             "baseFeePerGas of the latest block: expected a number, got None",
         ),
-        (Node(OP, delay_s=1.0), "127.0.0.1 did not answer eth_chainId within 0.2 seconds"),
+        (Node(OP, delay_s=1.0), "127.0.0.1 (eth_chainId) did not answer within 0.2 seconds"),
     ],
     ids=["status", "html", "list", "refused", "unknown", "word", "long", "empty", "late"],
 )
@@ -205,7 +205,7 @@ def test_where_nobody_listens():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with pytest.raises(InputError, match=r"127.0.0.1 cannot be reached \(Connection refused\)"):
+    with pytest.raises(InputError, match=r"127.0.0.1 \(\w+\) cannot be reached \(Connection refused\)"):
         live(f"http://127.0.0.1:{port}", "base")
     with pytest.raises(InputError, match="--rpc: expected an address that starts with https"):
         live("file:///etc/passwd", "base")

@@ -167,11 +167,11 @@ def server(monkeypatch):
     """A venue that answers with a recorded state, and what it was asked."""
     asked = []
 
-    def answer(url, question, address, timeout_s):
+    def answer(url, question, shown, **limits):
         asked.append((url, question))
         return json.dumps(STATE).encode()
 
-    monkeypatch.setattr(live, "_ask", answer)
+    monkeypatch.setattr(live, "post_json", answer)
     return asked
 
 

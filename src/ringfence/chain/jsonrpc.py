@@ -1,13 +1,10 @@
-"""Questions to a node over JSON-RPC: plain HTTP, one at a time, nothing but the standard library."""
+"""Questions to a node over JSON-RPC: plain HTTP, one at a time."""
 
-import http.client
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Any
 
 from ..errors import InputError
+from ..web import host_of, post_json
 
 TIMEOUT_S = 30.0
 ANSWER_BYTES_MAX = 4 << 20
@@ -29,12 +26,9 @@ class Node:
     """A node that answers JSON-RPC. Every failure is an `InputError` of one sentence that names its host."""
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InputError("--rpc: expected an address that starts with https:// or http://")
-        self._url, self._timeout_s = url, timeout_s
         # An address may carry a key in its path, so only the host is ever shown.
-        self.host = parts.hostname
+        self.host = host_of(url, "--rpc")
+        self._url, self._timeout_s = url, timeout_s
 
     def ask(self, method: str, *params: object) -> Any:  # noqa: ANN401 - as the method answers
         """The result of one method; `RpcError` where the node refuses it."""
@@ -62,24 +56,12 @@ class Node:
 
     def _document(self, method: str, params: tuple[object, ...]) -> object:
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        request = urllib.request.Request(  # noqa: S310 - the constructor lets no other scheme through
-            self._url, json.dumps(question).encode(), {"Content-Type": "application/json"}
-        )
+        shown = f"{self.host} ({method})"
+        content = post_json(self._url, question, shown, timeout_s=self._timeout_s, bytes_max=ANSWER_BYTES_MAX)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
-                return json.loads(answer.read(ANSWER_BYTES_MAX))
-        except urllib.error.HTTPError as error:
-            with error:
-                raise InputError(f"{self.host}: {method} answers HTTP {error.code}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            raise InputError(f"{self.host}: {method} answered with something that is not JSON") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            cause = getattr(error, "reason", None) or error
-            if isinstance(cause, TimeoutError):
-                late = f"did not answer {method} within {self._timeout_s:g} seconds"
-                raise InputError(f"{self.host} {late}") from None
-            said = str(getattr(cause, "strerror", None) or cause)[:REASON_MAX] or type(cause).__name__
-            raise InputError(f"{self.host} cannot be reached ({said})") from None
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise InputError(f"{shown} answered with something that is not JSON") from None
 
 
 def quantity(value: object, what: str) -> int:
