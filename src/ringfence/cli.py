@@ -57,8 +57,8 @@ LAZY = {
         "Gas and fees of both margin modes as contracts, and what a crash asks of a chain.",
     ),
     "chain": (
-        "ringfence.questions.chain_command:chain",
-        "The contracts: their sizes, and onto a chain of your own.",
+        "ringfence.compare.replay_command:chain",
+        "The contracts: their sizes, onto a chain of your own, and a crash replayed on them.",
     ),
     "claims": (
         "ringfence.compare.claims_command:claims",

@@ -40,7 +40,7 @@ from ringfence.sim.reference import Reference, Staged
 from ringfence.sim.replay import Entered, Replay, takes
 from ringfence.sim.tally import Tally
 from ringfence.sim.traders import generate
-from ringfence.sim.world import SHARED_POOL, Ring
+from ringfence.sim.world import SHARED_POOL, Ring, World
 from ringfence.venues.model import NO_MARKETS, scale_of
 from ringfence.venues.overrides import load_spec
 from ringfence.venues.rulebook import Rulebook
@@ -274,8 +274,12 @@ class Lab:
 
     def tally(self, job: Job) -> Tally:
         """The record of a job's base case with one insurance fund for all markets: every liquidation with its time."""
+        return self.world(job).run()
+
+    def world(self, job: Job) -> World:
+        """A job's base case with one insurance fund for all markets in the reference engine, ready to begin."""
         ring = Ring(False, self.funds_q(job.frame, LAYERS[0]))
-        return self._staged(job).world(self.path, ring, self.setup.slippage_ppm, self._topup(job)).run()
+        return self._staged(job).world(self.path, ring, self.setup.slippage_ppm, self._topup(job))
 
     def _labels(self, job: Job, case: Case, layer: str) -> dict[str, Any]:
         labels = {
