@@ -17,7 +17,7 @@ from chain.twin import MARKETS, START_PRICE, TRADERS, Twin
 from ringfence.clearing.risk import subaccount_risk
 
 FUZZ = os.environ.get("RINGFENCE_FUZZ") == "1"
-EXAMPLES, STEPS = (100, 100) if FUZZ else (3, 20)
+OPERATIONS, EXAMPLES, STEPS = (10_000, 50, 100) if FUZZ else (30, 3, 20)
 TWINS = {}
 
 traders = st.sampled_from(TRADERS)
@@ -131,7 +131,10 @@ def machine(design):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("design", ["IsolatedOnly", "CrossOnly"])
 def test_histories_are_the_engines(design):
-    run_state_machine_as_test(machine(design), settings=_settings())
+    """Ten thousand operations under `make fuzz`: a history has as many as Hypothesis cares for, so they are counted."""
+    end = twin(design).operations + OPERATIONS
+    while TWINS[design].operations < end:
+        run_state_machine_as_test(machine(design), settings=_settings())
 
 
 def _settings():

@@ -63,6 +63,8 @@ class Twin:
         for trader in TRADERS:
             self.venue.mint(people[trader], WALLET_Q)
         self.start = self.chain.snapshot()
+        self.operations = 0
+        """On both, over all histories."""
         self.reset()
 
     @property
@@ -97,6 +99,7 @@ class Twin:
 
     def both(self, command, name, *arguments, sender, settles=None):
         """Submit to both; the same verdict, and where it is a refusal the same reason."""
+        self.operations += 1
         before = self.chain.snapshot()
         if settles:
             self.settle(settles)
@@ -171,6 +174,7 @@ class Twin:
 
     def liquidate_account(self, trader, markets):
         """Cross: as many of these positions as it takes, in one transaction and in as many commands."""
+        self.operations += 1
         self.touched.add(trader)
         before = self.chain.snapshot()
         self.settle(trader)
@@ -199,6 +203,7 @@ class Twin:
     # -- the world ----------------------------------------------------------------------------------------------------
 
     def set_prices(self, prices):
+        self.operations += 1
         self.chain.warp(1)
         self.venue.set_prices(prices)
         marks = {name_of(market): price for market, price in prices.items()}
@@ -206,6 +211,7 @@ class Twin:
 
     def accrue(self, market, rate_ppm):
         """The contract counts funding in coarser steps; the engine is told its index."""
+        self.operations += 1
         self.contract.send("accrue_funding", market, rate_ppm, sender=self.people["feed"])
         index = self.contract.call("market_of", market)[2]
         apply(self.engine.venue, ev.FundingAccrued(name_of(market), index * (WAD // INDEX_SCALE)))
