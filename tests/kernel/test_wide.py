@@ -152,6 +152,26 @@ def test_division_rounds_as_the_words_say(a, b, d, rounding):
         assert compiled(what, a, b, d, rounding) == (OVERFLOW if product == OVERFLOW else want())
 
 
+def around(*bounds):
+    """Integers near these, and anywhere below."""
+    near = [st.integers(bound - 3, bound + 3) for bound in bounds]
+    return st.one_of(*near, st.integers(1, max(bounds)), st.integers(1, 10**7))
+
+
+quotients = around(1, 1 << 11, 1 << 53, 1 << 61, 1 << 62, 1 << 63)
+near_dens = around(4, 10**6, 10**18, 1 << 50, w.DENOMINATOR_MAX)
+
+
+@given(quotients, near_dens, st.integers(-2, 2), st.sampled_from([1, -1]))
+@example(1 << 61, w.DENOMINATOR_MAX - 1, -1, 1)
+@example((1 << 61) - 1, w.DENOMINATOR_MAX - 1, -1, -1)
+def test_a_quotient_of_floats_is_set_right_beside_every_whole_one(quotient, d, off, sign):
+    for rest in (off, d // 2 + off):
+        n = sign * (quotient * d + rest)
+        for rounding in (words.FLOOR, words.CEIL, words.TRUNC):
+            assert compiled(DIV, n, 1, d, rounding) == words.mul_div(n, 1, d, rounding)
+
+
 @given(wides.filter(lambda a: a > LOW), dens)
 @example(HIGH, 3)
 @example(-HIGH, (1 << 64) - 1)
