@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from engine import processor
-from kernel_screen import exact_division_free, tiers_of
+from kernel_screen import exact_division_free, lines_of
 from population import cross, isolated, ticks
 from ringfence.kernel import bands_tick as core
 from ringfence.kernel.bands import Bands
@@ -154,9 +154,9 @@ def brute_seconds(plan: Plan, columns: Columns) -> dict[str, float]:
     found = {"with_roundings": median_seconds(lambda: brute(plan, columns))}
     block = columns.blocks[0]
     if block.size.shape[1] == LEGS:
-        exact, _ = tiers_of(plan.table)
+        lines = lines_of(plan.table)
         out = np.empty(len(columns) + 1, np.int64)
-        found["division_free"] = median_seconds(lambda: exact_division_free(block, exact, out))
+        found["division_free"] = median_seconds(lambda: exact_division_free(block, lines, out))
     return found
 
 

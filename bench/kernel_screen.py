@@ -28,9 +28,9 @@ from population import RATE_DEN, SCALE, cross, ticks
 from ringfence.kernel import screen as kernel
 from ringfence.kernel.columns import Block
 from ringfence.kernel.jit import jit, screen_jit
-from ringfence.kernel.plan import Plan
-from ringfence.kernel.table import Table
-from ringfence.kernel.wide import join, joined, wide
+from ringfence.kernel.plan import SIZE_MAX, Plan
+from ringfence.kernel.table import Records, Table
+from ringfence.kernel.wide import join, joined, split, wide
 
 RUNS = 7
 LEGS = 8
@@ -39,65 +39,72 @@ SUBACCOUNTS = 1_000_000
 PYTHON_ROWS = 2_000
 BLOCKED_ROWS = 8_192
 RESULT = Path(__file__).parent / "results" / "kernel_screen.json"
-SCALE_DEN = SCALE.den
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Tiers(NamedTuple):
-    """Three tiers per market, in the units of the division-free form."""
-
-    price: Ints
-    """(markets,)"""
-    rate: Ints
-    """(markets, 3) over the rate denominator"""
-    deduction_hi: Ints
-    """(markets, 3) halves of the deduction times the scale's denominator"""
-    deduction_lo: Ints
-    above: Ints
-    """(markets, 2) the largest size of the tier below, at the price: where one line meets the next"""
-    den: int
-    """rate denominator; sizes below 2^63 / den keep a product with it in 64 bits, which `measure` checks"""
+LINE = np.dtype([("num", np.int64), ("offset_hi", np.int64), ("offset_lo", np.int64), ("above", np.int64)])
+"""A tier at the present price: up to `above` size units a leg adds `size * num + offset` to the surplus."""
+LINES = 4
+"""Records of a market's side: its three tiers and one to spare, so that a place is made of bits."""
+CASH_UNIT = RATE_DEN * SCALE.den
 
 
 class FloatTiers(NamedTuple):
-    """The same in floats."""
+    """The same in floats, by market: a size unit adds `gain`, and asks the largest of `rate - deduction`."""
 
-    price: Floats
+    gain: Floats
+    """(markets,)"""
     rate: Floats
+    """(markets, 3)"""
     deduction: Floats
-    den: float
+    """(markets, 3)"""
 
 
-def tiers_of(table: Table) -> tuple[Tiers, FloatTiers]:
-    """The tables of all markets."""
+def lines_of(table: Table) -> Records:
+    """(markets * 2 * LINES,) `LINE`: the tiers of every market, of its longs and then of its shorts."""
+    found = np.zeros((len(table.markets), 2, LINES), LINE)
+    for market, sides in zip(table.markets, found, strict=True):
+        price = int(market["price"])
+        rows = table.rows[market["rows_at"] : market["rows_end"]]
+        rates = [int(row["maintenance_num"]) for row in rows]
+        offsets = [joined(row["deduction_hi"], row["deduction_lo"]) * SCALE.den for row in rows]
+        for tier, (rate, offset) in enumerate(zip(rates, offsets, strict=True)):
+            last = tier == len(rows) - 1
+            above = SIZE_MAX if last else (offsets[tier + 1] - offset) // ((rates[tier + 1] - rate) * price)
+            for line, sign in zip(sides[:, tier], (1, -1), strict=True):
+                line["num"], line["above"] = price * (RATE_DEN - sign * rate), above
+                line["offset_hi"], line["offset_lo"] = split(offset)
+    return found.ravel()
+
+
+def float_tiers_of(table: Table) -> FloatTiers:
+    """The tables of all markets in floats."""
     rows = table.rows.reshape(-1, 3)
-    exact = np.array(
-        [[joined(*row[["deduction_hi", "deduction_lo"]]) for row in each] for each in rows], object
-    )
-    scaled = exact * SCALE.den
-    hi, lo = scaled >> 64, scaled & (2**64 - 1)
-    low = np.array([int(x) - (1 << 64) if int(x) >> 63 else int(x) for x in lo.ravel()], np.int64)
-    den = int(table.markets["rate_den"][0])
-    price, rate = table.markets["price"].copy(), rows["maintenance_num"].copy()
-    steps = np.diff(scaled, axis=1) // (np.diff(rate.astype(object), axis=1) * price.astype(object)[:, None])
-    wide_ones = Tiers(price, rate, hi.astype(np.int64), low.reshape(lo.shape), steps.astype(np.int64), den)
-    return wide_ones, FloatTiers(price.astype(float), rate.astype(float), scaled.astype(float), float(den))
+    deduction = [[float(joined(*row[["deduction_hi", "deduction_lo"]])) for row in each] for each in rows]
+    price = table.markets["price"].astype(float)
+    rate = rows["maintenance_num"] * price[:, None]
+    return FloatTiers(price * RATE_DEN, rate, np.array(deduction) * SCALE.den)
 
 
 @jit
-def exact_division_free(block: Block, tiers: Tiers, found: Ints) -> int:
-    """Exact: the tier by a threshold of size, then one product of two 64-bit integers in 128 bits per leg."""
-    count, cash_unit = 0, wide(tiers.den) * SCALE_DEN
+def exact_division_free(block: Block, lines: Records, found: Ints) -> int:
+    """Exact: one product of two 64-bit integers per leg, summed in 128 bits that raise where they would wrap.
+
+    Most legs lie in the first tier, whose offset is none: a branch says so, and places are unsigned, so that nothing
+    asks whether they count from the end.
+    """
+    count = 0
     for row in range(block.cash.size):
-        surplus = cash_unit * block.cash[row]
+        surplus = wide(CASH_UNIT) * block.cash[row]
         for leg in range(LEGS):
-            market, size = block.market[row, leg], block.size[row, leg]
-            magnitude = abs(size)
-            tier = (magnitude > tiers.above[market, 0]) + (magnitude > tiers.above[market, 1])
-            weight = size * tiers.den - magnitude * tiers.rate[market, tier]
-            deduction = join(tiers.deduction_hi[market, tier], tiers.deduction_lo[market, tier])
-            surplus = surplus + wide(weight) * tiers.price[market] + deduction
+            size = block.size[row, leg]
+            side = np.uint64(size) >> np.uint64(63)
+            at = (np.uint64(block.market[row, leg]) * np.uint64(2) + side) * np.uint64(LINES)
+            if abs(size) > lines[at].above:
+                at += np.uint64(1) + np.uint64(abs(size) > lines[at + np.uint64(1)].above)
+                surplus += join(lines[at].offset_hi, lines[at].offset_lo)
+            surplus += wide(size) * lines[at].num
         found[count] = row
         count += surplus < 0
     return count
@@ -105,17 +112,16 @@ def exact_division_free(block: Block, tiers: Tiers, found: Ints) -> int:
 
 @screen_jit
 def float_division_free(block: Block, tiers: FloatTiers, found: Ints) -> int:
-    """The same in floats: fast, and wrong where it is close."""
-    count, cash_unit = 0, tiers.den * SCALE_DEN
+    """The same in floats: fast, and wrong where it is close. The largest of three lines: vectors have no branch."""
+    count = 0
     for row in range(block.cash.size):
-        surplus = block.cash[row] * cash_unit
+        surplus = block.cash[row] * float(CASH_UNIT)
         for leg in range(LEGS):
-            market = block.market[row, leg]
-            worth = block.size[row, leg] * tiers.price[market]
-            notional = abs(worth)
-            second = notional * tiers.rate[market, 1] - tiers.deduction[market, 1]
-            third = notional * tiers.rate[market, 2] - tiers.deduction[market, 2]
-            surplus += worth * tiers.den - max(notional * tiers.rate[market, 0], second, third)
+            market, size = block.market[row, leg], float(block.size[row, leg])
+            magnitude = abs(size)
+            second = magnitude * tiers.rate[market, 1] - tiers.deduction[market, 1]
+            third = magnitude * tiers.rate[market, 2] - tiers.deduction[market, 2]
+            surplus += size * tiers.gain[market] - max(magnitude * tiers.rate[market, 0], second, third)
         found[count] = row
         count += surplus < 0.0
     return count
@@ -127,17 +133,17 @@ def numpy_blocked(block: Block, tiers: FloatTiers) -> Ints:
     for start in range(0, len(block.cash), BLOCKED_ROWS):
         part = slice(start, start + BLOCKED_ROWS)
         market = block.market[part]
-        worth = block.size[part] * tiers.price.take(market)
-        notional = np.abs(worth)
-        asked = notional * tiers.rate[:, 0].take(market)
+        size = block.size[part].astype(float)
+        magnitude = np.abs(size)
+        asked = magnitude * tiers.rate[:, 0].take(market)
         for tier in (1, 2):
-            other = notional * tiers.rate[:, tier].take(market)
+            other = magnitude * tiers.rate[:, tier].take(market)
             other -= tiers.deduction[:, tier].take(market)
             np.maximum(asked, other, out=asked)
-        worth *= tiers.den
-        worth -= asked
-        surplus = worth.sum(1)
-        surplus += block.cash[part] * (tiers.den * SCALE_DEN)
+        size *= tiers.gain.take(market)
+        size -= asked
+        surplus = size.sum(1)
+        surplus += block.cash[part] * float(CASH_UNIT)
         found.append(np.flatnonzero(surplus < 0) + start)
     return np.concatenate(found)
 
@@ -150,39 +156,34 @@ def duckdb_query(block: Block, tiers: FloatTiers) -> Callable[[], Ints]:
     rows, width = block.size.shape
     legs = {"row": np.repeat(np.arange(rows, dtype=np.int32), width), "market": block.market.ravel()}
     legs["size"] = block.size.ravel().astype(float)
-    market = {"market": np.arange(len(tiers.price), dtype=np.uint16), "price": tiers.price}
+    market = {"market": np.arange(len(tiers.gain), dtype=np.uint16), "gain": tiers.gain}
     for tier in range(3):
         market |= {f"r{tier}": tiers.rate[:, tier].copy(), f"d{tier}": tiers.deduction[:, tier].copy()}
-    cash = {"row": np.arange(rows, dtype=np.int32), "cash": block.cash * (tiers.den * SCALE_DEN)}
+    cash = {"row": np.arange(rows, dtype=np.int32), "cash": block.cash * float(CASH_UNIT)}
     for name, columns in (("legs", legs), ("markets", market), ("cash", cash)):
         database.register("given", columns)
         database.execute(f"create table {name} as select * from given")  # noqa: S608 - names of our own
     query = (
-        "select row from (select row, sum(size * price * $den - greatest(abs(size) * price * r0, "
-        "abs(size) * price * r1 - d1, abs(size) * price * r2 - d2)) as gained from legs join markets using (market) "
+        "select row from (select row, sum(size * gain - greatest(abs(size) * r0, abs(size) * r1 - d1, "
+        "abs(size) * r2 - d2)) as gained from legs join markets using (market) "
         "group by row) join cash using (row) where gained + cash < 0 order by row"
     )
-    return lambda: database.execute(query, {"den": tiers.den}).fetchnumpy()["row"].astype(np.int64)
+    return lambda: database.execute(query).fetchnumpy()["row"].astype(np.int64)
 
 
-def python_integers(block: Block, tiers: Tiers, rows: int) -> Ints:
+def python_integers(block: Block, lines: Records, rows: int) -> Ints:
     """Python's integers, the division-free form inlined: what exactness costs without a compiler."""
-    price, rate = tiers.price.tolist(), tiers.rate.tolist()
-    pairs = zip(tiers.deduction_hi.tolist(), tiers.deduction_lo.tolist(), strict=True)
-    deduction = [[joined(hi, lo) for hi, lo in zip(*each, strict=True)] for each in pairs]
-    markets, sizes, cash = (
-        block.market[:rows].tolist(),
-        block.size[:rows].tolist(),
-        block.cash[:rows].tolist(),
-    )
-    found, unit = [], tiers.den * SCALE_DEN
+    num, above = lines["num"].tolist(), lines["above"].tolist()
+    offset = [joined(hi, lo) for hi, lo in lines[["offset_hi", "offset_lo"]].tolist()]
+    cash, found = block.cash[:rows].tolist(), []
+    markets, sizes = block.market[:rows].tolist(), block.size[:rows].tolist()
     for row in range(rows):
-        surplus = cash[row] * unit
+        surplus = cash[row] * CASH_UNIT
         for market, size in zip(markets[row], sizes[row], strict=True):
-            worth = size * price[market]
-            notional = abs(worth)
-            (r0, r1, r2), (_, d1, d2) = rate[market], deduction[market]
-            surplus += worth * tiers.den - max(notional * r0, notional * r1 - d1, notional * r2 - d2)
+            at = (2 * market + (size < 0)) * LINES
+            if abs(size) > above[at]:
+                at += 1 + (abs(size) > above[at + 1])
+            surplus += size * num[at] + offset[at]
         if surplus < 0:
             found.append(row)
     return np.array(found, np.int64)
@@ -207,7 +208,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return statistics.median(seconds), found
 
 
-def listed(kernel_: Callable[..., int], block: Block, tiers: Tiers | FloatTiers) -> Callable[[], Ints]:
+def listed(kernel_: Callable[..., int], block: Block, tiers: Records | FloatTiers) -> Callable[[], Ints]:
     """A kernel that writes the rows it finds, as one that returns them."""
     found = np.empty(len(block.cash) + 1, np.int64)
 
@@ -220,9 +221,7 @@ def listed(kernel_: Callable[..., int], block: Block, tiers: Tiers | FloatTiers)
 def measure(plan: Plan, columns: kernel.Columns) -> tuple[dict[str, float], dict[str, int]]:
     """Seconds of every way at the plan's present prices, and how many rows each names."""
     block = columns.blocks[0]
-    if int(np.abs(block.size).max()) >= 2**62 // RATE_DEN:
-        raise SystemExit("a size is too large for the division-free form")
-    exact, floats = tiers_of(plan.table)
+    exact, floats = lines_of(plan.table), float_tiers_of(plan.table)
     screen = kernel.Screen(plan, columns)
     rows = min(PYTHON_ROWS, len(columns))
     ways: dict[str, Callable[[], Ints]] = {
