@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from ringfence.chain.gas import Figure, Snapshot, read
 from ringfence.cli import main
+from ringfence.compare.gas_crash import crash_tables
 from ringfence.compare.gas_fees import figure_fee
 from ringfence.compare.onchain import liquidation_gas
 
@@ -82,20 +83,70 @@ def test_the_report_is_one_file_with_the_charts(tmp_path):
 
 def test_a_crash_asks_more_of_a_chain_under_isolated_margin():
     found = answer("--crash", "--traders", "60", "--accounts", "50000")["crash"]
-    by_mode = {mode: [row for row in found if row["mode"] == mode] for mode in ("isolated", "cross")}
-    for isolated, cross in zip(by_mode["isolated"], by_mode["cross"], strict=True):
-        assert isolated["chain"] == cross["chain"]
-        assert isolated["transactions"] > cross["transactions"] > 0
+    rows = {(row["mode"], row["design"], row["chain"]): row for row in found}
+    designs = [
+        ("isolated", "IsolatedOnly"),
+        ("isolated", "Clearinghouse"),
+        ("cross", "CrossOnly"),
+        ("cross", "Clearinghouse"),
+        ("hybrid", "Clearinghouse"),
+    ]
+    chains = ("ethereum", "base", "optimism", "arbitrum")
+    assert set(rows) == {(*design, chain) for design in designs for chain in chains}
+    for chain in chains:
+        isolated, house_isolated, cross, house_cross, hybrid = (rows[*design, chain] for design in designs)
+        assert isolated["transactions"] >= hybrid["transactions"] >= cross["transactions"] > 0
+        assert isolated["transactions"] > cross["transactions"]
+        assert isolated["transactions"] == house_isolated["transactions"]
+        assert cross["transactions"] == house_cross["transactions"]
         assert isolated["gas_per_transaction"] == read().gas("IsolatedOnly", "liquidate_one", 1)
+        assert house_isolated["gas_per_transaction"] == read().gas("Clearinghouse, cross", "liquidate_one", 1)
         assert cross["gas_per_transaction"] > isolated["gas_per_transaction"]
+        assert house_cross["gas_per_transaction"] > cross["gas_per_transaction"]
         assert float(cross["cost_usd"]) > 0
-    assert {row["chain"] for row in found} == {"ethereum", "base", "optimism", "arbitrum"}
+
+
+def test_a_crash_is_shown_on_the_designs_that_are_asked_for():
+    found = answer("--crash", "--traders", "25", "--design", "IsolatedOnly")["crash"]
+    assert {row["design"] for row in found} == {"IsolatedOnly"}
+
+
+def test_the_tables_of_a_crash_name_a_design_by_the_mode_where_it_holds_several():
+    row = {
+        "mode": "cross",
+        "design": "CrossOnly",
+        "chain": "base",
+        "capacity_since": "2026-05-28",
+        "transactions": 12_000,
+        "gas_per_transaction": 60_000,
+        "worst_gas_per_s": 45_900_000,
+        "sustained_gas_per_s": 40_000_000,
+        "burst_gas_per_s": 200_000_000,
+        "ceiling_gas_per_s": 200_000_000,
+        "minutes_of_backlog": 3,
+        "cost_usd": "1234.5",
+        "dust_usd": "0.31",
+    }
+    house = row | {"design": "Clearinghouse", "mode": "hybrid", "cost_usd": "9910271390490311.12"}
+    asked, carried, results = crash_tables([row, house])
+    assert asked.rows[0] == ("CrossOnly", "12,000", "60,000", "45.9")
+    assert asked.rows[1][0] == "Clearinghouse, hybrid"
+    assert carried.rows == [("base", "2026-05-28", "40.0", "200.0", "200.0")]
+    assert results.rows[0] == ("CrossOnly", "base", "3", "1,234.50", "0.31")
+    assert results.rows[1][3] == "9.9e+15"
+
+
+def test_a_crash_has_its_tables_in_the_report(tmp_path):
+    path = tmp_path / "gas.html"
+    text = run("gas", "--crash", "--traders", "10", "--chain", "base", "--out", str(path)).stdout
+    assert "What the liquidations of the crash ask" in text
+    assert "Clearinghouse, hybrid" in path.read_text()
 
 
 def test_a_chain_carries_what_it_carried_on_that_day():
     arguments = ("--crash", "--traders", "25", "--accounts", "50000")
     then, now = (
-        {row["chain"]: row for row in answer(*arguments, *more)["crash"] if row["mode"] == "cross"}
+        {row["chain"]: row for row in answer(*arguments, *more)["crash"] if row["design"] == "CrossOnly"}
         for more in (("--as-of", "2024-12-10"), ())
     )
     assert then["base"]["ceiling_gas_per_s"] == 198_000_000 // 2

@@ -160,7 +160,8 @@ def _print(snapshot: "Snapshot", found: dict[str, Any], fees: list[Any]) -> None
         columns = ("design", "operation", "N", *chains)
         print_table("Fees, USD (low / mid / high)", columns, tables.fee_rows(fees), text_columns=2)
     if "crash" in found:
-        from ringfence.compare.gas_crash import COLUMNS, crash_rows
+        from ringfence.compare.gas_crash import crash_tables
 
-        print_table("The crash on each chain", COLUMNS, crash_rows(found["crash"]), text_columns=2)
+        for title, heads, crash_rows, texts in crash_tables(found["crash"]):
+            print_table(title, heads, crash_rows, text_columns=texts)
     click.echo(f"{snapshot.compiler}, {snapshot.evm}, measured {snapshot.measured}")

@@ -1,25 +1,32 @@
 """What the liquidations of a simulated crash ask of each chain: gas per second, backlog, what keepers pay, dust.
 
-The crash is replayed with the same traders under isolated and under cross margin. Under isolated margin every
-liquidation is a transaction of its own; under cross margin one transaction closes what is due of an account. The drawn
-traders stand for a stated number of accounts, and liquidations are multiplied by that ratio: assumed, not forecast.
+The crash is replayed with the same traders under isolated, cross and hybrid margin, each on every design that can hold
+it. All that is due of a subaccount at one moment is one transaction. The drawn traders stand for a stated number of
+accounts, and liquidations are multiplied by that ratio: assumed, not forecast.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..chain.capacity import clearing_time, dust_threshold_usd, rates
 from ..chain.fees import CHAINS, fee, parameters
 from ..chain.fees.envelope import signed_transaction
 from ..chain.fees.parameters import capacity, chain_data
 from ..chain.gas import Snapshot
-from ..sim.partition import CROSS, ISOLATED
 from ..sim.scenarios import load_scenario
-from .lab import Job, Lab, Setup
-from .onchain import DESIGNS, MINUTE_MS, OTHER_MACHINES, liquidation_gas
+from .lab import MODES, Job, Lab, Setup
+from .onchain import MINUTE_MS, OTHER_MACHINES, liquidation_gas
+
+DESIGNS = {
+    "isolated": {"IsolatedOnly": "IsolatedOnly", "Clearinghouse": "Clearinghouse, cross"},
+    "cross": {"CrossOnly": "CrossOnly", "Clearinghouse": "Clearinghouse, cross"},
+    "hybrid": {"Clearinghouse": "Clearinghouse, cross"},
+}
+"""By margin mode, the designs that can hold it and which figures of the snapshot are theirs. What a subaccount of the
+clearinghouse costs depends on the positions in it, whatever the mode: with one it is what isolated margin costs."""
 
 REWARD_PPM = 2_500
 """Keeper's reward over notional: half of a liquidation fee of 0.5 % (assumed)."""
@@ -28,19 +35,7 @@ SHARE = 0.5
 """Most of each block that liquidations take; the rest goes to everybody else (assumed)."""
 
 PPM = 1_000_000
-COLUMNS = (
-    "mode",
-    "chain",
-    "transactions",
-    "gas each",
-    "worst minute, Mgas/s",
-    "sustained",
-    "burst",
-    "ceiling",
-    "minutes late",
-    "cost, USD",
-    "dust below, USD",
-)
+LARGE_USD = 10**9
 
 Report = Callable[[int, int | None, str], None]
 Document = dict[str, Any]
@@ -49,18 +44,22 @@ Document = dict[str, Any]
 def crash(
     snapshot: Snapshot, *, scenario: str, traders: int, accounts: int, as_of: date | None, report: Report
 ) -> list[Document]:
-    """A row per margin mode and chain whose gas is the EVM's, with capacities of a day (the newest for None)."""
+    """A row per margin mode, design and chain whose gas is the EVM's, with capacities of a day (the newest for None).
+
+    Designs that the snapshot does not have are left out.
+    """
     lab = Lab(_setup(scenario, traders))
-    held = {account.id: len(account.legs) for account in lab.flow.accounts}
-    scale = Fraction(accounts, max(len(held), 1))
+    scale = Fraction(accounts, max(len(lab.flow), 1))
     found = []
     for at, job in enumerate(lab.jobs):
         report(at, len(lab.jobs), f"{scenario} under {job.mode.name} margin")
-        due = transactions(lab, job, held)
-        for chain in CHAINS:
-            row = _row(snapshot, job.mode.name, chain, due, scale, as_of)
-            if row is not None:
-                found.append({"scenario": scenario, "accounts": accounts, **row})
+        due = transactions(lab, job)
+        for design, figures in DESIGNS[job.mode.name].items():
+            if figures not in snapshot.designs:
+                continue
+            labels = {"scenario": scenario, "accounts": accounts, "mode": job.mode.name, "design": design}
+            rows = (_row(snapshot, figures, chain, due, scale, as_of) for chain in CHAINS)
+            found += [labels | row for row in rows if row is not None]
     return found
 
 
@@ -69,27 +68,27 @@ def _setup(scenario: str, traders: int) -> Setup:
         load_scenario(scenario),
         scenario,
         traders=traders,
-        modes=(ISOLATED, CROSS),
+        modes=tuple(MODES.values()),
         arms=("c",),
         sensitivity=False,
     )
 
 
-def transactions(lab: Lab, job: Job, held: Mapping[str, int]) -> list[tuple[int, int, int]]:
-    """What keepers send in a job: minute, positions that the subaccount holds, positions that it closes."""
-    fills = lab.tally(job).liquidations
+def transactions(lab: Lab, job: Job) -> list[tuple[int, int, int]]:
+    """What keepers send in a job: minute, positions that the subaccount held at first, positions that are closed."""
+    world = lab.world(job)
+    held = {name: len(subaccount.positions) for name, subaccount in world.venue.subaccounts.items()}
     begin = int(lab.path.ts_ms[0])
-    together = Counter((fill.ts_ms, fill.subaccount, fill.account) for fill in fills)
-    alone = job.mode.name == ISOLATED.name
+    together = Counter((fill.ts_ms, fill.subaccount) for fill in world.run().liquidations)
     return [
-        ((ts_ms - begin) // MINUTE_MS, 1 if alone else max(held.get(account, 1), closed), closed)
-        for (ts_ms, _, account), closed in sorted(together.items())
+        ((ts_ms - begin) // MINUTE_MS, held[subaccount], closed)
+        for (ts_ms, subaccount), closed in sorted(together.items())
     ]
 
 
 def _row(
     snapshot: Snapshot,
-    mode: str,
+    figures: str,
     chain: str,
     due: Sequence[tuple[int, int, int]],
     scale: Fraction,
@@ -98,20 +97,19 @@ def _row(
     """What one chain makes of it; None where its gas is not the EVM's."""
     if chain_data(chain).rule in OTHER_MACHINES:
         return None
-    design, known = DESIGNS[mode], capacity(chain, as_of)
-    used = [liquidation_gas(snapshot, design, held, closed) for _, held, closed in due]
+    known = capacity(chain, as_of)
+    used = [liquidation_gas(snapshot, figures, held, closed) for _, held, closed in due]
     each = -(-sum(used) // max(len(used), 1)) if used else 0
     by_minute = Counter(minute for minute, _, _ in due)
     minutes = [round(by_minute[minute] * scale) for minute in range(max(by_minute, default=0) + 1)]
     given = parameters(chain, "mid")
     raw = signed_transaction(
-        bytes.fromhex(snapshot.series(design, "liquidate_one")[0].calldata), chain_data(chain).chain_id or 1
+        bytes.fromhex(snapshot.series(figures, "liquidate_one")[0].calldata), chain_data(chain).chain_id or 1
     )
     one = fee(chain, int(each), raw, given)
     limits = rates(known)
     usd = given.price(chain_data(chain).token)
     row: Document = {
-        "mode": mode,
         "chain": chain,
         "capacity_since": known.since.isoformat(),
         "transactions": sum(minutes),
@@ -137,26 +135,59 @@ def _row(
     }
 
 
-def crash_rows(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """The table of a crash."""
-    return [
-        (
-            row["mode"],
-            row["chain"],
+class Table(NamedTuple):
+    """Title, heads of the columns, rows, and how many columns are text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    text_columns: int
+
+
+def crash_tables(found: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """What a crash asks, what chains have, and what comes of it."""
+    asked: dict[str, tuple[str, ...]] = {
+        _built(row): (
+            _built(row),
             f"{row['transactions']:,}",
             f"{row['gas_per_transaction']:,}",
-            *(
-                f"{row[name] / PPM:,.1f}"
-                for name in (
-                    "worst_gas_per_s",
-                    "sustained_gas_per_s",
-                    "burst_gas_per_s",
-                    "ceiling_gas_per_s",
-                )
-            ),
-            str(row["minutes_of_backlog"]),
-            row["cost_usd"],
-            row["dust_usd"],
+            f"{row['worst_gas_per_s'] / PPM:,.1f}",
         )
         for row in found
+    }
+    limits = ("sustained_gas_per_s", "burst_gas_per_s", "ceiling_gas_per_s")
+    carried: dict[str, tuple[str, ...]] = {
+        row["chain"]: (row["chain"], row["capacity_since"], *(f"{row[name] / PPM:,.1f}" for name in limits))
+        for row in found
+    }
+    results = [
+        (_built(row), row["chain"], str(row["minutes_of_backlog"]), _usd(row["cost_usd"]), row["dust_usd"])
+        for row in found
     ]
+    heads = ("design", "transactions", "gas each", "worst minute, Mgas/s")
+    return [
+        Table("What the liquidations of the crash ask", heads, [*asked.values()], 1),
+        Table(
+            "What chains carry, Mgas/s",
+            ("chain", "since", "sustained", "burst", "ceiling"),
+            [*carried.values()],
+            2,
+        ),
+        Table(
+            "The crash on each chain",
+            ("design", "chain", "minutes late", "cost, USD", "dust below, USD"),
+            results,
+            2,
+        ),
+    ]
+
+
+def _built(row: Mapping[str, Any]) -> str:
+    """A design, and how it is used where it can be used in several ways."""
+    only = len([mode for mode in DESIGNS if row["design"] in DESIGNS[mode]]) == 1
+    return str(row["design"]) if only else f"{row['design']}, {row['mode']}"
+
+
+def _usd(text: str) -> str:
+    amount = float(text)
+    return f"{amount:,.2f}" if amount < LARGE_USD else f"{amount:.1e}"

@@ -7,7 +7,7 @@ from ..chain.gas import OPERATIONS, POSITIONS, Snapshot
 from ..errors import InputError
 from ..html import Html, cell, column, join, label, row, section, table, tag
 from . import gas_tables as tables
-from .gas_crash import COLUMNS, crash_rows
+from .gas_crash import crash_tables
 from .report import page
 from .report_charts import DASHES, SYMBOLS, Chart, base_layout
 
@@ -75,9 +75,8 @@ def _sections(snapshot: Snapshot, found: tables.Document, charts: Sequence[Chart
             )
         )
     if "crash" in found:
-        parts.append(
-            section("crash", "A crash", _table("On each chain", COLUMNS, crash_rows(found["crash"])))
-        )
+        shown = (_table(each.title, each.columns, each.rows) for each in crash_tables(found["crash"]))
+        parts.append(section("crash", "A crash", *shown))
     heads = ("design", "bytes of code", "branches", "calls", "invariants", *tables.slot_columns())
     complexity = _table("What there is to audit", heads, tables.complexity_rows(snapshot.complexity))
     parts.append(section("complexity", "Complexity", complexity))
