@@ -160,7 +160,7 @@ def crash_tables(found: Sequence[Mapping[str, Any]]) -> list[Table]:
         row["chain"]: (row["chain"], row["capacity_since"], *(f"{row[name] / PPM:,.1f}" for name in limits))
         for row in found
     }
-    results = [
+    results: list[tuple[str, ...]] = [
         (_built(row), row["chain"], str(row["minutes_of_backlog"]), _usd(row["cost_usd"]), row["dust_usd"])
         for row in found
     ]
