@@ -252,7 +252,7 @@ def _state(policy: Policy, slippage_ppm: int, topup: TopUp, draws: int) -> IntAr
     state[at.HAS_SOCIALIZE] = "socialize" in policy.waterfall
     state[at.WITHDRAWAL_FLOOR_PPM], state[at.LEFT_PPM] = policy.withdrawal_floor_ppm, topup.left_ppm
     state[at.DRAWS] = min(topup.most, draws) if topup.probability > 0 else 0
-    state[at.NOW] = -1
+    state[at.NOW] = state[at.LATEST] = -1
     return state
 
 
@@ -268,7 +268,7 @@ def _book(replay: Replay, flow: FlowColumns, groups: "Groups") -> "Book":
     subs[:-1, at.ACCOUNT], subs[:-1, at.PARENT] = table[:, plan.OWNER], table[:, plan.PARENT]
     subs[:-1, at.POSTED], subs[:-1, at.OPEN] = table[:, plan.BACKING], np.diff(first)
     subs[:-1, at.FIRST], subs[:-1, at.LAST] = first[:-1], first[1:]
-    subs[:, at.DUE] = subs[:, at.STAMP] = -1
+    subs[:, at.DUE] = subs[:, at.NEWER] = subs[:, at.OLDER] = -1
     legs = np.zeros((size, at.LEG_WORDS), dtype=np.int64)
     legs[:, 0], legs[:, 1] = flow.market[groups.source], flow.size_b[groups.source]
     legs[:, at.SUB] = np.repeat(np.arange(len(table)), np.diff(first))

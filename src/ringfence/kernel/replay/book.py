@@ -26,24 +26,23 @@ from .rule import GRID_WORDS, Floats, Grid, Ints, initial_q, maintenance_q, noti
     DUE,
     NEXT,
     BEFORE,
-    STAMP,
-    VERSION,
     LISTED,
-    TOUCHED,
+    VERSION,
+    NEWER,
+    OLDER,
     SUB_WORDS,
 ) = range(17)
 """Columns of `Book.subs`.
 
 Owner, row of the parent (-1: none), legs from `FIRST` to `LAST`, quote balance, open positions; what top-ups restore,
 which margin calls its owner answers (bit by bit) and how many there were; step at which it is due (-1: none), the rows
-after and before it at the same step; the pass that last touched it, how often anything did, and the pass in which it
-was last due. `TOUCHED` is a list of whom a pass touched.
+after and before it at the same step, and the pass in which it was last due. `VERSION` is the change that last touched
+it, counted over all subaccounts; `NEWER` and `OLDER` link whoever was touched, the latest first.
 """
-_, _, SUB, COST, FLOW, QUEUED, MEMBER, LEG_WORDS = range(8)
+_, _, SUB, COST, FLOW, MEMBER, LEG_WORDS = range(7)
 """Columns of `Book.legs` after market and size.
 
-Row of the owner, signed cost, quote received for the position since entry, and the version of the owner with which the
-leg last entered a queue. `MEMBER` lists all legs market by market.
+Row of the owner, signed cost, quote received for the position since entry. `MEMBER` lists all legs market by market.
 """
 (
     MARK,
@@ -57,11 +56,11 @@ leg last entered a queue. `MEMBER` lists all legs market by market.
     SHORTS,
     LONGS,
     TABLE_WORDS,
-) = (GRID_WORDS + at for at in (*range(9), 12, 15))
+) = (GRID_WORDS + at for at in (*range(9), 12, 16))
 """Columns of the table of markets after those of `rule`.
 
 Present price, place of the name in sorted order, pool; balance and lots of the market's own subaccount; its part of
-`MEMBER`, and where the last counterparty was found; the queues of either side, three columns each: see `winners`.
+`MEMBER`, and where the last counterparty was found; the queues of either side, four columns each: see `winners`.
 """
 FUND, DEBT, INSURED, SOCIALIZED, INDEBTED, POOL_WORDS = range(6)
 """Columns of `Book.pools`: fund, bad debt unpaid, paid by the fund, spread over winners, whether it ever had a debt."""
@@ -81,7 +80,9 @@ STEP, LEG, NOTIONAL, FEE, LOSS, SOLVENT, FILL_WORDS = range(7)
     DRAWS,
     NOW,
     PASS,
-    TOUCHES,
+    CHANGES,
+    CHANGES_BEFORE,
+    LATEST,
     FILLED,
     CALLS,
     ACTIONS,
@@ -90,8 +91,11 @@ STEP, LEG, NOTIONAL, FEE, LOSS, SOLVENT, FILL_WORDS = range(7)
     DELEVERAGING_LOSS,
     FAILED,
     STATE_WORDS,
-) = range(22)
-"""Places in `Book.state`: policy, how traders top up (`DRAWS`: times per position, 0 for never), and running sums."""
+) = range(24)
+"""Places in `Book.state`: policy, how traders top up (`DRAWS`: times per position, 0 for never), and running sums.
+
+`CHANGES` counts the changes of subaccounts, `CHANGES_BEFORE` those before this pass; `LATEST` is whom the last touched.
+"""
 RETRY_STEPS = 16
 """A liquidation that nothing accepted is tried again after so many steps of the path."""
 
@@ -206,11 +210,19 @@ def is_liquidatable(book: Book, sub: int) -> bool:
 def touch(book: Book, sub: int) -> None:
     """Note that a balance or position of a subaccount changed."""
     subs, state = book.subs, book.state
-    subs[sub, VERSION] += 1
-    if subs[sub, STAMP] != state[PASS]:
-        subs[sub, STAMP] = state[PASS]
-        subs[state[TOUCHES], TOUCHED] = sub
-        state[TOUCHES] += 1
+    state[CHANGES] += 1
+    subs[sub, VERSION] = state[CHANGES]
+    latest = state[LATEST]
+    if sub == latest:
+        return
+    newer, older = subs[sub, NEWER], subs[sub, OLDER]
+    if newer >= 0:
+        subs[newer, OLDER] = older
+    if older >= 0:
+        subs[older, NEWER] = newer
+    subs[sub, NEWER], subs[sub, OLDER], state[LATEST] = -1, latest, sub
+    if latest >= 0:
+        subs[latest, NEWER] = sub
 
 
 @jit

@@ -1,6 +1,6 @@
 """Whom deleveraging closes against a loser: winners in the order of their scores, without scoring all of them exactly.
 
-A queue holds the positions of one side of one market for one pass over a step. Its keys are upper bounds of scores
+A queue holds the positions of one side of one market at one step. Its keys are upper bounds of scores
 from floats; whoever comes to the front is scored exactly and put back, so the front is the highest score once it is
 exact. Scores that floats cannot tell apart are compared as `clearing.adl` does: as whole parts of 2^-64, ties to the
 first name.
@@ -11,20 +11,20 @@ from .._rules import bankruptcy_quote_q
 from ..jit import jit
 from ..wide import Wide, mul_div_down, to_float, wide
 from .book import (
+    CHANGES,
     COST,
     HINT,
+    LATEST,
     LONGS,
     MARK,
     MEMBER,
     MEMBERS_FROM,
     MEMBERS_TO,
     NEAR_ONES,
-    PASS,
-    QUEUED,
+    NOW,
+    OLDER,
     QUOTE,
     SUB,
-    TOUCHED,
-    TOUCHES,
     VERSION,
     Book,
     equity_q,
@@ -39,10 +39,11 @@ from .rule import PER, worth_q
 
 QUEUE_LEG, QUEUE_VERSION, QUEUE_EXACT, QUEUE_WORDS = range(4)
 """Columns of `Book.queue`: the leg, the version of its owner, whether the key is the score."""
-ROOM, LENGTH = 1, 2
-"""A queue is named by the first of its three columns in the table of markets (`LONGS` or `SHORTS`).
+ROOM, LENGTH, SEEN = 1, 2, 3
+"""A queue is named by the first of its four columns in the table of markets (`LONGS` or `SHORTS`).
 
-It holds the pass in which the queue was built; the next two are its first place in `Book.queue` and its length.
+It holds the step for which the queue was built; the others are its first place in `Book.queue`, its length, and how
+many changes of subaccounts it takes into account.
 """
 NEAR = 1e-13
 """Scores closer than this share of each other are compared exactly."""
@@ -209,31 +210,38 @@ def _pop(book: Book, side: int, market: int) -> tuple[float, int, int, int]:
 @jit
 def _enter(book: Book, side: int, leg: int) -> None:
     """Let a leg into the queue of its market if it is of that side and may be in profit."""
-    size, sub = book.legs[leg, SIZE], book.legs[leg, SUB]
+    size = book.legs[leg, SIZE]
     if size == 0 or (size > 0) != (side == LONGS):
         return
-    book.legs[leg, QUEUED] = book.subs[sub, VERSION]
     key = _bound(book, leg)
     if key > 0.0:
         push(book, side, book.legs[leg, MARKET], key, leg, 0)
 
 
 @jit
-def open_queue(book: Book, market: int, side: int) -> None:
-    """Bring the queue of one side of a market up to date: build it once in a pass, then add whoever changed since."""
-    table, state, subs = book.grid.table, book.state, book.subs
-    first, last = table[market, MEMBERS_FROM], table[market, MEMBERS_TO]
-    room = 2 * (last - first)
-    if table[market, side] != state[PASS] or table[market, side + LENGTH] + state[TOUCHES] > room:
-        table[market, side], table[market, side + LENGTH] = state[PASS], 0
-        for k in range(first, last):
-            _enter(book, side, book.legs[k, MEMBER])
-        return
-    for k in range(state[TOUCHES]):
-        sub = subs[k, TOUCHED]
+def _enter_changed(book: Book, market: int, side: int) -> bool:
+    """Add whoever changed since the queue was last looked at; whether there was room for all of them."""
+    table, subs, sub = book.grid.table, book.subs, book.state[LATEST]
+    room = 2 * (table[market, MEMBERS_TO] - table[market, MEMBERS_FROM])
+    while sub >= 0 and subs[sub, VERSION] > table[market, side + SEEN]:
+        if table[market, side + LENGTH] >= room:
+            return False
         for leg in range(subs[sub, LEGS_FROM], subs[sub, LEGS_TO]):
-            if book.legs[leg, MARKET] == market and book.legs[leg, QUEUED] != subs[sub, VERSION]:
+            if book.legs[leg, MARKET] == market:
                 _enter(book, side, leg)
+        sub = subs[sub, OLDER]
+    return True
+
+
+@jit
+def open_queue(book: Book, market: int, side: int) -> None:
+    """Bring the queue of one side of a market up to date: build it once for a step, then add whoever changed since."""
+    table, now = book.grid.table, book.state[NOW]
+    if table[market, side] != now or not _enter_changed(book, market, side):
+        table[market, side], table[market, side + LENGTH] = now, 0
+        for k in range(table[market, MEMBERS_FROM], table[market, MEMBERS_TO]):
+            _enter(book, side, book.legs[k, MEMBER])
+    table[market, side + SEEN] = book.state[CHANGES]
 
 
 @jit

@@ -14,6 +14,8 @@ from .book import (
     ACTIONS,
     ANSWERS,
     CALLS,
+    CHANGES,
+    CHANGES_BEFORE,
     COST,
     DRAWN,
     DRAWS,
@@ -23,12 +25,14 @@ from .book import (
     FIRST,
     FLOW,
     LAST,
+    LATEST,
     LEFT_PPM,
     LEG,
     LISTED,
     LOSS,
     MARK,
     NOW,
+    OLDER,
     OPEN,
     PARENT,
     PASS,
@@ -37,11 +41,9 @@ from .book import (
     QUOTE,
     SHARES,
     SOLVENT,
-    STAMP,
     SUB,
     SYSTEM_QUOTE,
-    TOUCHED,
-    TOUCHES,
+    VERSION,
     WEIGHTS,
     WITHDRAWAL_FLOOR_PPM,
     Book,
@@ -203,7 +205,7 @@ def _advance(book: Book, step: int) -> None:
     """Settle everything that is due at a step, and schedule anew whoever was looked at or touched."""
     state, filled = book.state, book.state[FILLED]
     state[PASS] += 1
-    state[TOUCHES] = 0
+    state[CHANGES_BEFORE] = state[CHANGES]
     named = collect(book, step)
     if state[NOW] != step:
         _set_prices(book, step)
@@ -228,12 +230,13 @@ def _reschedule(book: Book, step: int, named: int, due: int) -> None:
         schedule(book, book.room[DUE_NAMES, k], step + 1, False)
     for k in range(due):
         sub = book.room[DUE_ONES, k]
-        if subs[sub, STAMP] != state[PASS]:
+        if subs[sub, VERSION] <= state[CHANGES_BEFORE]:
             schedule(book, sub, step + 1, True)
-    for k in range(state[TOUCHES]):
-        sub = subs[k, TOUCHED]
+    sub = state[LATEST]
+    while sub >= 0 and subs[sub, VERSION] > state[CHANGES_BEFORE]:
         if subs[sub, LISTED] != state[PASS]:
             schedule(book, sub, step, False)
+        sub = subs[sub, OLDER]
 
 
 @jit
