@@ -27,6 +27,7 @@ from ringfence.rules.words import PPM
 
 TRADERS = ("ada", "ben", "cyd")
 SUBS = (0, 1, 2)
+NAMES = tuple(f"{trader}.{sub}" for trader in TRADERS for sub in SUBS)
 BTC, BTC_SCALE_EXP, HAIRCUT_PPM, DISCOUNT_PPM = 1, 8, 100_000, 50_000
 START_PRICES = {0: 2_000_000, 1: 30_000_000_000, 2: 1_500_000}
 """Lots are 1e-3 of a coin. Price quanta are 1e-3, 1e-6 and 1e-4 USD: one lot at one is 1, 1/1000 and 1/10 atom."""
@@ -75,7 +76,9 @@ def policy(terms):
             fee_to_fund_ppm=terms.fee_to_fund_ppm,
         ),
         deleveraging=Deleveraging(policy="ranked", score="profit_leverage", price="bankruptcy"),
-        waterfall=("insurance", "counterparty", "deleverage"),
+        waterfall=("insurance", "socialize")
+        if terms.socializes
+        else ("insurance", "counterparty", "deleverage"),
     )
 
 
@@ -85,7 +88,10 @@ class House:
     def __init__(self, terms=TERMS):
         self.evm, self.terms = Evm(signed=False), terms
         names = (*TRADERS, "owner", "feed", "keeper", "provider")
-        self.people = {name: self.evm.fund(Account.named(name)) for name in names}
+        people = [self.evm.fund(Account.named(name)) for name in names]
+        # Traders' names sort as their addresses do: both decide who pays an odd atom.
+        people[: len(TRADERS)] = sorted(people[: len(TRADERS)], key=lambda each: int(each.address, 16))
+        self.people = dict(zip(names, people, strict=True))
         owner = self.people["owner"]
         self.uptime = self.evm.deploy("MockAggregator", 0, sender=owner)
         self.made = chain.deploy(
@@ -140,7 +146,7 @@ class House:
         self.engine = Clearinghouse(Venue(policy(self.terms), markets, {"BTC": asset}, pools), keep_log=False)
         for name in (*markets, "BTC"):
             self.engine.require(cmd.OpenSubaccount(market_subaccount(name), "venue", system=True))
-        for name in (f"{trader}.{sub}" for trader in TRADERS for sub in SUBS):
+        for name in NAMES:
             self.engine.require(cmd.OpenSubaccount(name, name.partition(".")[0]))
         for pool, market in enumerate(("m0", "m2")):
             self.engine.require(cmd.Deposit(market_subaccount(market), QUOTE, LIQUIDITY_Q))
@@ -261,6 +267,33 @@ class House:
         address = self.people[who].address
         return self.both(command, "deleverage", address, sub, market, found, by="keeper")
 
+    def socialize(self, pool):
+        """The engine's fund pays first, then its traders; the contract does both in one call."""
+        found = self.payers(pool)
+        verdicts = [
+            self.engine.submit(step) for step in (cmd.DrawInsurance(f"p{pool}"), cmd.Socialize(f"p{pool}"))
+        ]
+        reason = self.refusal("socialize", pool, found, by="keeper")
+        refused = all(isinstance(verdict, Rejected) for verdict in verdicts)
+        assert reason == (verdicts[1].reason.name if refused else "")
+        self.compare()
+        return not reason
+
+    def payers(self, pool):
+        """All who hold positions in a pool's markets, for what its fund will not pay."""
+        exposed = [name for name in NAMES if self.held_in(pool, name)]
+        equities_q = {
+            self.key(name): subaccount_risk(self.venue, self.venue.subaccounts[name]).equity_q
+            for name in exposed
+        }
+        unpaid_q = max(0, self.venue.debt_q(f"p{pool}") - self.venue.fund_q(f"p{pool}"))
+        return chain.payers(unpaid_q, equities_q)
+
+    def held_in(self, pool, name):
+        """Markets of a pool in which a subaccount holds a position."""
+        held = self.venue.subaccounts[name].positions
+        return [market for market in held if MARKETS[int(market[1:])].pool == pool]
+
     def sell_collateral(self, name):
         who, sub = split(name)
         command = cmd.SellCollateral(name, "BTC")
@@ -274,13 +307,15 @@ class House:
 
     def compare(self):
         """Every balance, position and fund is the same to the unit."""
-        for name in (f"{trader}.{sub}" for trader in TRADERS for sub in SUBS):
+        for name in NAMES:
             self.compare_subaccount(name)
         fees_q = 0
         for pool in (0, 1):
             word = self.storage.word("pools", pool)
-            assert word % 2**128 == self.venue.fund_q(f"p{pool}")
-            fees_q += word >> 128
+            assert word % 2**112 == self.venue.fund_q(f"p{pool}")
+            fees_q += (word >> 112) % 2**112
+            assert word >> 224 == sum(len(self.held_in(pool, name)) for name in NAMES)
+            assert self.storage.word("debts", pool) == self.venue.debt_q(f"p{pool}")
             self.compare_pool(pool)
         keeper = self.storage.head(chain.key_of(self.people["keeper"].address, 0))
         assert fees_q + keeper.quote_q == self.venue.balance_q("fees")
@@ -351,8 +386,9 @@ class Storage:
 
     def head(self, key):
         word = self.mapped("heads", key)
-        quote_q = word % 2**96
-        return Head(quote_q - 2**96 if quote_q >> 95 else quote_q, word >> 96 & 2**128 - 1, word >> 224)
+        quote_q = word % 2**80
+        markets, assets = word >> 80 & 2**128 - 1, word >> 208 & 2**16 - 1
+        return Head(quote_q - 2**80 if quote_q >> 79 else quote_q, markets, assets)
 
 
 def variables(layout):

@@ -133,6 +133,20 @@ def test_a_trade_turns_a_position_around(long):
     assert position(long, "ada.0") == chain.Position(-500, -1_000 * USD, 0)
 
 
+@pytest.mark.parametrize(("mark", "stands"), [(26_545_000_000, True), (26_533_000_000, False)])
+def test_whether_lots_may_be_closed_is_decided_by_all_positions(house, mark, stands):
+    """Why shrinking pays for a margin check: one lot and its market are the same, another market's mark decides.
+
+    The lot frees 100,000 atoms of maintenance margin for a fee of 900: equity must be 0.9 % of what is asked. It is
+    15.60 or 3.60 USD (3,470.60 less what bitcoin fell from 30,000 USD) of about 763, 2.0 % or 0.5 %.
+    """
+    house.deposit("ada.0", 3_500 * USD)
+    for market in (0, 1):
+        house.trade("ada.0", market, COIN)
+    house.prices({1: mark})
+    assert house.trade("ada.0", 0, -1) == stands
+
+
 def test_longs_pay_shorts(long):
     long.deposit("ben.1", 300 * USD)
     long.trade("ben.1", 0, -COIN)

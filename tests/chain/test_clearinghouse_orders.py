@@ -11,9 +11,11 @@ COIN = 1_000
 TAKER, MAKER = "ada.0", "ben.0"
 
 
-@pytest.fixture
-def house():
+@pytest.fixture(params=[0, 14, 1_000])
+def house(request):
+    """Nonces whose states lie in the head of a subaccount, in words of their own, and one of each."""
     found = fresh()
+    found.nonce = request.param
     for name in (TAKER, MAKER, "ben.1"):
         found.deposit(name, 1_000 * USD)
     return found
@@ -65,13 +67,15 @@ def test_an_order_can_be_taken_back_before_and_between(house):
     first, second = house.order(TAKER, 0, COIN, MARK), house.order(TAKER, 0, COIN, MARK)
     assert settle(house, second, house.order(MAKER, 0, -COIN, MARK), 100) == ""
     for order in (first, second):
-        assert not house.refusal("cancel", order.order.nonce, by="ada")
+        assert not house.refusal("cancel", 0, order.order.nonce, by="ada")
         assert settle(house, order, house.order(MAKER, 0, -COIN, MARK), 100) == "ORDER_FINISHED"
 
 
 def test_nobody_cancels_for_another(house):
     buy = house.order(TAKER, 0, COIN, MARK)
-    assert not house.refusal("cancel", buy.order.nonce, by="ben")
+    for sub in (0, 1):
+        assert not house.refusal("cancel", sub, buy.order.nonce, by="ben")
+    assert not house.refusal("cancel", 1, buy.order.nonce, by="ada")
     assert settle(house, buy, house.order(MAKER, 0, -COIN, MARK), COIN) == ""
 
 

@@ -11,7 +11,7 @@ USD = 10**6
 ADA = "ada"
 CHAIN_ONLY = {
     *("PAUSED", "NOT_OWNER", "NOT_FEED", "NOT_POOL", "PRICE_STALE", "SEQUENCER_DOWN", "GRACE_PERIOD"),
-    *("SIGNATURE_INVALID", "ORDER_FINISHED", "TRANSFER_FAILED", "OUT_OF_ORDER"),
+    *("SIGNATURE_INVALID", "ORDER_FINISHED", "TRANSFER_FAILED", "OUT_OF_ORDER", "PAYER_MISSING"),
 }
 UNLISTED = 99
 PLAIN = chain.MarketTerms()
@@ -242,17 +242,17 @@ def test_a_pool_is_opened_once(house):
 def test_terms_are_bounded(house, change):
     with pytest.raises(RevertedError, match="PARAMETER_INVALID"):
         house.evm.deploy(
-            "Backoffice", chain.ZERO_ADDRESS, tuple(TERMS._replace(**change)), sender=house.people["owner"]
+            "Resolution", chain.ZERO_ADDRESS, tuple(TERMS._replace(**change)), sender=house.people["owner"]
         )
 
 
-def test_both_parts_have_the_same_terms(house):
-    terms = tuple(TERMS._replace(taker_fee_ppm=451))
+def test_all_parts_have_the_same_terms(house):
+    owner, terms = house.people["owner"], tuple(TERMS._replace(taker_fee_ppm=451))
     arguments = (house.made.quote.address, chain.ZERO_ADDRESS, chain.ZERO_ADDRESS, terms)
     with pytest.raises(RevertedError, match="PARAMETER_INVALID"):
-        house.evm.deploy(
-            "Clearinghouse", *arguments, house.made.backoffice.address, sender=house.people["owner"]
-        )
+        house.evm.deploy("Clearinghouse", *arguments, house.made.backoffice.address, sender=owner)
+    with pytest.raises(RevertedError, match="PARAMETER_INVALID"):
+        house.evm.deploy("Backoffice", chain.ZERO_ADDRESS, terms, house.made.resolution.address, sender=owner)
 
 
 def test_ownership_changes_hands_in_two_steps(house):

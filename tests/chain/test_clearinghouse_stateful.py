@@ -14,10 +14,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chain.house import MARKETS, START_BTC, START_PRICES, SUBS, TRADERS, fresh
+from chain.house import MARKETS, NAMES, START_BTC, START_PRICES, SUBS, TERMS, fresh
 from ringfence.clearing.risk import equity_q, is_liquidatable
 
-NAMES = tuple(f"{trader}.{sub}" for trader in TRADERS for sub in SUBS)
 NUMBERS = tuple(range(len(MARKETS)))
 
 names = st.sampled_from(NAMES)
@@ -39,12 +38,13 @@ def sized(market, size_b):
 class History(RuleBasedStateMachine):
     """Operations in any order; prices move enough that liquidations, losses and empty funds all happen."""
 
+    terms = TERMS
     steps = 0
     """Of all histories so far."""
 
     def __init__(self):
         super().__init__()
-        self.house = fresh()
+        self.house = fresh(self.terms)
         self.prices, self.btc = dict(START_PRICES), START_BTC
 
     @initialize(amounts=st.lists(st.integers(10**8, 2 * 10**10), min_size=9, max_size=9))
@@ -144,10 +144,20 @@ class History(RuleBasedStateMachine):
             self.house.compare_risk(name)
 
 
-def run(examples, steps):
+class SharedLosses(History):
+    """The same where traders share what the fund cannot pay, and nobody is deleveraged."""
+
+    terms = TERMS._replace(socializes=True)
+
+    @rule(pool=st.sampled_from((0, 1)))
+    def socialize(self, pool):
+        self.house.socialize(pool)
+
+
+def run(examples, steps, history=History):
     """So many histories of so many operations."""
     run_state_machine_as_test(
-        History,
+        history,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -163,9 +173,14 @@ def test_histories_end_the_same():
     run(4, 40)
 
 
+def test_histories_with_shared_losses_end_the_same():
+    run(3, 40, SharedLosses)
+
+
 @pytest.mark.fuzz
 def test_ten_thousand_operations_end_the_same():
-    """So many under `make fuzz`: a history has as many as Hypothesis cares for, so they are counted."""
-    end = History.steps + (10_000 if FUZZ else 20)
-    while History.steps < end:
-        run(*((50, 100) if FUZZ else (2, 50)))
+    """So many of each under `make fuzz`: a history has as many as Hypothesis cares for, so they are counted."""
+    for histories in (History, SharedLosses):
+        end = histories.steps + (10_000 if FUZZ else 20)
+        while histories.steps < end:
+            run(*((50, 100) if FUZZ else (2, 50)), histories)

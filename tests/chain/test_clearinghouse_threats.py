@@ -130,6 +130,7 @@ def test_after_an_outage_owners_come_before_liquidators(strict):
         ("liquidate", ada, 0, 0, 0),
         ("liquidate_account", ada, 0, [0]),
         ("deleverage", ada, 0, 0, []),
+        ("socialize", 0, []),
     ):
         assert strict.refusal(*call, by="keeper") == "GRACE_PERIOD"
     with strict.evm.attempt():
@@ -180,18 +181,21 @@ def test_a_token_cannot_call_back_into_either_part(reentrant, name):
     assert not token.call("worked")
 
 
-def test_both_parts_of_the_code_have_one_storage():
-    front, back = (compile_contract(name).layout for name in ("Clearinghouse", "Backoffice"))
+@pytest.mark.parametrize("part", chain.PARTS[1:])
+def test_all_parts_of_the_code_have_one_storage(part):
+    front, other = compile_contract(chain.PARTS[0]).layout, compile_contract(part).layout
     shared = ("storage_layout", "transient_storage_layout")
-    assert all(front.get(key) == back.get(key) for key in shared)
+    assert all(front.get(key) == other.get(key) for key in shared)
     assert front["storage_layout"]
 
 
-def test_the_back_office_by_itself_does_nothing(house):
-    """Called directly it has its own, empty storage, and no tokens."""
+def test_the_other_parts_by_themselves_do_nothing(house):
+    """Called directly they have their own, empty storage, and no tokens."""
     office, owner = house.made.backoffice, house.people["owner"]
     with pytest.raises(RevertedError, match="MARKET_UNKNOWN"):
         office.send("liquidate", house.people["ada"].address, 0, 0, 0, sender=owner)
+    with pytest.raises(RevertedError, match="MARKET_UNKNOWN"):
+        house.made.resolution.send("deleverage", house.people["ada"].address, 0, 0, [], sender=owner)
     office.send("list_market", 5, *chain.MarketTerms(), sender=owner)
     assert house.house.call("market_words", 5) == 0
     house.compare()
@@ -355,3 +359,34 @@ def test_collateral_of_a_flat_subaccount_is_safe_without_a_debt(house):
     house.deposit("ada.1", 5_000, 1)
     ada = house.people["ada"].address
     assert house.refusal("sell_collateral", ada, 1, BTC, by="keeper") == "NOTHING_OWED"
+
+
+# -- socialized loss -----------------------------------------------------------------------------------------
+
+
+def test_nobody_is_left_out_of_a_loss_that_traders_share():
+    """Ada's loss is for ben and cyd; a keeper who lists one of them, or one of them twice, is refused."""
+    house = fresh(TERMS._replace(socializes=True))
+    for name, size_b in (("ada.0", 5 * COIN), ("ben.0", -COIN), ("cyd.0", -COIN)):
+        house.deposit(name, 1_500 * USD)
+        house.trade(name, 0, size_b)
+    house.prices({0: MARK // 2})
+    assert house.liquidate("ada.0", 0)
+    first, second = house.payers(0)
+    for payers in ([first], [second], [first, first], [second, first], []):
+        assert house.refusal("socialize", 0, payers, by="keeper") in ("PAYER_MISSING", "OUT_OF_ORDER")
+    assert house.refusal("socialize", 0, [first, second], by="keeper") == ""
+
+
+def test_a_shared_loss_takes_no_more_than_the_equity_behind_it():
+    """A debt larger than all that is left leaves everybody at zero, and what nobody can pay stays on the books."""
+    house = fresh(TERMS._replace(socializes=True))
+    for name, amount, size_b in (("ada.0", 3_000, 10 * COIN), ("ben.0", 20, COIN // 100)):
+        house.deposit(name, amount * USD)
+        house.trade(name, 0, size_b)
+    house.prices({0: MARK // 2})
+    assert house.liquidate("ada.0", 0)
+    assert house.socialize(0)
+    assert house.house.call("risk_of", house.people["ben"].address, 0)[0] == 0
+    assert house.house.call("debts", 0) > 0
+    house.check_tokens()

@@ -86,6 +86,15 @@ def test_a_margin_check_takes_at_most_6000_gas_per_extra_position(snapshot):
     assert slope(snapshot, "Clearinghouse, cross", "add") <= 6_000
 
 
+def test_booking_funding_on_the_way_takes_no_second_look_at_a_position(snapshot):
+    """A write of a word that was read (2,900) and the division: what a check with funding due costs more."""
+    assert slope(snapshot, "Clearinghouse, cross", "add_funding_due") <= 9_700
+
+
+def test_the_first_fill_of_two_accounts_creates_no_word_but_their_positions(snapshot):
+    assert snapshot.gas("Clearinghouse, cross", "fill_first", 1) <= 125_000
+
+
 @pytest.mark.parametrize("name", CONSTANT)
 def test_isolated_margin_costs_the_same_however_many_positions_there_are(snapshot, name):
     used = {figure.gas for figure in snapshot.series("IsolatedOnly", name) if figure.positions > 1}

@@ -1,17 +1,22 @@
 """A clearinghouse on a chain: its contracts deployed and joined, its packed words as numbers.
 
-What traders call lies in `Clearinghouse.vy`, the rest in `Backoffice.vy`, which runs on the same storage; a call that
-the one does not know is passed on to the other. `interface()` is the one interface that both make up.
+What traders call lies in `Clearinghouse.vy`; the other `PARTS` run on the same storage. A call that one part does not
+know is passed on to the next. `interface()` is the one interface that all make up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from ..clearing.adl import split
+from ..rules.words import mul_div_down
 from .accounts import Account
 from .compile import Artifact, compile_contract
 from .node import Chain, Contract, Receipt
+
+PARTS = ("Clearinghouse", "Backoffice", "Resolution")
+"""Contracts that make up a clearinghouse, in the order in which a call is passed on."""
 
 ZERO_ADDRESS = "0x" + "00" * 20
 FIRST_ASSET = 128
@@ -19,6 +24,8 @@ FIRST_ASSET = 128
 
 PRICE_AT = 64
 """Where the id of a price update starts, above its price."""
+PAYS_ODD_ATOM = 1 << 255
+"""Set in the word of a payer who pays an atom more than its share rounded down; see `socialization.vy`."""
 POSITION_BITS = (80, 88, 88)
 """Widths of a position's lots, cost and funding index, from the lowest bit."""
 
@@ -48,6 +55,7 @@ class Terms(NamedTuple):
     price_age_s: int = 60
     price_move_ppm: int = 20_000
     grace_s: int = 3_600
+    socializes: bool = False
 
 
 class MarketTerms(NamedTuple):
@@ -91,11 +99,12 @@ class Signed(NamedTuple):
 
 
 class Deployment(NamedTuple):
-    """A clearinghouse and the token it counts in; `house` has the interface of both of its contracts."""
+    """A clearinghouse and the token it counts in; `house` has the interface of all of its parts."""
 
     house: Contract
     quote: Contract
     backoffice: Contract
+    resolution: Contract
 
     def sign(self, account: Account, order: Order) -> Signed:
         """The order as its owner hands it out."""
@@ -117,11 +126,11 @@ class Deployment(NamedTuple):
 
 
 def interface() -> Artifact:
-    """The clearinghouse's artifact with the functions and events of its other part in its interface."""
-    front, back = compile_contract("Clearinghouse"), compile_contract("Backoffice")
-    seen = {_named(entry) for entry in front.abi}
-    both = (*front.abi, *(entry for entry in back.abi if _named(entry) not in seen and "name" in entry))
-    return replace(front, abi=list(both))
+    """The clearinghouse's artifact with the functions and events of its other parts in its interface."""
+    front, *others = map(compile_contract, PARTS)
+    entries = {_named(entry): entry for part in reversed(others) for entry in part.abi if "name" in entry}
+    joined = entries | {_named(entry): entry for entry in front.abi}
+    return replace(front, abi=list(joined.values()))
 
 
 def _named(entry: dict[str, Any]) -> tuple[str, str]:
@@ -137,12 +146,13 @@ def deploy(
     quote: str = "",
     uptime: str = ZERO_ADDRESS,
 ) -> Deployment:
-    """Deploy both parts of a clearinghouse, and a mock token where the address of none is given."""
+    """Deploy all parts of a clearinghouse, and a mock token where the address of none is given."""
     given = tuple(terms or Terms())
     token = chain.at("MockToken", quote) if quote else chain.deploy("MockToken", sender=owner)
-    backoffice = chain.deploy("Backoffice", uptime, given, sender=owner)
+    resolution = chain.deploy("Resolution", uptime, given, sender=owner)
+    backoffice = chain.deploy("Backoffice", uptime, given, resolution.address, sender=owner)
     house = chain.deploy(interface(), token.address, feed, uptime, given, backoffice.address, sender=owner)
-    return Deployment(house, token, backoffice)
+    return Deployment(house, token, backoffice, resolution)
 
 
 def list_markets(deployment: Deployment, owner: Account, markets: Iterable[MarketTerms]) -> None:
@@ -179,3 +189,19 @@ def unpacked(word: int, widths: Sequence[int] = POSITION_BITS) -> Position:
 def key_of(account: str, sub: int) -> int:
     """Key of a subaccount."""
     return int(account, 16) << 8 | sub
+
+
+def payers(owed_q: int, equities_q: Mapping[int, int]) -> list[int]:
+    """What `socialize` is given for a debt that the fund does not pay, out of the equity of all who hold by their keys.
+
+    The odd atoms go where the engine's split puts them.
+    """
+    keys = sorted(equities_q)
+    weights = [max(0, equities_q[key]) for key in keys]
+    total_q = sum(weights)
+    amount_q = min(owed_q, total_q)
+    words = []
+    for key, weight, share_q in zip(keys, weights, split(amount_q, weights), strict=True):
+        is_odd = total_q > 0 and share_q > mul_div_down(amount_q, weight, total_q)
+        words.append(key | PAYS_ODD_ATOM if is_odd else key)
+    return words

@@ -29,6 +29,7 @@ _HOUSE = (
     "nothing that happens in a subaccount touches another, but for a transfer, which checks both",
     "an order is filled at most once for each of its lots, and not after it was cancelled",
     "a pool's loss is its own: its fund, then who won, then its liquidity",
+    "a loss that traders share is paid by all who hold in the pool, in proportion, within their equity",
     "no sequence of deposits and withdrawals of shares takes out more than it brought",
     "winners are deleveraged in the order of the rulebook, and only against who has no equity",
 )

@@ -36,6 +36,7 @@ OPERATIONS: dict[str, str] = {
     "check": "margin check inside a trade: adding less shrinking",
     "withdraw": "take collateral out with N positions open",
     "transfer": "move margin between two subaccounts",
+    "fill_first": "the first fill that two accounts ever make, both margins checked",
     "fill": "fill of two signed orders, both margins checked, one of them with N positions",
     "fill_of_10": "ten such fills in one transaction",
     "liquidate_one": "liquidate one of N positions",

@@ -1,8 +1,10 @@
 """The clearinghouse as a rig: the same contract with all positions in one subaccount, and with one in each."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from . import clearinghouse as house
+from .accounts import Account
 from .deploy import UNLIMITED
 from .node import Receipt
 from .rigs import (
@@ -28,6 +30,8 @@ QUOTE = 0
 ANY_BUY, ANY_SELL = 2**200, 0
 BATCH = 10
 EXPIRY_S = 2**40
+LATER_NONCE = 128
+"""A nonce whose state does not lie in the head of its subaccount any more."""
 
 HOUSE_TERMS = house.Terms(
     taker_fee_ppm=TERMS.fee_ppm,
@@ -48,7 +52,7 @@ class HouseRig(Rig):
     """`Clearinghouse` with every position in subaccount 0."""
 
     design: ClassVar[str] = "Clearinghouse, cross"
-    contracts: ClassVar[tuple[str, ...]] = ("Clearinghouse", "Backoffice")
+    contracts: ClassVar[tuple[str, ...]] = house.PARTS
 
     def sub(self, market: int) -> int:  # noqa: ARG002 - one for all
         """The subaccount of a market's position."""
@@ -68,9 +72,6 @@ class HouseRig(Rig):
         self.contract.send("fund_insurance", 0, FUND_Q, sender=owner)
         self.contract.send("deposit", 0, QUOTE, WALLET_Q, sender=self.keeper)
         self._prices(dict.fromkeys(range(MARKETS), PRICE))
-        self._nonce = 1
-        for name in ("trader", "keeper"):  # of 128 orders one writes a new word of finished ones
-            self.contract.send("cancel", self._nonce, sender=self.people[name])
         self._sacrifice()
         self._prices(dict.fromkeys(range(MARKETS), NEXT_PRICE))
 
@@ -126,6 +127,7 @@ class HouseRig(Rig):
             "close": lambda n: [send("close", last(n - 1), n - 1, ANY_SELL, sender=trader)],
             "withdraw": lambda n: [send("withdraw", last(n - 1), QUOTE, SMALL_Q, sender=trader)],
             "transfer": lambda n: [send("transfer_margin", last(n - 1), 255, QUOTE, SMALL_Q, sender=trader)],
+            "fill_first": lambda _: self._fill_first(),
             "fill": lambda n: self._fill(n, 1),
             "fill_of_10": lambda n: self._fill(n, BATCH),
             "liquidate_one": self._liquidate_one,
@@ -140,22 +142,34 @@ class HouseRig(Rig):
     def _fill(self, count: int, times: int) -> list[Receipt]:
         """The trader takes from the keeper, who makes: signed orders, settled by a third party."""
         market = count - 1
-        fills = [self._match(market, PART_B // times) for _ in range(times)]
+        sides = ((self.trader, self.sub(market)), (self.keeper, 0))
+        for account, sub in sides:  # of 128 orders one writes a new word of finished ones
+            self.contract.send("cancel", sub, LATER_NONCE, sender=account)
+        nonces = range(LATER_NONCE + 1, LATER_NONCE + 1 + times)
+        fills = [self._match(market, PART_B // times, nonce, sides) for nonce in nonces]
         owner = self.people["owner"]
         if times == 1:
             return [self.contract.send("settle", fills[0], sender=owner)]
         return [self.contract.send("settle_many", fills, sender=owner)]
 
-    def _match(self, market: int, size_b: int) -> tuple[object, object, int]:
-        self._nonce += 1
+    def _fill_first(self) -> list[Receipt]:
+        """Two accounts that have done nothing but deposit open their first position against each other."""
+        sides = ((self.people["newcomer"], 1), (self.people["owner"], 1))
+        for account, sub in sides:
+            self.contract.send("deposit", sub, QUOTE, MARGIN_Q, sender=account)
+        return [self.contract.send("settle", self._match(0, SIZE_B, 0, sides), sender=self.keeper)]
+
+    def _match(
+        self, market: int, size_b: int, nonce: int, sides: Sequence[tuple[Account, int]]
+    ) -> tuple[object, object, int]:
+        """Orders of a taker who buys and of a maker, by account and number of the subaccount."""
         taker, maker = (
-            house.Order(account.address, sub, market, signed_b, NEXT_PRICE, self._nonce, EXPIRY_S)
-            for account, sub, signed_b in (
-                (self.trader, self.sub(market), size_b),
-                (self.keeper, 0, -size_b),
+            self.made.sign(
+                account, house.Order(account.address, sub, market, lots, NEXT_PRICE, nonce, EXPIRY_S)
             )
+            for (account, sub), lots in zip(sides, (size_b, -size_b), strict=True)
         )
-        return self.made.sign(self.trader, taker), self.made.sign(self.keeper, maker), size_b
+        return taker, maker, size_b
 
     # -- liquidations -----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ SHOWN = (
     "CrossOnly",
     "Clearinghouse",
     "Backoffice",
+    "Resolution",
     "LiquidityPool",
     "PushOracle",
     "PullOracle",
@@ -137,7 +138,7 @@ def _deploy(where: "Chain", owner: "Account", options: dict[str, Any], report: A
         terms = [clearinghouse.MarketTerms()] * options["markets"]
         clearinghouse.list_markets(made, owner, terms)
         shares = clearinghouse.open_pool(made, owner, 0)
-        return [made.quote, made.backoffice, made.house, shares]
+        return [made.quote, made.resolution, made.backoffice, made.house, shares]
     venue = Baseline.create(
         where,
         options["design"],

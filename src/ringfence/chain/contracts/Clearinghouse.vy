@@ -23,7 +23,7 @@ initializes: access
 initializes: terms
 initializes: markets[access := access, terms := terms]
 initializes: ledger[markets := markets]
-initializes: orders
+initializes: orders[ledger := ledger]
 initializes: vault[terms := terms, markets := markets, ledger := ledger]
 initializes: pools[access := access, markets := markets, ledger := ledger, vault := vault]
 initializes: custody[markets := markets, ledger := ledger, vault := vault]

@@ -41,9 +41,10 @@ def bits(amount: int256, width: uint256) -> uint256:
     """
     @notice A signed amount as a field of `width` bits; reverts where it does not fit.
     """
-    limit: int256 = 1 << (width - 1)
-    assert amount < limit and amount >= -limit, "AMOUNT_TOO_LARGE"
-    return convert(convert(amount, bytes32), uint256) & ((1 << width) - 1)
+    free: uint256 = unsafe_sub(256, width)
+    raw: uint256 = convert(convert(amount, bytes32), uint256) << free
+    assert self.signed(raw, 0, free) == amount, "AMOUNT_TOO_LARGE"
+    return raw >> free
 
 
 @internal

@@ -28,7 +28,7 @@ struct Sub:
     quote_q: int256
     held: uint256  # bitmap of markets
     assets: uint256  # bitmap of collateral assets
-    due: uint256  # bitmap of markets whose funding is not booked yet
+    orders: uint256  # states of its first orders, two bits each (see `orders`)
     risk: Risk
 
 
@@ -36,6 +36,7 @@ heads: HashMap[uint256, uint256]
 positions: HashMap[uint256, uint256]
 balances: HashMap[uint256, uint256]
 pools: uint256[16]
+debts: public(uint256[16])  # losses that a pool's fund could not pay, to be shared by traders
 
 
 @internal
@@ -65,12 +66,22 @@ def opened(key: uint256) -> Sub:
     head: uint256 = self.heads[key]
     return Sub(
         key=key,
-        quote_q=layout.signed(head, 160, 160),
-        held=(head >> 96) & (2**128 - 1),
-        assets=head >> 224,
-        due=0,
+        quote_q=layout.signed(head, 176, 176),
+        held=(head >> 80) & (2**128 - 1),
+        assets=(head >> 208) & (2**16 - 1),
+        orders=head >> 224,
         risk=empty(Risk),
     )
+
+
+@internal
+@view
+def victim(account: address, sub: uint8) -> Sub:
+    """
+    @notice A trader's subaccount in memory, not measured.
+    """
+    assert account != self, "SYSTEM_SUBACCOUNT"
+    return self.opened(self.key_of(account, convert(sub, uint256)))
 
 
 @internal
@@ -78,7 +89,8 @@ def store(sub: Sub):
     """
     @notice Write a subaccount's head.
     """
-    self.heads[sub.key] = layout.bits(sub.quote_q, 96) | (sub.held << 96) | (sub.assets << 224)
+    head: uint256 = layout.bits(sub.quote_q, 80) | (sub.held << 80) | (sub.assets << 208) | (sub.orders << 224)
+    self.heads[sub.key] = head
 
 
 # -- measuring -----------------------------------------------------------------------------------------------------
@@ -167,41 +179,21 @@ def measured(sub: Sub) -> Sub:
     @notice The subaccount with its risk; funding that is due counts, and stays due.
     """
     found: Sub = sub
-    equity_q: int256 = sub.quote_q
-    initial_q: int256 = 0
-    maintenance_q: int256 = 0
-    notional_q: int256 = 0
-    if sub.assets != 0:
-        equity_q += self.assets_q(sub)
-    oldest: uint256 = markets.oldest()
-    market: uint256 = 0
-    rest: uint256 = sub.held
-    for i: uint256 in range(markets.MARKETS):
-        if rest == 0:
-            break
-        if rest & 65535 == 0:
-            rest >>= 16
-            market = unsafe_add(market, 16)
-            continue
-        if rest & 1 == 1:
-            word: uint256 = markets.market_words[market]
-            assert (word >> 48) & (2**32 - 1) >= oldest, "PRICE_STALE"
-            held: uint256 = self.positions[(sub.key << 8) | market]
-            size_b: int256 = convert(convert(held << 176, bytes32), int256) >> 176
-            leg: Risk = self.leg_risk(market, word, size_b)
-            # A leg's amounts are below 2^150 (80 bits of lots, 48 of price, 20 of rate): 128 of them cannot wrap.
-            equity_q = unsafe_add(equity_q, leg.equity_q)
-            if held >> 168 != (word << 88) >> 168:
-                equity_q += self._due_q(size_b, held, word)
-                found.due |= 1 << market
-            initial_q = unsafe_add(initial_q, leg.initial_q)
-            maintenance_q = unsafe_add(maintenance_q, leg.maintenance_q)
-            notional_q = unsafe_add(notional_q, leg.notional_q)
-        rest >>= 1
-        market = unsafe_add(market, 1)
     found.risk = Risk(
-        equity_q=equity_q, initial_q=initial_q, maintenance_q=maintenance_q, notional_q=notional_q
+        equity_q=sub.quote_q + self.assets_q(sub), initial_q=0, maintenance_q=0, notional_q=0
     )
+    oldest: uint256 = markets.oldest()
+    for market: uint256 in range(markets.MARKETS):
+        if sub.held >> market == 0:
+            break
+        if (sub.held >> market) & 1 == 0:
+            continue
+        word: uint256 = markets.market_words[market]
+        assert (word >> 48) & (2**32 - 1) >= oldest, "PRICE_STALE"
+        held: uint256 = self.positions[(sub.key << 8) | market]
+        size_b: int256 = layout.signed(held, 176, 176)
+        due_q: int256 = self._due_q(size_b, held, word)
+        found.risk = self.moved_risk(found.risk, empty(Risk), self.leg_risk(market, word, size_b), due_q)
     return found
 
 
@@ -221,21 +213,45 @@ def _due_q(size_b: int256, held: uint256, word: uint256) -> int256:
 @internal
 def settled(sub: Sub) -> Sub:
     """
-    @notice Book the funding of every position of a measured subaccount; its risk stays what it is.
+    @notice The subaccount with its risk, after the funding of all of its positions was booked.
     """
-    if sub.due == 0:
-        return sub
     found: Sub = sub
-    for market: uint256 in range(markets.MARKETS):
-        if found.due >> market == 0:
+    equity_q: int256 = 0
+    initial_q: int256 = 0
+    maintenance_q: int256 = 0
+    notional_q: int256 = 0
+    if sub.assets != 0:
+        equity_q = self.assets_q(sub)
+    oldest: uint256 = markets.oldest()
+    market: uint256 = 0
+    rest: uint256 = sub.held
+    for i: uint256 in range(markets.MARKETS):
+        if rest == 0:
             break
-        if (found.due >> market) & 1 == 1:
+        if rest & 65535 == 0:
+            rest >>= 16
+            market = unsafe_add(market, 16)
+            continue
+        if rest & 1 == 1:
+            word: uint256 = markets.market_words[market]
+            assert (word >> 48) & (2**32 - 1) >= oldest, "PRICE_STALE"
             at: uint256 = (sub.key << 8) | market
             held: uint256 = self.positions[at]
-            word: uint256 = markets.market_words[market]
-            found.quote_q += self._due_q(layout.signed(held, 176, 176), held, word)
-            self.positions[at] = (held & (2**168 - 1)) | (((word >> 80) & (2**88 - 1)) << 168)
-    found.due = 0
+            size_b: int256 = convert(convert(held << 176, bytes32), int256) >> 176
+            if held >> 168 != (word << 88) >> 168:
+                found.quote_q += self._due_q(size_b, held, word)
+                self.positions[at] = (held & (2**168 - 1)) | ((word >> 80) << 168)
+            leg: Risk = self.leg_risk(market, word, size_b)
+            # A leg's amounts are below 2^150 (80 bits of lots, 48 of price, 20 of rate): 128 of them cannot wrap.
+            equity_q = unsafe_add(equity_q, leg.equity_q)
+            initial_q = unsafe_add(initial_q, leg.initial_q)
+            maintenance_q = unsafe_add(maintenance_q, leg.maintenance_q)
+            notional_q = unsafe_add(notional_q, leg.notional_q)
+        rest >>= 1
+        market = unsafe_add(market, 1)
+    found.risk = Risk(
+        equity_q=found.quote_q + equity_q, initial_q=initial_q, maintenance_q=maintenance_q, notional_q=notional_q
+    )
     return found
 
 
@@ -243,7 +259,7 @@ def settled(sub: Sub) -> Sub:
 def filled(sub: Sub, market: uint256, word: uint256, size_b: int256, received_q: int256) -> Sub:
     """
     @notice The subaccount after its position changed by `size_b` lots for quote received; funding of that position
-            is booked. Measured risk is not touched: see `judged`.
+            is booked. Its risk is not touched: see `moved_risk`.
     """
     found: Sub = sub
     at: uint256 = (sub.key << 8) | market
@@ -321,6 +337,20 @@ def is_liquidatable(risk: Risk) -> bool:
     return risk.maintenance_q > 0 and risk.equity_q < risk.maintenance_q
 
 
+@internal
+@pure
+def bankruptcy_q(total: Risk, whole: Risk, rest: Risk) -> int256:
+    """
+    @notice Quote that closing a part of a leg must bring to use up exactly its share of the equity.
+    """
+    return rules.bankruptcy_quote_q(
+        whole.equity_q - rest.equity_q,
+        total.equity_q,
+        max(0, whole.maintenance_q - rest.maintenance_q),
+        total.maintenance_q,
+    )
+
+
 # -- pools ---------------------------------------------------------------------------------------------------------
 
 
@@ -330,18 +360,30 @@ def fund_q(pool: uint256) -> int256:
     """
     @notice What a pool's insurance fund holds.
     """
-    return convert(self.pools[pool] & (2**128 - 1), int256)
+    return convert(self.pools[pool] & (2**112 - 1), int256)
 
 
 @internal
-def add_to_pool(pool: uint256, fund_q: int256, fees_q: int256):
+@pure
+def more_held(before: uint256, after: uint256) -> int256:
     """
-    @notice Change a pool's insurance fund and fees.
+    @notice Positions that one fill opened (negative: closed), by the bitmaps of markets before and after it.
     """
-    if fund_q == 0 and fees_q == 0:
+    if before == after:
+        return 0
+    return 1 if after > before else -1
+
+
+@internal
+def add_to_pool(pool: uint256, fund_q: int256, fees_q: int256, positions: int256):
+    """
+    @notice Change a pool's insurance fund, its fees and the number of traders' positions in its markets.
+    """
+    if fund_q == 0 and fees_q == 0 and positions == 0:
         return
     word: uint256 = self.pools[pool]
-    fund: int256 = convert(word & (2**128 - 1), int256) + fund_q
-    fees: int256 = convert(word >> 128, int256) + fees_q
-    assert fund >= 0 and fees >= 0 and fund < 2**127 and fees < 2**127, "AMOUNT_TOO_LARGE"
-    self.pools[pool] = convert(fund, uint256) | (convert(fees, uint256) << 128)
+    fund: int256 = convert(word & (2**112 - 1), int256) + fund_q
+    fees: int256 = convert((word >> 112) & (2**112 - 1), int256) + fees_q
+    held: int256 = convert(word >> 224, int256) + positions
+    assert fund >= 0 and fees >= 0 and fund < 2**112 and fees < 2**112 and held < 2**32, "AMOUNT_TOO_LARGE"
+    self.pools[pool] = convert(fund, uint256) | (convert(fees, uint256) << 112) | (convert(held, uint256) << 224)

@@ -1,10 +1,10 @@
 # pragma version ==0.4.3
 """
-@title Liquidation and the loss waterfall
+@title Liquidation
 @license Apache-2.0
 @notice Anybody may close what is below maintenance margin, at the mark against the market's pool: as many lots as
-        lift the subaccount to its target, no more. A loss is paid by the pool's insurance fund, then by the pool.
-        Against a subaccount without equity winners may be closed at its bankruptcy price instead.
+        lift the subaccount to its target, no more. A loss is paid by the pool's insurance fund, then by the pool, or
+        where the terms say so it stays as the pool's debt (see `socialization`).
 """
 import words
 import margin_rules as rules
@@ -30,14 +30,6 @@ event Liquidated:
     notional_q: int256
     fee_q: int256
     loss_q: int256
-
-event Deleveraged:
-    account: indexed(address)
-    sub: uint8
-    market: uint8
-    size_b: int256
-    loss_q: int256
-    winners: uint256
 
 event CollateralSold:
     account: indexed(address)
@@ -65,9 +57,6 @@ struct Closing:
     risk: ledger.Risk  # of the subaccount afterwards
 
 
-SCORE_UNIT: constant(int256) = 2**64
-
-
 # -- liquidation ---------------------------------------------------------------------------------------------------
 
 
@@ -85,7 +74,7 @@ def liquidate(account: address, sub: uint8, market: uint8, size_b: uint256):
     word: uint256 = markets.market_word(id)
     wanted_b: int256 = convert(size_b, int256)
     assert wanted_b % layout.step_of(word) == 0, "SIZE_NOT_A_MULTIPLE"
-    at: ledger.Sub = self._victim(account, sub)
+    at: ledger.Sub = ledger.victim(account, sub)
     assert (at.held >> id) & 1 == 1, "POSITION_UNKNOWN"
     at = self._judged(at)
     reward_q: int256 = 0
@@ -102,7 +91,7 @@ def liquidate_account(account: address, sub: uint8, listed: DynArray[uint8, 128]
             measured once.
     """
     access.may_liquidate()
-    at: ledger.Sub = self._judged(self._victim(account, sub))
+    at: ledger.Sub = self._judged(ledger.victim(account, sub))
     total_q: int256 = 0
     reward_q: int256 = 0
     for market: uint8 in listed:
@@ -117,23 +106,13 @@ def liquidate_account(account: address, sub: uint8, listed: DynArray[uint8, 128]
 
 
 @internal
-@view
-def _victim(account: address, sub: uint8) -> ledger.Sub:
-    """
-    @notice A trader's subaccount.
-    """
-    assert account != self, "SYSTEM_SUBACCOUNT"
-    return ledger.opened(ledger.key_of(account, convert(sub, uint256)))
-
-
-@internal
 def _judged(sub: ledger.Sub) -> ledger.Sub:
     """
     @notice The subaccount measured and its funding booked; reverts where it has its maintenance margin.
     """
-    found: ledger.Sub = ledger.measured(sub)
+    found: ledger.Sub = ledger.settled(sub)
     assert ledger.is_liquidatable(found.risk), "NOT_LIQUIDATABLE"
-    return ledger.settled(found)
+    return found
 
 
 @internal
@@ -183,17 +162,21 @@ def _liquidated(sub: ledger.Sub, market: uint256, word: uint256, wanted_b: int25
 @internal
 def _charge_pool(pool: uint256, leg: Leg, size_b: int256, closing: Closing, share_q: int256):
     """
-    @notice The pool takes the lots over; its fund gets its part of the fee or pays the loss, as far as it reaches,
-            and its liquidity goes without the rest.
+    @notice The pool takes the lots over; its fund gets its part of the fee or pays the loss, as far as it reaches. The
+            rest its liquidity goes without, or it is a debt that traders share.
     """
     paid_q: int256 = 0
     if closing.loss_q > 0:
         paid_q = min(closing.loss_q, ledger.fund_q(pool))
+    unpaid_q: int256 = closing.loss_q - paid_q
     at: ledger.Sub = ledger.opened(ledger.pool_key(pool))
     at = ledger.filled(at, leg.market, leg.word, size_b, -closing.got_q)
-    at.quote_q -= closing.loss_q - paid_q
+    if terms.SOCIALIZES and unpaid_q > 0:
+        ledger.debts[pool] += convert(unpaid_q, uint256)
+    else:
+        at.quote_q -= unpaid_q
     ledger.store(at)
-    ledger.add_to_pool(pool, share_q - paid_q, 0)
+    ledger.add_to_pool(pool, share_q - paid_q, 0, -1 if size_b == leg.held_b else 0)
 
 
 @internal
@@ -206,25 +189,11 @@ def _closing(total: ledger.Risk, leg: Leg, steps: int256) -> Closing:
     size_b: int256 = lots if leg.held_b > 0 else -lots
     rest: ledger.Risk = ledger.leg_risk(leg.market, leg.word, leg.held_b - size_b)
     got_q: int256 = rules.value_down_q(size_b, leg.mark, leg.den)
-    left_q: int256 = got_q - self._bankruptcy_q(total, leg.whole, rest)
+    left_q: int256 = got_q - ledger.bankruptcy_q(total, leg.whole, rest)
     fee_q: int256 = rules.liquidation_fee_q(abs(got_q), terms.LIQUIDATION_FEE_PPM, left_q)
     loss_q: int256 = max(0, -left_q)
     after: ledger.Risk = ledger.moved_risk(total, leg.whole, rest, got_q - fee_q + loss_q)
     return Closing(size_b=size_b, got_q=got_q, fee_q=fee_q, loss_q=loss_q, risk=after)
-
-
-@internal
-@pure
-def _bankruptcy_q(total: ledger.Risk, whole: ledger.Risk, rest: ledger.Risk) -> int256:
-    """
-    @notice Quote that closing a part of a leg must bring to use up exactly its share of the equity.
-    """
-    return rules.bankruptcy_quote_q(
-        whole.equity_q - rest.equity_q,
-        total.equity_q,
-        max(0, whole.maintenance_q - rest.maintenance_q),
-        total.maintenance_q,
-    )
 
 
 @internal
@@ -285,92 +254,7 @@ def _reward(amount_q: int256):
     ledger.store(keeper)
 
 
-# -- the loss waterfall --------------------------------------------------------------------------------------------
-
-
-@external
-@nonreentrant
-def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[uint256, 32]):
-    """
-    @notice Close a position of a subaccount without equity against winners, at its bankruptcy price.
-    @dev    Every winner listed must be on the other side, in profit and solvent, and none may rank above the one
-            before it (profit times leverage). One whose own bankruptcy price does not overlap is passed over.
-    @param winners Keys of subaccounts, the highest score first.
-    """
-    access.may_liquidate()
-    id: uint256 = convert(market, uint256)
-    assert id < markets.MARKETS, "MARKET_UNKNOWN"
-    word: uint256 = markets.market_word(id)
-    loser: ledger.Sub = self._victim(account, sub)
-    assert (loser.held >> id) & 1 == 1, "POSITION_UNKNOWN"
-    loser = ledger.settled(ledger.measured(loser))
-    assert loser.risk.equity_q <= 0, "NOT_INSOLVENT"
-    held_b: int256 = ledger.size_of(loser.key, id)
-    left_b: int256 = held_b
-    loss_q: int256 = 0
-    hit: uint256 = 0
-    best: int256 = max_value(int256)
-    for key: uint256 in winners:
-        if left_b == 0:
-            break
-        winner: ledger.Sub = ledger.measured(ledger.opened(key))
-        score: int256 = self._score(winner, id, word, left_b)
-        assert score <= best, "OUT_OF_ORDER"
-        best = score
-        closed_b: int256 = self._overlap_b(winner, id, left_b)
-        rest: ledger.Risk = ledger.leg_risk(id, word, left_b - closed_b)
-        whole: ledger.Risk = ledger.leg_risk(id, word, left_b)
-        got_q: int256 = self._bankruptcy_q(loser.risk, whole, rest)
-        if -got_q < self._winner_bankruptcy_q(winner, id, word, closed_b):
-            continue
-        ledger.store(ledger.filled(ledger.settled(winner), id, word, closed_b, -got_q))
-        loser = ledger.filled(loser, id, word, -closed_b, got_q)
-        loser.risk = ledger.moved_risk(loser.risk, whole, rest, got_q)
-        loss_q += got_q - rules.value_down_q(closed_b, layout.mark_of(word), layout.den_of(word))
-        left_b -= closed_b
-        hit += 1
-    assert hit > 0, "NO_COUNTERPARTY"
-    ledger.store(loser)
-    log Deleveraged(account=account, sub=sub, market=market, size_b=abs(held_b - left_b), loss_q=loss_q, winners=hit)
-
-
-@internal
-@view
-def _score(winner: ledger.Sub, market: uint256, word: uint256, losing_b: int256) -> int256:
-    """
-    @notice Return on cost times leverage of a position that may be closed against the loser's; reverts for any
-            other.
-    """
-    assert winner.key >> 8 != convert(self, uint256), "SYSTEM_SUBACCOUNT"
-    held: layout.Position = layout.position_of(ledger.positions[(winner.key << 8) | market])
-    assert held.size_b != 0 and (held.size_b > 0) != (losing_b > 0), "NO_COUNTERPARTY"
-    worth_q: int256 = ledger.leg_risk(market, word, held.size_b).equity_q
-    assert worth_q > held.cost_q and winner.risk.equity_q > 0, "NO_COUNTERPARTY"
-    return words.mul_div_down(
-        (worth_q - held.cost_q) * abs(worth_q), SCORE_UNIT, max(1, abs(held.cost_q)) * winner.risk.equity_q
-    )
-
-
-@internal
-@view
-def _overlap_b(winner: ledger.Sub, market: uint256, losing_b: int256) -> int256:
-    """
-    @notice Lots, signed as the loser's, that two opposite positions have in common.
-    """
-    lots: int256 = min(abs(losing_b), abs(ledger.size_of(winner.key, market)))
-    return lots if losing_b > 0 else -lots
-
-
-@internal
-@view
-def _winner_bankruptcy_q(winner: ledger.Sub, market: uint256, word: uint256, closed_b: int256) -> int256:
-    """
-    @notice Quote that a winner must receive for its part not to lose its share of equity.
-    """
-    held_b: int256 = ledger.size_of(winner.key, market)
-    return self._bankruptcy_q(
-        winner.risk, ledger.leg_risk(market, word, held_b), ledger.leg_risk(market, word, held_b + closed_b)
-    )
+# -- debts ---------------------------------------------------------------------------------------------------------
 
 
 @external
@@ -384,7 +268,7 @@ def sell_collateral(account: address, sub: uint8, asset: uint8):
     id: uint256 = convert(asset, uint256)
     assert id > 0 and id < markets.ASSETS and markets.asset_words[id] != 0, "ASSET_UNKNOWN"
     at: layout.Asset = layout.asset_of(markets.asset_words[id])
-    owner: ledger.Sub = self._victim(account, sub)
+    owner: ledger.Sub = ledger.victim(account, sub)
     assert (owner.assets >> id) & 1 == 1, "BALANCE_TOO_SMALL"
     owner = ledger.measured(owner)
     assert owner.held == 0 or ledger.is_liquidatable(owner.risk), "NOT_LIQUIDATABLE"

@@ -37,6 +37,7 @@ market_words: public(uint256[MARKETS])
 tables: public(uint256[MARKETS])
 asset_words: public(uint256[ASSETS])
 tokens: public(address[ASSETS])
+members: uint256[16]  # bitmap of the markets of each pool
 funded: uint256[MARKETS]
 
 @deploy

@@ -3,11 +3,18 @@
 @title Signed orders
 @license Apache-2.0
 @notice An order is a promise signed by EIP-712: up to `size_b` lots (negative: sells) at `price` or better, until
-        `expiry`. Two bits per nonce say whether it was touched and whether it is finished; lots filled are kept by
-        order hash, only while an order is partly filled.
-@dev    A signature is checked when an order is first touched; what is kept by its hash afterwards proves it. The
+        `expiry`. Two bits per nonce of a subaccount say whether it was touched and whether it is finished; lots
+        filled are kept by order hash, only while an order is partly filled.
+@dev    The first nonces have their bits in the subaccount's head, which a fill writes anyway: who has never traded
+        needs no new word for them. The others have theirs 128 to a word.
+
+        A signature is checked when an order is first touched; what is kept by its hash afterwards proves it. The
         signature comes in two words (EIP-2098).
 """
+import ledger
+
+uses: ledger
+
 
 struct Order:
     account: address
@@ -27,6 +34,7 @@ struct Signed:
 
 event OrderCancelled:
     account: indexed(address)
+    sub: uint8
     nonce: uint256
 
 
@@ -38,8 +46,9 @@ DOMAIN_TYPE: constant(bytes32) = keccak256(
 )
 PARTLY: constant(uint256) = 1
 FINISHED: constant(uint256) = 2
+FIRST: constant(uint256) = 16  # so many nonces have their bits in the head
 
-states: HashMap[address, HashMap[uint256, uint256]]
+states: HashMap[uint256, HashMap[uint256, uint256]]
 filled: public(HashMap[bytes32, uint256])
 
 CHAIN: immutable(uint256)
@@ -79,16 +88,18 @@ def _hash(order: Order) -> bytes32:
 
 
 @internal
-def use(signed: Signed, lots: uint256):
+def used(signed: Signed, lots: uint256, sub: ledger.Sub) -> uint256:
     """
-    @notice Take `lots` of an order; reverts where it is finished, expired, too small or not signed by its owner.
+    @notice Take `lots` of an order of a subaccount; reverts where it is finished, expired, too small or not signed by
+            its owner.
+    @return States of the subaccount's first orders.
     """
     order: Order = signed.order
     assert block.timestamp <= order.expiry, "EXPIRED"
     total: uint256 = convert(abs(order.size_b), uint256)
     assert lots <= total, "ORDER_MISMATCH"
     at: uint256 = (order.nonce & 127) << 1
-    word: uint256 = self.states[order.account][order.nonce >> 7]
+    word: uint256 = sub.orders if order.nonce < FIRST else self.states[sub.key][order.nonce >> 7]
     state: uint256 = (word >> at) & 3
     assert state & FINISHED == 0, "ORDER_FINISHED"
     digest: bytes32 = self._hash(order)
@@ -101,8 +112,12 @@ def use(signed: Signed, lots: uint256):
     done: bool = before + lots == total
     if not done or before != 0:
         self.filled[digest] = 0 if done else before + lots
+    word |= (FINISHED if done else PARTLY) << at
+    if order.nonce < FIRST:
+        return word
     if done or state == 0:
-        self.states[order.account][order.nonce >> 7] = word | ((FINISHED if done else PARTLY) << at)
+        self.states[sub.key][order.nonce >> 7] = word
+    return sub.orders
 
 
 @internal
@@ -115,9 +130,15 @@ def _check_signature(digest: bytes32, signed: Signed):
 
 
 @external
-def cancel(nonce: uint256):
+def cancel(sub: uint8, nonce: uint256):
     """
-    @notice Finish the caller's order of that nonce, whatever of it is filled.
+    @notice Finish the order of that nonce of the caller's subaccount, whatever of it is filled.
     """
-    self.states[msg.sender][nonce >> 7] |= FINISHED << ((nonce & 127) << 1)
-    log OrderCancelled(account=msg.sender, nonce=nonce)
+    at: ledger.Sub = ledger.opened(ledger.key_of(msg.sender, convert(sub, uint256)))
+    finished: uint256 = FINISHED << ((nonce & 127) << 1)
+    if nonce < FIRST:
+        at.orders |= finished
+        ledger.store(at)
+    else:
+        self.states[at.key][nonce >> 7] |= finished
+    log OrderCancelled(account=msg.sender, sub=sub, nonce=nonce)

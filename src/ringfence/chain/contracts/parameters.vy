@@ -77,6 +77,7 @@ def list_market(
     )
     markets.market_words[id] = word
     markets.tables[id] = capacity_q // 10**9 << 192
+    markets.members[pool] |= 1 << id
     log MarketListed(market=market, word=word)
 
 

@@ -43,7 +43,7 @@ def fund_insurance(pool: uint8, amount: uint256):
     @notice Bring quote into a pool's insurance fund.
     """
     assert pool < 16, "POOL_UNKNOWN"
-    ledger.add_to_pool(convert(pool, uint256), vault.checked(0, amount), 0)
+    ledger.add_to_pool(convert(pool, uint256), vault.checked(0, amount), 0, 0)
     vault.pull(markets.tokens[0], amount)
     log InsuranceFunded(pool=pool, amount=amount)
 
@@ -55,8 +55,8 @@ def collect_fees(pool: uint8, receiver: address):
     @notice Pay out the trading fees of a pool.
     """
     access.only_owner()
-    amount: uint256 = ledger.pools[pool] >> 128
-    ledger.add_to_pool(convert(pool, uint256), 0, -convert(amount, int256))
+    amount: uint256 = (ledger.pools[pool] >> 112) & (2**112 - 1)
+    ledger.add_to_pool(convert(pool, uint256), 0, -convert(amount, int256), 0)
     vault.push(markets.tokens[0], receiver, amount)
     log FeesCollected(pool=pool, amount=amount)
 
@@ -98,12 +98,3 @@ def pool_withdraw(pool: uint8, amount: uint256, receiver: address):
     ledger.store(vault.taken_out(at, 0, vault.checked(0, amount)))
     vault.push(markets.tokens[0], receiver, amount)
     log PoolChanged(pool=pool, amount=-convert(amount, int256))
-
-
-@external
-@view
-def pool_equity(pool: uint8) -> int256:
-    """
-    @notice What a pool's liquidity is worth at the present marks.
-    """
-    return ledger.measured(ledger.opened(ledger.pool_key(convert(pool, uint256)))).risk.equity_q

@@ -20,6 +20,7 @@ struct Terms:
     price_age_s: uint256  # older prices are of no use
     price_move_ppm: uint256  # most that a price moves in a second
     grace_s: uint256  # time after an outage of the sequencer before anybody is liquidated
+    socializes: bool  # whether a loss beyond the fund is for traders to share, and not for the pool
 
 
 TAKER_FEE_PPM: immutable(int256)
@@ -33,6 +34,7 @@ FUNDING_INTERVAL_S: immutable(uint256)
 PRICE_AGE_S: immutable(uint256)
 PRICE_MOVE_PPM: immutable(uint256)
 GRACE_S: immutable(uint256)
+SOCIALIZES: immutable(bool)
 UPTIME: immutable(address)
 TERMS_HASH: public(immutable(bytes32))
 
@@ -59,6 +61,7 @@ def __init__(uptime: address, given: Terms):
     PRICE_AGE_S = given.price_age_s
     PRICE_MOVE_PPM = given.price_move_ppm
     GRACE_S = given.grace_s
+    SOCIALIZES = given.socializes
     UPTIME = uptime
     TERMS_HASH = keccak256(abi_encode(uptime, given))
 

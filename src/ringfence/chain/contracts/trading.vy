@@ -83,8 +83,10 @@ def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
     price: int256 = rules.slipped_price(layout.mark_of(word), layout.spread_of(word), size_b < 0)
     self._within(size_b > 0, price, convert(limit_price, int256))
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(key)))
-    ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
+    taker: ledger.Sub = ledger.settled(ledger.opened(key))
+    held: uint256 = taker.held
+    taker = self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
+    ledger.store(taker)
     maker: ledger.Sub = ledger.opened(ledger.pool_key(pool))
     self._check_capacity(ledger.size_of(maker.key, id), size_b, id, word)
     maker = ledger.filled(maker, id, word, -size_b, worth_q)
@@ -92,7 +94,7 @@ def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
     maker.quote_q -= maker_fee_q
     ledger.store(maker)
     fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
-    ledger.add_to_pool(pool, 0, fee_q + maker_fee_q)
+    ledger.add_to_pool(pool, 0, fee_q + maker_fee_q, ledger.more_held(held, taker.held))
     log Filled(market=market, taker=key, maker=maker.key, size_b=size_b, price=price)
 
 
@@ -110,20 +112,23 @@ def _settle(fill: Match):
     assert price > 0, "PRICE_NOT_POSITIVE"
     assert price < 2**48, "AMOUNT_TOO_LARGE"
     self._within(size_b > 0, price, convert(taking.price, int256))
-    taker_key: uint256 = ledger.key_of(taking.account, convert(taking.sub, uint256))
-    maker_key: uint256 = ledger.key_of(resting.account, convert(resting.sub, uint256))
-    assert taker_key != maker_key, "SUBACCOUNTS_MUST_DIFFER"
-    orders.use(fill.taker, fill.size_b)
-    orders.use(fill.maker, fill.size_b)
+    taker: ledger.Sub = ledger.opened(ledger.key_of(taking.account, convert(taking.sub, uint256)))
+    maker: ledger.Sub = ledger.opened(ledger.key_of(resting.account, convert(resting.sub, uint256)))
+    assert taker.key != maker.key, "SUBACCOUNTS_MUST_DIFFER"
+    taker.orders = orders.used(fill.taker, fill.size_b, taker)
+    maker.orders = orders.used(fill.maker, fill.size_b, maker)
+    taker_held: uint256 = taker.held
+    maker_held: uint256 = maker.held
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(taker_key)))
-    ledger.store(self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False))
-    maker: ledger.Sub = ledger.settled(ledger.measured(ledger.opened(maker_key)))
-    ledger.store(self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True))
+    taker = self._side(ledger.settled(taker), id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
+    ledger.store(taker)
+    maker = self._side(ledger.settled(maker), id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True)
+    ledger.store(maker)
     fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
     fee_q += words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
-    ledger.add_to_pool(layout.pool_of(word), 0, fee_q)
-    log Filled(market=taking.market, taker=taker_key, maker=maker_key, size_b=size_b, price=price)
+    opened: int256 = ledger.more_held(taker_held, taker.held) + ledger.more_held(maker_held, maker.held)
+    ledger.add_to_pool(layout.pool_of(word), 0, fee_q, opened)
+    log Filled(market=taking.market, taker=taker.key, maker=maker.key, size_b=size_b, price=price)
 
 
 @internal

@@ -58,7 +58,7 @@ def taken_out(sub: ledger.Sub, asset: uint256, amount: int256) -> ledger.Sub:
     found: ledger.Sub = self.changed(sub, asset, -amount)
     if found.held == 0 and found.quote_q >= 0:
         return found
-    found = ledger.settled(ledger.measured(found))
+    found = ledger.settled(found)
     risk: ledger.Risk = found.risk
     keep_q: int256 = rules.withdrawal_q(risk.initial_q, risk.notional_q, terms.WITHDRAWAL_FLOOR_PPM, words.CEIL)
     assert risk.equity_q >= keep_q and not ledger.is_liquidatable(risk), "INITIAL_MARGIN"

@@ -52,4 +52,13 @@ def pool_of(pool: uint8) -> (uint256, uint256):
     @notice A pool's insurance fund and fees.
     """
     word: uint256 = ledger.pools[pool]
-    return word & (2**128 - 1), word >> 128
+    return word & (2**112 - 1), (word >> 112) & (2**112 - 1)
+
+
+@external
+@view
+def pool_equity(pool: uint8) -> int256:
+    """
+    @notice What a pool's liquidity is worth at the present marks.
+    """
+    return ledger.measured(ledger.opened(ledger.pool_key(convert(pool, uint256)))).risk.equity_q
