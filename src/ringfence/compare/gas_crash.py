@@ -35,7 +35,8 @@ SHARE = 0.5
 """Most of each block that liquidations take; the rest goes to everybody else (assumed)."""
 
 PPM = 1_000_000
-LARGE_USD = 10**9
+PRICED_OUT_USD = 10**9
+"""A cost beyond this says that nobody would pay it, not what anybody would pay."""
 
 Report = Callable[[int, int | None, str], None]
 Document = dict[str, Any]
@@ -174,7 +175,7 @@ def crash_tables(found: Sequence[Mapping[str, Any]]) -> list[Table]:
             2,
         ),
         Table(
-            "The crash on each chain",
+            "The crash on each chain, if keepers pay any price of gas",
             ("design", "chain", "minutes late", "cost, USD", "dust below, USD"),
             results,
             2,
@@ -190,4 +191,4 @@ def _built(row: Mapping[str, Any]) -> str:
 
 def _usd(text: str) -> str:
     amount = float(text)
-    return f"{amount:,.2f}" if amount < LARGE_USD else f"{amount:.1e}"
+    return f"{amount:,.2f}" if amount < PRICED_OUT_USD else "priced out"
