@@ -355,7 +355,7 @@ def _divided_near(n: Wide, d: int, rounding: int) -> int:
 
 
 @jit
-def _product(a: Wide, b: Wide) -> Wide:
+def product(a: Wide, b: Wide) -> Wide:
     """`a * b`; two that fit in 64 bits take one instruction and cannot overflow."""
     if fits(a) and fits(b):
         return wide(lo64(a)) * wide(lo64(b))
@@ -381,19 +381,19 @@ def _divided(n: Wide, d: Wide, rounding: int) -> Wide:
 @jit
 def mul_div_down(a: Wide, b: Wide, d: Wide) -> Wide:
     """`a * b / d` rounded towards minus infinity; the product must fit in 128 bits."""
-    return _divided(_product(wide(a), wide(b)), wide(d), FLOOR)
+    return _divided(product(wide(a), wide(b)), wide(d), FLOOR)
 
 
 @jit
 def mul_div_up(a: Wide, b: Wide, d: Wide) -> Wide:
     """`a * b / d` rounded towards plus infinity."""
-    return _divided(_product(wide(a), wide(b)), wide(d), CEIL)
+    return _divided(product(wide(a), wide(b)), wide(d), CEIL)
 
 
 @jit
 def mul_div(a: Wide, b: Wide, d: Wide, rounding: int) -> Wide:
     """`a * b / d` rounded as `rounding` says (`FLOOR`, `CEIL` or `TRUNC`)."""
-    return _divided(_product(wide(a), wide(b)), wide(d), rounding)
+    return _divided(product(wide(a), wide(b)), wide(d), rounding)
 
 
 @jit

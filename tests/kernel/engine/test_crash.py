@@ -1,15 +1,17 @@
 """`Engine.resolve` does what `clearing.resolve` does, step by step, in chaos and in a crash of a crowd."""
 
+import numpy as np
 import pytest
 
 import chaos.world
-from kernel.engine.crowds import crowd, crowd_venue, fallen
+from kernel.engine.crowds import MARK, crowd, crowd_venue, fallen
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse, state_hash
 from ringfence.clearing.policy import Deleveraging, Liquidation, Policy
 from ringfence.clearing.resolve import Fills, resolve
 from ringfence.errors import InputError
+from ringfence.kernel.engine.columns import Columns
 from ringfence.kernel.engine.engine import Engine
 
 SCORES = ("profit_leverage", "index", "index_literal", "profit_margin")
@@ -97,3 +99,35 @@ def test_columns_that_do_not_fit_are_named():
         Engine.from_columns(crowd_venue(0), columns._replace(size_b=0 * columns.size_b))
     with pytest.raises(InputError, match="none of the 4"):
         Engine.from_columns(crowd_venue(0), columns._replace(market=9 + columns.market))
+
+
+def test_a_queue_takes_more_winners_than_it_was_made_for():
+    """Two losers are deleveraged; between them many more traders go short than there were when the first one was."""
+    newcomers, lots, worth_q = 2_000, 100, 100 * MARK
+    ids = ["loser-1", "loser-2", "winner-1", "winner-2", *(f"n{number:04d}" for number in range(newcomers))]
+    engine = Engine.from_columns(
+        crowd_venue(0, policy("cyclic")),
+        Columns(
+            ids,
+            np.array([-worth_q + worth_q // 20] * 2 + [2 * worth_q] * 2 + [worth_q] * newcomers),
+            np.array([1] * 4 + [0] * newcomers),
+            np.zeros(4, np.int64),
+            np.array([lots, lots, -lots, -lots]),
+            np.array([worth_q, worth_q, -worth_q, -worth_q]),
+        ),
+    )
+    house = Clearinghouse(engine.to_venue(), keep_log=False)
+    fallen_mark = MARK * 86 // 100
+    commands = [
+        cmd.SetPrices(2, 2, {"A": fallen_mark}),
+        cmd.Deleverage("loser-1", "A"),
+        *(
+            cmd.Trade("A", -1, fallen_mark, ids[4 + number], ids[5 + number])
+            for number in range(0, newcomers, 2)
+        ),
+        cmd.Deleverage("loser-2", "A"),
+    ]
+    for command in commands:
+        assert engine.submit([command]) == [house.submit(command)], command
+    assert engine.state_hash() == state_hash(house.venue)
+    assert engine.by_reference == 0

@@ -297,7 +297,6 @@ def book_of(venue: Venue, names: Names) -> Book:
         clock,
         np.zeros((16, at.CLAIM_WORDS), np.int64),
         np.zeros((2 * len(names.markets), at.QUEUE_WORDS), np.int64),
-        np.zeros(rows.shape[0], np.int64),
         np.zeros(16, np.int64),
         np.zeros(len(names.markets) + 1, np.int64),
         rank_rows(rows, names),

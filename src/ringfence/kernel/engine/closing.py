@@ -169,7 +169,7 @@ def _loss_may_stand(book: Book, row: int, leg: int, loss_q: Wide) -> int:
     if terms[at.HAS_DELEVERAGE]:
         if book.clock[at.FROZEN_ROWS] != 0:
             return at.REFERENCE
-        found = has_counterparty(book, row, leg)
+        found = 1 if book.clock[at.ASSUMED] else has_counterparty(book, row, leg)
         if found < 0:
             return found
         if found:

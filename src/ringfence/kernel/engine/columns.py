@@ -110,5 +110,4 @@ def book_with(venue: Venue, names: Names, columns: Columns) -> Book:
         rows=rows,
         legs=legs,
         order=rank_rows(rows, names),
-        versions=np.zeros(len(rows), np.int64),
     )

@@ -16,11 +16,13 @@ Record = list[int]
 
 
 def _x(record: Record) -> int:
-    return joined(record[at.X + 1], record[at.X])
+    low, high = record[at.X], record[at.X + 1]
+    return low if high == low >> 63 else joined(high, low)
 
 
 def _y(record: Record) -> int:
-    return joined(record[at.Y + 1], record[at.Y])
+    low, high = record[at.Y], record[at.Y + 1]
+    return low if high == low >> 63 else joined(high, low)
 
 
 # -- events ------------------------------------------------------------------------------------------------------------

@@ -139,11 +139,12 @@ def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
         except OverflowError:
             stopped = int(book.clock[at.AT])
             engine.take_back()
-        else:
-            if stopped < len(rows) and book.clock[at.STATUS] == at.ROOM:
-                engine.grow()
-        _drain(engine, done)
-        if stopped < len(rows) and book.clock[at.STATUS] == at.REFERENCE:
+        lacks = stopped < len(rows) and book.clock[at.STATUS] == at.ROOM
+        if not lacks or book.clock[at.LACKING] in (at.TAPE_LACKS, at.STEPS_LACK):
+            _drain(engine, done)
+        if lacks:
+            engine.grow()
+        elif stopped < len(rows) and book.clock[at.STATUS] == at.REFERENCE:
             name = engine.names.rows[rows[stopped]]
             _by_proposals(engine, name, fills, int(book.clock[at.TRIED]), done)
             stopped += 1
@@ -153,11 +154,10 @@ def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
 def _drain(engine: "Engine", done: Steps) -> None:
     """Take steps and events out of the arrays."""
     book = engine.book
-    steps, taken = int(book.clock[at.STEPS]), int(book.clock[at.EVENTS])
+    steps, tape = int(book.clock[at.STEPS]), engine.take_tape()
     if steps:
-        done.add(Part(book.steps[:steps].copy(), book.tape[:taken].copy()))
+        done.add(Part(book.steps[:steps].copy(), tape))
     book.clock[at.STEPS] = 0
-    engine.flush()
 
 
 def _by_proposals(engine: "Engine", name: str, fills: Fills, tried: int, done: Steps) -> None:

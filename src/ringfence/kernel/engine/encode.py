@@ -13,6 +13,7 @@ from .names import Names
 
 Named = tuple[int, int, int, int, int, int]
 """Kind, three names, two amounts."""
+NOTHING: Named = (0, 0, 0, 0, 0, 0)
 
 
 def _deposit(c: cmd.Deposit, names: Names) -> Named:
@@ -86,20 +87,25 @@ _RECORDS: dict[type, Callable[[Any, Names], Named | None]] = {
 }
 
 
-def record_of(command: cmd.AnyCommand, names: Names) -> list[int] | None:
-    """A command as a record; `None` where it says something that a record cannot."""
-    found = _RECORDS[type(command)](command, names)
-    if found is None:
-        return None
-    *numbers, x, y = found
+def records_of(commands: list[cmd.AnyCommand], names: Names) -> Words:
+    """Commands as records; kind 0 for what the reference has to decide."""
+    named = [_RECORDS[type(command)](command, names) or NOTHING for command in commands]
+    try:
+        short = np.array(named, np.int64).reshape(len(named), len(NOTHING))
+    except OverflowError:
+        return np.array([_long(each) for each in named], np.int64)
+    records = np.empty((len(named), at.COMMAND_WORDS), np.int64)
+    records[:, : at.X + 1] = short[:, : at.X + 1]
+    records[:, at.Y] = short[:, -1]
+    records[:, at.X + 1], records[:, at.Y + 1] = short[:, at.X] >> 63, short[:, -1] >> 63
+    return records
+
+
+def _long(named: Named) -> list[int]:
+    """A record whose amounts may take more than a word; of kind 0 where one takes more than two."""
+    *numbers, x, y = named
     try:
         (x_high, x_low), (y_high, y_low) = split(x), split(y)
     except OverflowError:
-        return None
+        return [0] * at.COMMAND_WORDS
     return [*numbers, x_low, x_high, y_low, y_high]
-
-
-def records_of(commands: list[cmd.AnyCommand], names: Names) -> Words:
-    """Commands as records; kind 0 for what the reference has to decide."""
-    rows = [record_of(command, names) or [0] * at.COMMAND_WORDS for command in commands]
-    return np.array(rows, np.int64).reshape(len(rows), at.COMMAND_WORDS)

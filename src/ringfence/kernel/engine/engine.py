@@ -27,14 +27,16 @@ from . import layout as at
 from . import mirror
 from .book import book_of
 from .columns import Columns, book_with
-from .decode import events_of, rejected
+from .decode import rejected
 from .due import Steps, resolve
 from .encode import records_of
 from .far import directory_of
 from .memory import Book, Words
 from .names import Names
 from .plan import FRAME, Plan, plan_of
-from .run import drop_queues, run, take_back, tell_queues
+from .ranking import rank
+from .run import drop_queues, look_back, run, take_back
+from .verdicts import Batch, Verdicts
 
 SEGMENT = 1 << 16
 """Most commands that are encoded at once."""
@@ -83,15 +85,15 @@ class Engine:
         if engine.plan.is_empty:
             raise InputError(f"columns need a compiled venue: {engine.plan.reasons[0]}")
         engine._held = book_with(engine._venue, engine.names, columns)
-        engine._stale = np.ones(len(engine.names.rows), np.bool_)
-        engine._stale_accounts = {at.OUTSIDE}
+        engine._stale = np.ones(len(engine.names.rows), np.int8)
+        engine._stale_accounts[at.OUTSIDE] = 1
         return engine
 
     def _build(self) -> None:
         """Make names, arrays and plan from the venue."""
         self.plan, self.names = plan_of(self._venue), Names(self._venue)
-        self._stale = np.zeros(len(self.names.rows), np.bool_)
-        self._stale_accounts = set[int]()
+        self._stale = np.zeros(len(self.names.rows), np.int8)
+        self._stale_accounts = np.zeros(len(self.names.accounts), np.int8)
         self._held: Book | None = None
         if self.plan.is_empty:
             return
@@ -105,10 +107,9 @@ class Engine:
     def current(self) -> Venue:
         """The engine's own venue, brought up to date; whoever looks changes nothing."""
         if self._held is not None:
-            rows = np.flatnonzero(self._stale).tolist()
-            mirror.write_back(self._venue, self._held, self.names, rows, self._stale_accounts)
-            self._stale[:] = False
-            self._stale_accounts.clear()
+            rows, accounts = (np.flatnonzero(stale).tolist() for stale in (self._stale, self._stale_accounts))
+            mirror.write_back(self._venue, self._held, self.names, rows, accounts)
+            self._stale[:] = self._stale_accounts[:] = 0
         return self._venue
 
     def debt_q(self, pool: str) -> int:
@@ -130,16 +131,16 @@ class Engine:
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
-    def submit(self, commands: Iterable[cmd.AnyCommand]) -> list[Verdict]:
-        """Decide commands one after the other; a verdict each."""
-        asked, verdicts = list(commands), list[Verdict]()
+    def submit(self, commands: Iterable[cmd.AnyCommand]) -> Verdicts:
+        """Decide commands one after the other; a verdict each, whose events are decoded when they are looked at."""
+        asked, verdicts = list(commands), Verdicts()
         while len(verdicts) < len(asked):
             begin = len(verdicts)
             end = self._compiled_until(asked, begin)
             if end > begin:
-                verdicts += self._run(asked[begin:end])
+                self._run(asked[begin:end], verdicts)
             else:
-                verdicts.append(self._referred(asked[begin]))
+                verdicts.add(self._referred(asked[begin]))
         return verdicts
 
     def resolve(self, names: Sequence[str] | None = None, fills: Fills | None = None) -> Steps:
@@ -165,32 +166,31 @@ class Engine:
             end += 1
         return end
 
-    def _run(self, asked: list[cmd.AnyCommand]) -> list[Verdict]:
+    def _run(self, asked: list[cmd.AnyCommand], verdicts: Verdicts) -> None:
         """Decide commands that the plan compiles."""
         records = records_of(asked, self.names)
         told = np.zeros((len(asked), at.VERDICT_WORDS), np.int64)
-        verdicts, at_command = list[Verdict](), 0
-        while at_command < len(asked):
-            stopped = self._run_from(records, told, at_command)
-            verdicts += self._told(asked, told, at_command, stopped)
-            self.flush()
-            at_command = stopped
-            if stopped < len(asked) and told[stopped, at.REASON] == at.REFERENCE:
-                verdicts.append(self._referred(asked[stopped]))
-                at_command += 1
-        return verdicts
+        begin = 0
+        while begin < len(asked):
+            stopped = self._run_from(records, told, begin)
+            verdicts.add(self._told(asked[begin:stopped], told[begin:stopped]))
+            begin = stopped
+            if stopped == len(asked):
+                return
+            if told[stopped, at.REASON] == at.ROOM:
+                self.grow()
+            else:
+                verdicts.add(self._referred(asked[stopped]))
+                begin += 1
 
     def _run_from(self, records: Words, told: Words, begin: int) -> int:
         """Run until something must be done here; returns the command that was not decided, or how many there are."""
-        book = self.book
         try:
-            stopped: int = run(directory_of(book), records, told, begin)
+            stopped: int = run(directory_of(self.book), records, told, begin)
         except LEAVES:
-            stopped = int(book.clock[at.AT])
+            stopped = int(self.book.clock[at.AT])
             self.take_back()
             told[stopped, at.REASON] = at.REFERENCE
-        if stopped < len(records) and told[stopped, at.REASON] == at.ROOM:
-            self.grow()
         return stopped
 
     @property
@@ -199,27 +199,29 @@ class Engine:
         assert self._held is not None
         return self._held
 
-    def _told(self, asked: Sequence[cmd.AnyCommand], told: Words, begin: int, end: int) -> Iterable[Verdict]:
-        """Verdicts on commands `begin` to `end`, whose events stand on the tape."""
-        tape, first = self.book.tape, 0
-        for command, record in zip(asked[begin:end], told[begin:end].tolist(), strict=True):
-            if record[at.REASON] != at.ACCEPTED:
-                yield rejected(record, command, self.names, self._venue)
-                continue
-            yield Accepted(tuple(events_of(tape[first : record[at.TAPE_END]], self.names)))
-            first = record[at.TAPE_END]
+    def _told(self, asked: Sequence[cmd.AnyCommand], told: Words) -> Batch:
+        """Verdicts on commands that were decided; what they did is taken off the tape."""
+        refused = {
+            n: rejected(told[n].tolist(), asked[n], self.names, self._venue)
+            for n in np.flatnonzero(told[:, at.REASON]).tolist()
+        }
+        return Batch(told[:, at.REASON], told[:, at.TAPE_END], self.take_tape(), refused, self.names)
 
     def flush(self) -> None:
         """Note whom the tape names and begin a new one."""
-        book = self.book
-        taken = int(book.clock[at.EVENTS])
-        rows, accounts = mirror.touched(book.tape[:taken])
-        self._stale[rows] = True
-        self._stale_accounts.update(accounts.tolist())
-        tell_queues(directory_of(book))
+        look_back(directory_of(self.book), self._stale, self._stale_accounts)
+
+    def take_tape(self) -> Words:
+        """The events on the tape, which begins anew; most of a tape is handed over rather than copied."""
+        tape, taken = self.book.tape, int(self.book.clock[at.EVENTS])
+        self.flush()
+        if 2 * taken < len(tape):
+            return tape[:taken].copy()
+        self._held = self.book._replace(tape=np.empty_like(tape))
+        return tape[:taken]
 
     def grow(self) -> None:
-        """Make the array larger that was too small."""
+        """Make the array larger that was too small, or rank the queue that was asked for."""
         book, wanted = self.book, int(self.book.clock[at.WANTED])
         lacking, clock = int(book.clock[at.LACKING]), book.clock
         if clock[at.DISORDER]:
@@ -230,11 +232,13 @@ class Engine:
         elif lacking == at.LEGS_LACK:
             book = book._replace(legs=mirror.grown(book.legs, int(clock[at.LEG_TOP]) + wanted))
         elif lacking == at.HEAP_LACKS:
-            book = book._replace(heap=mirror.grown(book.heap, 2 * (len(book.heap) + wanted)))
+            book = book._replace(heap=mirror.grown(book.heap, wanted))
         elif lacking == at.STEPS_LACK:
             pass  # they are taken out after every stop
         elif lacking == at.LIST_LACKS:
             book = book._replace(list=mirror.grown(book.list, wanted))
+        elif lacking == at.ORDER_LACKS:
+            rank(book, wanted)
         else:
             book = book._replace(holders=mirror.grown(book.holders, wanted))
         self._held = book
@@ -267,7 +271,7 @@ class Engine:
                     mirror.reload_frame(self._venue, self._held, self.names, event)
             else:
                 self._held = mirror.reload(self._venue, self._held, self.names, events)
-                self._stale = np.zeros(len(self._held.rows), np.bool_)
+                self._stale = np.zeros(len(self._held.rows), np.int8)
         except (OverflowError, KeyError):
             self._build()
             return

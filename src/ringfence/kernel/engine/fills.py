@@ -61,17 +61,23 @@ def records_of(book: Book, row: int) -> int:
     return 2 * legs + len(book.assets) + 12
 
 
-@jit
-def settle(book: Book, row: int, leg: int) -> None:
-    """Book the funding that a position has run up."""
+@far(NOTHING, INT, INT)
+def _book_funding(book: Book, row: int, leg: int) -> None:
+    """Pay the funding that a position has run up."""
     market = book.legs[leg, at.LEG_MARKET]
     index, funded = get(book.markets, market, at.FUNDING_INDEX), get(book.legs, leg, at.FUNDED)
-    if index == funded:
-        return
     size_b, rounding = get(book.legs, leg, at.SIZE_B), book.terms[at.FUNDING_ROUNDING]
     due_q = funding_payment_q(size_b, index - funded, WAD, rounding)
     move(book, -1 - book.markets[market, at.FUNDING_ACCOUNT], row, due_q, at.FUNDING_PAID, 0)
     settle_to(book, row, leg, index)
+
+
+@jit
+def settle(book: Book, row: int, leg: int) -> None:
+    """Book the funding that a position has run up, if any."""
+    index = get(book.markets, book.legs[leg, at.LEG_MARKET], at.FUNDING_INDEX)
+    if index != get(book.legs, leg, at.FUNDED):
+        _book_funding(book, row, leg)
 
 
 @far(NOTHING, INT)
@@ -87,6 +93,8 @@ def cost_change_q(held_b: Wide, held_q: Wide, size_b: Wide, paid_q: Wide) -> Wid
     """Change of a position's cost when `size_b` lots are added for `paid_q` (negative: received)."""
     if held_b == 0 or (held_b > 0) == (size_b > 0):
         return paid_q
+    if size_b == -held_b:
+        return -held_q
     if abs_(size_b) <= abs_(held_b):
         return -released_cost_q(held_q, held_b, abs_(size_b))
     opened_q = paid_q - mul_div_down(paid_q, abs_(held_b), abs_(size_b))

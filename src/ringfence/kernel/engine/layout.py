@@ -17,8 +17,7 @@ cache line. Names of word offsets below are those of `clearing.model`.
 | `terms` | (TERMS) | the policy |
 | `clock` | (CLOCK) | time, block, counters of the block |
 | `heap` | (room, 6) | a claim in the queue of one side of a market |
-| `queues` | (2 x markets, 4) | extent of a queue |
-| `versions` | (subaccounts,) | changes that the queues saw of a subaccount |
+| `queues` | (2 x markets, 6) | extent of a queue |
 | `holders` | (positions,) | row of who has a position, by market |
 | `holders_end` | (markets + 1,) | extent of a market in `holders` |
 | `order` | (subaccounts,) | rows in the order of their ids |
@@ -39,6 +38,8 @@ PARENT = 4
 """Row of the parent; -1 for none."""
 ACCOUNT = 5
 """Number of the account that owns the subaccount."""
+VERSION = 6
+"""When the queues last saw it change: `TURN` of that time."""
 RANK = 7
 """Place of the id in sorted order."""
 COOLDOWN_MS = 8
@@ -196,7 +197,7 @@ BEGUN = 14
 AT = 15
 """The command at hand."""
 LACKING = 16
-"""Which array is too small: one of those below; `WANTED` says by how many records."""
+"""What is lacking: one of those below. `WANTED` says how many records it takes, or which queue is to be ranked."""
 STEPS = 17
 """Steps noted."""
 SLIPPAGE = 18
@@ -210,8 +211,10 @@ STATUS = 22
 """Why the loop over rows stopped."""
 DISORDER = 23
 """Set by a command that ran out of room while claims were out of their queue."""
-CLOCK = 24
-TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK = range(1, 7)
+ASSUMED = 24
+"""Set where a liquidation takes it for granted that somebody can be deleveraged."""
+CLOCK = 25
+TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_LACKS = range(1, 8)
 
 # -- terms -------------------------------------------------------------------------------------------------------------
 
@@ -291,7 +294,11 @@ QUEUE_FIRST = 1
 """First record of `heap`."""
 QUEUE_ROOM = 2
 QUEUE_COUNT = 3
-QUEUE_WORDS = 4
+"""Claims that are ranked; the others came later and stand behind them as a heap."""
+QUEUE_NEXT = 4
+"""Record of `heap` with the first ranked claim that was not taken out."""
+QUEUE_LATE = 5
+QUEUE_WORDS = 6
 """Queue `2 x market` holds the longs of a market, the next one its shorts."""
 
 SCORE = 0

@@ -9,7 +9,7 @@ from . import layout as at
 from .far import INT, far
 from .fills import fill, has_leg_room, has_room, settle_all, sweep
 from .memory import Book, get, put
-from .queues import has_queue, is_current, pop, put_back
+from .queues import claims_end, has_queue, is_current, pop, put_back
 from .risk import bankruptcy_of, equity_of, risk_price, trigger_of, worth_q
 from .shares import has_list_room, sort_list, split, total_of
 from .tape import change_position, leg_of, move
@@ -57,9 +57,9 @@ def has_counterparty(book: Book, row: int, leg: int) -> int:
     queue, market = queue_against(book, leg), book.legs[leg, at.LEG_MARKET]
     if not has_queue(book, queue):
         return at.ROOM
-    held_b, first = get(book.legs, leg, at.SIZE_B), book.queues[queue, at.QUEUE_FIRST]
+    held_b = get(book.legs, leg, at.SIZE_B)
     equity, maintenance, _ = trigger_of(book, row)
-    for n in range(first, first + book.queues[queue, at.QUEUE_COUNT]):
+    for n in range(book.queues[queue, at.QUEUE_NEXT], claims_end(book, queue)):
         if not is_current(book, n):
             continue
         if book.terms[at.ADL_POLICY] == at.PRO_RATA:
@@ -83,7 +83,9 @@ def _close_one(book: Book, row: int, market: int, winner: int, remaining_b: Wide
     got_q = _transfer_q(book, leg, lots_b, equity, maintenance)
     if not _overlaps(book, winner, market, lots_b, got_q):
         return wide(0), wide(0)
-    unpaid_q = max(bankruptcy_of(book, leg, lots_b, equity, maintenance) - got_q, 0)
+    unpaid_q = wide(0)
+    if book.terms[at.ADL_PRICE] != at.AT_BANKRUPTCY:
+        unpaid_q = max(bankruptcy_of(book, leg, lots_b, equity, maintenance) - got_q, 0)
     here_q = worth_q(book, market, lots_b, risk_price(book, market))
     settle_all(book, winner)
     fill(book, market, row, winner, -lots_b, got_q, at.DELEVERAGING)
@@ -96,10 +98,10 @@ def _close_one(book: Book, row: int, market: int, winner: int, remaining_b: Wide
 @jit
 def _list_claims(book: Book, queue: int) -> int:
     """List a queue's claims in the order of their owners' ids; how many they are, or `ROOM`."""
-    first, listed, count = book.queues[queue, at.QUEUE_FIRST], book.list, 0
-    if not has_list_room(book, book.queues[queue, at.QUEUE_COUNT]):
+    first, end, listed, count = book.queues[queue, at.QUEUE_NEXT], claims_end(book, queue), book.list, 0
+    if not has_list_room(book, end - first):
         return at.ROOM
-    for claim in range(first, first + book.queues[queue, at.QUEUE_COUNT]):
+    for claim in range(first, end):
         if is_current(book, claim):
             listed[count, at.KEY], listed[count, at.ITEM] = book.heap[claim, at.CLAIM_RANK], claim
             count += 1
@@ -123,7 +125,7 @@ def close_against(book: Book, row: int, leg: int, draw: int) -> tuple[int, Wide,
     remaining_b = held_b
     if not has_queue(book, queue):
         return at.ROOM, wide(0), wide(0), 0
-    count = book.queues[queue, at.QUEUE_COUNT]
+    begun, late = book.queues[queue, at.QUEUE_NEXT], book.queues[queue, at.QUEUE_LATE]
     if book.terms[at.ADL_POLICY] == at.CYCLIC:
         most = book.terms[at.SCAN_MAX]
     else:
@@ -145,7 +147,7 @@ def close_against(book: Book, row: int, leg: int, draw: int) -> tuple[int, Wide,
             book.heap[claim, at.CLAIM_VERSION] = -1
             remaining_b, loss_q, hit = remaining_b - closed_b, loss_q + given_q, hit + 1
         seen += 1
-    put_back(book, queue, count)
+    put_back(book, queue, begun, late)
     return at.ACCEPTED, held_b - remaining_b, loss_q, hit
 
 

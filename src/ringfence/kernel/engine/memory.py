@@ -32,6 +32,8 @@ from ..wide import Wide, hi64, join, lo64
 
 Words = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 """An array of 64-bit integers; in compiled code of this package, often a view of one."""
+Marks = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
+"""A yes or no each."""
 I64 = ir.IntType(64)
 
 
@@ -50,7 +52,6 @@ class Book(NamedTuple):
     clock: Words
     heap: Words
     queues: Words
-    versions: Words
     holders: Words
     holders_end: Words
     order: Words

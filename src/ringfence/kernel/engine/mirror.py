@@ -24,16 +24,8 @@ from .book import (
 from .memory import Book, Words
 from .names import Names
 
-ABOUT_ROWS = (at.TRANSFER, at.POSITION_CHANGED, at.FUNDING_SETTLED, at.LIQUIDATED, at.TAKEN_OVER)
 REBUILDS = (ev.RequirementChanged, ev.PolicyChanged, ev.GridsSet, ev.MarketSettling, ev.Expired)
 """Events after which the arrays are made anew."""
-
-
-def touched(tape: Words) -> tuple[Words, Words]:
-    """Rows (some more than once) and ledger accounts that records of the tape name."""
-    kind = tape[:, at.EVENT] & 255
-    codes = np.concatenate([tape[np.isin(kind, ABOUT_ROWS), at.FIRST], tape[kind == at.TRANSFER, at.SECOND]])
-    return codes[codes >= 0], np.unique(-1 - codes[codes < 0])
 
 
 def amount(record: Words, k: int) -> int:
@@ -165,7 +157,7 @@ def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:
     """Room for new subaccounts, with their ranks."""
     for name in added:
         row = names.add_row(name)
-        book = book._replace(rows=grown(book.rows, row + 1), versions=grown(book.versions, row + 1))
+        book = book._replace(rows=grown(book.rows, row + 1))
         book.rows[row, at.LEG_FIRST] = book.rows[row, at.LEG_COUNT] = book.rows[row, at.LEG_ROOM] = 0
         book.clock[at.ROWS] = row + 1
     return book._replace(order=rank_rows(book.rows, names))

@@ -1,9 +1,10 @@
-"""Who is deleveraged next: a queue for each side of a market, made when it is first asked for and kept up to date.
+"""Who is deleveraged next: a queue for each side of a market, ranked when it is first asked for and kept up to date.
 
-A queue is a binary heap of claims, the best score first, ties by id. Nothing in it is ever searched: who changes gets a
-new version and, as long as it can be touched, a new claim, and claims of old versions are dropped where they surface.
-Which subaccounts changed is read off the tape. So a thousand deleveragings of a crash cost one sort of each side and a
-step of the heap for each change, not a ranking each.
+A queue is a ranked list of claims, the best score first and ties by id, which `ranking` sorts once, and behind it a
+heap of those that came later. Nothing in it is ever searched: who changes gets a new version and, as long as it can be
+touched, a late claim, and claims of old versions are dropped where they surface. Which subaccounts changed is read off
+the tape. So a thousand deleveragings of a crash cost one sort of each side and a step of the heap for each change, not
+a ranking each.
 
 Prices and funding indexes change every score: whoever sets them calls `forget`.
 """
@@ -16,7 +17,7 @@ from ..wide import Wide, abs_, hi64, lo64, mul_div_down, wide
 from . import layout as at
 from .far import INT, NOTHING, YES_NO, far
 from .memory import Book, copy_record, get
-from .risk import equity_of, risk_price, trigger_of, worth_q
+from .risk import equity_of, leg_worth, trigger_of
 from .tape import leg_of
 
 USD_Q = 1_000_000
@@ -70,27 +71,25 @@ def _score(book: Book, row: int, worth: Wide, cost_q: Wide, equity_q: Wide) -> t
     return _ratio(worth * worth, abs_(cost_q), equity_q)
 
 
-@jit
-def _claims(book: Book, row: int, leg: int) -> bool:
-    """Whether the policy may touch a position: in turn any, else those in profit that equity backs."""
-    if book.rows[row, at.FLAGS] & at.SYSTEM:
+@far(YES_NO, INT, INT, INT)
+def _claim(book: Book, n: int, row: int, leg: int) -> bool:
+    """Let record `n` of the heap be the claim of a position, if the policy may touch it.
+
+    In turn it may touch any; otherwise only those in profit that equity backs.
+    """
+    heap, cost_q = book.heap, get(book.legs, leg, at.COST_Q)
+    worth, _ = leg_worth(book, book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B))
+    in_turn = book.terms[at.ADL_POLICY] == at.CYCLIC
+    if book.rows[row, at.FLAGS] & at.SYSTEM or not (in_turn or worth > cost_q):
         return False
-    if book.terms[at.ADL_POLICY] == at.CYCLIC:
-        return True
-    market, size_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
-    worth = worth_q(book, market, size_b, risk_price(book, market))
-    return worth > get(book.legs, leg, at.COST_Q) and equity_of(book, row) > 0
-
-
-@jit
-def _write_claim(book: Book, n: int, row: int, leg: int) -> None:
-    """Record `n` of the heap becomes the claim of a position."""
-    market, heap = book.legs[leg, at.LEG_MARKET], book.heap
-    worth = worth_q(book, market, get(book.legs, leg, at.SIZE_B), risk_price(book, market))
-    whole, rest = _score(book, row, worth, get(book.legs, leg, at.COST_Q), equity_of(book, row))
+    equity_q = equity_of(book, row)
+    if not (in_turn or equity_q > 0):
+        return False
+    whole, rest = _score(book, row, worth, cost_q, equity_q)
     heap[n, at.SCORE], heap[n, at.SCORE + 1], heap[n, at.SCORE_REST] = lo64(whole), hi64(whole), rest
     heap[n, at.CLAIM_RANK], heap[n, at.CLAIM_ROW] = book.rows[row, at.RANK], row
-    heap[n, at.CLAIM_VERSION] = book.versions[row]
+    heap[n, at.CLAIM_VERSION] = book.rows[row, at.VERSION]
+    return True
 
 
 # -- the heap ----------------------------------------------------------------------------------------------------------
@@ -117,9 +116,21 @@ def _swap(book: Book, i: int, j: int) -> None:
 
 
 @jit
+def _late_first(book: Book, queue: int) -> int:
+    """Record of `heap` with the best of the late claims."""
+    return book.queues[queue, at.QUEUE_FIRST] + book.queues[queue, at.QUEUE_COUNT]
+
+
+@jit
+def claims_end(book: Book, queue: int) -> int:
+    """Where the claims of a queue end, which begin at `QUEUE_NEXT`; some of them are old."""
+    return _late_first(book, queue) + book.queues[queue, at.QUEUE_LATE]
+
+
+@jit
 def _sink(book: Book, queue: int, place: int) -> None:
-    """Let the claim at a place of a queue sink to where it belongs."""
-    first, count = book.queues[queue, at.QUEUE_FIRST], book.queues[queue, at.QUEUE_COUNT]
+    """Let the late claim at a place sink to where it belongs."""
+    first, count = _late_first(book, queue), book.queues[queue, at.QUEUE_LATE]
     while 2 * place + 1 < count:
         child = 2 * place + 1
         if child + 1 < count and _goes_before(book, first + child + 1, first + child):
@@ -132,7 +143,7 @@ def _sink(book: Book, queue: int, place: int) -> None:
 
 @jit
 def _rise(book: Book, queue: int, place: int) -> None:
-    first = book.queues[queue, at.QUEUE_FIRST]
+    first = _late_first(book, queue)
     while place > 0 and _goes_before(book, first + place, first + (place - 1) // 2):
         _swap(book, first + place, first + (place - 1) // 2)
         place = (place - 1) // 2
@@ -141,57 +152,83 @@ def _rise(book: Book, queue: int, place: int) -> None:
 @jit
 def is_current(book: Book, n: int) -> bool:
     """Whether a claim still is what its owner holds."""
-    return book.heap[n, at.CLAIM_VERSION] == book.versions[book.heap[n, at.CLAIM_ROW]]
+    return book.heap[n, at.CLAIM_VERSION] == book.rows[book.heap[n, at.CLAIM_ROW], at.VERSION]
 
 
 @jit
-def _order(book: Book, queue: int) -> None:
-    """Make a heap of the claims that a queue holds, without the old ones."""
-    first, count = book.queues[queue, at.QUEUE_FIRST], 0
-    for n in range(first, first + book.queues[queue, at.QUEUE_COUNT]):
-        if is_current(book, n):
-            copy_record(book.heap, first + count, n)
-            count += 1
-    book.queues[queue, at.QUEUE_COUNT] = count
-    for place in range(count // 2 - 1, -1, -1):
-        _sink(book, queue, place)
+def _take_late(book: Book, queue: int) -> int:
+    """Take the best late claim out of the heap; its record, behind the last one."""
+    first, last = _late_first(book, queue), book.queues[queue, at.QUEUE_LATE] - 1
+    _swap(book, first, first + last)
+    book.queues[queue, at.QUEUE_LATE] = last
+    _sink(book, queue, 0)
+    return first + last
 
 
 @far(INT, INT)
 def pop(book: Book, queue: int) -> int:
-    """Take the first claim out of a queue; its record (behind the last one), or -1 where there is none."""
-    first = book.queues[queue, at.QUEUE_FIRST]
-    while book.queues[queue, at.QUEUE_COUNT] > 0:
-        last = book.queues[queue, at.QUEUE_COUNT] - 1
-        _swap(book, first, first + last)
-        book.queues[queue, at.QUEUE_COUNT] = last
-        _sink(book, queue, 0)
-        if is_current(book, first + last):
-            return first + last
-    return -1
+    """Take the first claim out of a queue; its record, or -1 where there is none."""
+    queues, late = book.queues, _late_first(book, queue)
+    while queues[queue, at.QUEUE_LATE] > 0 and not is_current(book, late):
+        _take_late(book, queue)
+    while queues[queue, at.QUEUE_NEXT] < late and not is_current(book, queues[queue, at.QUEUE_NEXT]):
+        queues[queue, at.QUEUE_NEXT] += 1
+    found = queues[queue, at.QUEUE_NEXT]
+    if queues[queue, at.QUEUE_LATE] > 0 and (found == late or _goes_before(book, late, found)):
+        return _take_late(book, queue)
+    if found == late:
+        return -1
+    queues[queue, at.QUEUE_NEXT] = found + 1
+    return found
 
 
-@far(NOTHING, INT, INT)
-def put_back(book: Book, queue: int, count: int) -> None:
-    """Put those of the last popped claims back that still are current, until a queue is as long as it was."""
-    first = book.queues[queue, at.QUEUE_FIRST]
-    for n in range(first + book.queues[queue, at.QUEUE_COUNT], first + count):
-        if not is_current(book, n):
-            continue
-        place = book.queues[queue, at.QUEUE_COUNT]
-        _swap(book, first + place, n)
-        book.queues[queue, at.QUEUE_COUNT] = place + 1
-        _rise(book, queue, place)
+@far(NOTHING, INT, INT, INT)
+def put_back(book: Book, queue: int, begun: int, late: int) -> None:
+    """Put those of the last popped claims back that still are current.
+
+    `begun` and `late` are what `QUEUE_NEXT` and `QUEUE_LATE` were before.
+    """
+    queues, first = book.queues, _late_first(book, queue)
+    place = queues[queue, at.QUEUE_NEXT]
+    for n in range(place - 1, begun - 1, -1):
+        if is_current(book, n):
+            place -= 1
+            copy_record(book.heap, place, n)
+    queues[queue, at.QUEUE_NEXT] = place
+    for n in range(first + queues[queue, at.QUEUE_LATE], first + late):
+        if is_current(book, n):
+            place = queues[queue, at.QUEUE_LATE]
+            _swap(book, first + place, n)
+            queues[queue, at.QUEUE_LATE] = place + 1
+            _rise(book, queue, place)
+
+
+@jit
+def _drop_old(book: Book, queue: int) -> None:
+    """Make the heap of late claims anew, without the old ones."""
+    first, count = _late_first(book, queue), 0
+    for n in range(first, claims_end(book, queue)):
+        if is_current(book, n):
+            copy_record(book.heap, first + count, n)
+            count += 1
+    book.queues[queue, at.QUEUE_LATE] = count
+    for place in range(count // 2 - 1, -1, -1):
+        _sink(book, queue, place)
 
 
 @jit
 def _push(book: Book, queue: int, row: int, leg: int) -> None:
-    if book.queues[queue, at.QUEUE_COUNT] == book.queues[queue, at.QUEUE_ROOM]:
-        _order(book, queue)
-    place = book.queues[queue, at.QUEUE_COUNT]
-    _write_claim(book, book.queues[queue, at.QUEUE_FIRST] + place, row, leg)
-    book.queues[queue, at.QUEUE_COUNT] = place + 1
-    _rise(book, queue, place)
+    """Add a late claim, if there is one; a queue that has no room for another is dropped, to be ranked anew."""
+    queues = book.queues
+    end = queues[queue, at.QUEUE_FIRST] + queues[queue, at.QUEUE_ROOM]
+    if claims_end(book, queue) == end:
+        _drop_old(book, queue)
+    if claims_end(book, queue) == end:
+        queues[queue, at.QUEUE_LIVE] = 0
+        return
+    if _claim(book, claims_end(book, queue), row, leg):
+        queues[queue, at.QUEUE_LATE] += 1
+        _rise(book, queue, queues[queue, at.QUEUE_LATE] - 1)
 
 
 # -- making and keeping ------------------------------------------------------------------------------------------------
@@ -225,39 +262,45 @@ def _list_holders(book: Book) -> bool:
 
 
 @jit
-def _make(book: Book, queue: int) -> bool:
-    """Rank one side of a market; false where `heap` has to grow first."""
+def _list_claims(book: Book, queue: int) -> None:
+    """List the claims of one side of a market, to be ranked; says what is lacking for it."""
     market, is_long, count = queue // 2, queue % 2 == 0, 0
     first, end = book.holders_end[market], book.holders_end[market + 1]
     room, top = 2 * (end - first) + 64, book.clock[at.HEAP_TOP]
     if top + room > len(book.heap):
-        book.clock[at.LACKING], book.clock[at.WANTED] = at.HEAP_LACKS, room
-        return False
+        # Room for every queue, so that it is asked for once; memory that no claim is written to is none.
+        every = top + 4 * book.holders_end[len(book.holders_end) - 1] + 64 * len(book.queues)
+        book.clock[at.LACKING], book.clock[at.WANTED] = at.HEAP_LACKS, every
+        return
     for n in range(first, end):
         row = book.holders[n]
         leg = leg_of(book, row, market)
-        if leg < 0 or (get(book.legs, leg, at.SIZE_B) > 0) != is_long or not _claims(book, row, leg):
-            continue
-        _write_claim(book, top + count, row, leg)
-        count += 1
-    book.queues[queue, at.QUEUE_LIVE], book.queues[queue, at.QUEUE_FIRST] = 1, top
-    book.queues[queue, at.QUEUE_ROOM], book.queues[queue, at.QUEUE_COUNT] = room, count
+        if (
+            leg >= 0
+            and (get(book.legs, leg, at.SIZE_B) > 0) == is_long
+            and _claim(book, top + count, row, leg)
+        ):
+            count += 1
+    queues = book.queues
+    queues[queue, at.QUEUE_FIRST] = queues[queue, at.QUEUE_NEXT] = top
+    queues[queue, at.QUEUE_ROOM], queues[queue, at.QUEUE_COUNT] = room, count
+    queues[queue, at.QUEUE_LATE] = 0
     book.clock[at.HEAP_TOP] = top + room
-    _order(book, queue)
-    return True
+    book.clock[at.LACKING], book.clock[at.WANTED] = at.ORDER_LACKS, queue
 
 
 @jit
 def _renew(book: Book, row: int) -> None:
     """A subaccount changed: its claims are old, and new ones join the queues that there are."""
-    if book.rows[row, at.FLAGS] & at.SYSTEM or book.versions[row] == book.clock[at.TURN]:
+    rows = book.rows
+    if rows[row, at.FLAGS] & at.SYSTEM or rows[row, at.VERSION] == book.clock[at.TURN]:
         return
-    book.versions[row] = book.clock[at.TURN]
-    first = book.rows[row, at.LEG_FIRST]
-    for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
+    rows[row, at.VERSION] = book.clock[at.TURN]
+    first = rows[row, at.LEG_FIRST]
+    for leg in range(first, first + rows[row, at.LEG_COUNT]):
         is_short = get(book.legs, leg, at.SIZE_B) < 0
         queue = 2 * book.legs[leg, at.LEG_MARKET] + (1 if is_short else 0)
-        if book.queues[queue, at.QUEUE_LIVE] and _claims(book, row, leg):
+        if book.queues[queue, at.QUEUE_LIVE]:
             _push(book, queue, row, leg)
 
 
@@ -289,10 +332,10 @@ def catch_up(book: Book) -> None:
 
 @far(YES_NO, INT)
 def has_queue(book: Book, queue: int) -> bool:
-    """Have the queue of one side of a market at hand and up to date; false where an array has to grow first."""
+    """Have the queue of one side of a market at hand and up to date; false where something is lacking first."""
     catch_up(book)
     if book.queues[queue, at.QUEUE_LIVE]:
         return True
-    if book.clock[at.HOLDERS_KNOWN] != CURRENT and not _list_holders(book):
-        return False
-    return _make(book, queue)
+    if book.clock[at.HOLDERS_KNOWN] == CURRENT or _list_holders(book):
+        _list_claims(book, queue)
+    return False

@@ -139,6 +139,14 @@ def _is_plain(book: Book, market: int) -> bool:
 
 
 @jit
+def _plain_maintenance_q(book: Book, market: int, row: int, worth_q: Wide) -> Wide:
+    """Maintenance margin by tiers of notional, plus a fixed amount."""
+    den, rounding = book.markets[market, at.RATE_DEN], book.terms[at.REQUIREMENT_ROUNDING]
+    num, deduction = get(book.margins, row, at.MAINTENANCE), get(book.margins, row, at.TIER_DEDUCTION)
+    return tiered_q(worth_q, num, deduction, den, rounding) + get(book.markets, market, at.LEAST_Q)
+
+
+@jit
 def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
     """Initial and maintenance margin of lots worth `worth_q` that cost `cost_q`; initial is at least the other."""
     if size_b == 0:
@@ -147,19 +155,26 @@ def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) 
         return _margins_of_any(book, market, size_b, worth_q, cost_q)
     row, rounding = _row(book, market, size_b, worth_q), book.terms[at.REQUIREMENT_ROUNDING]
     den, least_q = book.markets[market, at.RATE_DEN], get(book.markets, market, at.LEAST_Q)
-    num, deduction = get(book.margins, row, at.MAINTENANCE), get(book.margins, row, at.TIER_DEDUCTION)
-    maintenance = tiered_q(worth_q, num, deduction, den, rounding)
-    initial = fraction_q(worth_q, get(book.margins, row, at.INITIAL), den, rounding)
-    return max(initial, maintenance) + least_q, maintenance + least_q
+    initial = fraction_q(worth_q, get(book.margins, row, at.INITIAL), den, rounding) + least_q
+    maintenance = _plain_maintenance_q(book, market, row, worth_q)
+    return max(initial, maintenance), maintenance
 
 
 @far(WIDE, INT, WIDE, WIDE, WIDE)
-def maintenance_of(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> Wide:
-    """Maintenance margin alone, where nobody asks for the initial one."""
-    if size_b == 0:
-        return wide(0)
+def _maintenance_of_any(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> Wide:
+    """`maintenance_of` under any requirement."""
     row, closing_q = _row(book, market, size_b, worth_q), wide(0)
     if book.markets[market, at.CLOSES]:
         closing_q = _closing_q(book, market, worth_q, cost_q)
     maintenance = _maintenance_q(book, market, row, size_b, worth_q, cost_q)
     return _asked_q(book, market, maintenance, closing_q)
+
+
+@jit
+def maintenance_of(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> Wide:
+    """Maintenance margin alone, where nobody asks for the initial one."""
+    if size_b == 0:
+        return wide(0)
+    if not _is_plain(book, market):
+        return _maintenance_of_any(book, market, size_b, worth_q, cost_q)
+    return _plain_maintenance_q(book, market, _row(book, market, size_b, worth_q), worth_q)

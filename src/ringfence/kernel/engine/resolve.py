@@ -70,6 +70,8 @@ def _next_market(book: Book, row: int, last_q: Wide, last_rank: int) -> tuple[in
     """The position that comes after one in the order of liquidation, and what it frees: most margin, then by name."""
     rows, legs, found, found_q, found_rank = book.rows, book.legs, -1, wide(-1), 0
     first = rows[row, at.LEG_FIRST]
+    if rows[row, at.LEG_COUNT] == 1:
+        return first if last_rank < 0 else -1, found_q
     for leg in range(first, first + rows[row, at.LEG_COUNT]):
         rank = book.markets[legs[leg, at.LEG_MARKET], at.MARKET_RANK]
         freed_q = freed_by(book, leg, get(legs, leg, at.SIZE_B))[1]
@@ -81,18 +83,56 @@ def _next_market(book: Book, row: int, last_q: Wide, last_rank: int) -> tuple[in
 
 
 @jit
+def _fund_q(book: Book, market: int) -> Wide:
+    """What the insurance fund of a market's pool holds."""
+    return balance(book, -1 - book.pools[book.markets[market, at.POOL], at.FUND], 0)
+
+
+@jit
+def _draw(book: Book, row: int, market: int) -> int:
+    """Let the fund pay for a position; an empty one is asked in vain, so it is not."""
+    if _fund_q(book, market) > 0:
+        return _propose(book, at.DRAW_INSURANCE, row, market, book.markets[market, at.POOL], wide(0))
+    book.clock[at.TRIED] += 1
+    return ON
+
+
+@jit
+def _deleverage_at_once(book: Book, row: int, market: int, price: Wide) -> int:
+    """Where a fund is empty, go on to winners without asking first whether there are any.
+
+    A liquidation whose loss nobody bears is refused if somebody can be deleveraged, which is what deleveraging finds
+    out too. Where it finds nobody, nothing was done, and the reference's order of proposals is followed to the letter.
+    """
+    tried = book.clock[at.TRIED]
+    book.clock[at.ASSUMED] = 1
+    came = _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price)
+    book.clock[at.ASSUMED] = 0
+    if came != ON:
+        return came
+    book.clock[at.TRIED] = tried
+    came = _propose(book, at.DELEVERAGE, row, 0, market, wide(0))
+    book.clock[at.TRIED] = tried
+    return came
+
+
+@jit
 def _close_market(book: Book, row: int, leg: int, equity_q: Wide) -> int:
     """Liquidate a position; where nothing is left, insurance, winners, and once more."""
     market, price = book.legs[leg, at.LEG_MARKET], wide(0)
     if book.clock[at.SLIPPAGE] != 0:
         sells = get(book.legs, leg, at.SIZE_B) > 0
         price = slipped_price(get(book.markets, market, at.MARK), book.clock[at.SLIPPAGE], sells)
+    at_once = book.terms[at.HAS_DELEVERAGE] and book.terms[at.GATE_BLOCKS] == 0
+    if at_once and equity_q <= 0 and _fund_q(book, market) <= 0:
+        came = _deleverage_at_once(book, row, market, price)
+        if came != ON:
+            return came
     came = _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price)
     if came != ON or equity_q > 0:
         return came
     if not book.terms[at.ALL_OR_NOTHING]:
-        pool = book.markets[market, at.POOL]
-        came = _propose(book, at.DRAW_INSURANCE, row, market, pool, wide(0))
+        came = _draw(book, row, market)
     if came == ON:
         came = _propose(book, at.DELEVERAGE, row, 0, market, wide(0))
     return _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price) if came == ON else came

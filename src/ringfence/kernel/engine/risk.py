@@ -17,7 +17,7 @@ from .._rules import (
     value_q,
 )
 from ..jit import jit
-from ..wide import WIDE, Wide, abs_, mul_div_down, wide
+from ..wide import WIDE, Wide, abs_, mul_div_down, product, wide
 from . import layout as at
 from .far import INT, RISK, far
 from .memory import Book, get
@@ -37,6 +37,8 @@ def risk_price(book: Book, market: int) -> Wide:
 def worth_q(book: Book, market: int, size_b: Wide, price: Wide) -> Wide:
     """Signed worth of lots at a price."""
     num, den = get(book.markets, market, at.SCALE_NUM), get(book.markets, market, at.SCALE_DEN)
+    if den == 1:
+        return product(product(size_b, price), num)
     return value_q(size_b, price, num, den, book.terms[at.VALUE_ROUNDING])
 
 
@@ -80,16 +82,19 @@ def collateral_risk(book: Book, row: int) -> Risk:
     return _collateral_risk(book, row)
 
 
+@far(WIDE, INT, WIDE)
+def _accrued_q(book: Book, leg: int, moved: Wide) -> Wide:
+    """Funding of a position since its index moved by so much."""
+    return funding_payment_q(get(book.legs, leg, at.SIZE_B), moved, WAD, book.terms[at.FUNDING_ROUNDING])
+
+
 @jit
 def unsettled_q(book: Book, leg: int) -> Wide:
     """Funding that a position would receive if it were settled now."""
-    index = get(book.markets, book.legs[leg, at.LEG_MARKET], at.FUNDING_INDEX)
-    funded = get(book.legs, leg, at.FUNDED)
-    if index == funded:
-        return wide(0)
-    return funding_payment_q(
-        get(book.legs, leg, at.SIZE_B), index - funded, WAD, book.terms[at.FUNDING_ROUNDING]
+    moved = get(book.markets, book.legs[leg, at.LEG_MARKET], at.FUNDING_INDEX) - get(
+        book.legs, leg, at.FUNDED
     )
+    return wide(0) if moved == 0 else _accrued_q(book, leg, moved)
 
 
 @jit
@@ -105,11 +110,11 @@ def leg_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
     """Signed worth and notional of lots at the risk price: `value_q` and `notional_q` with one division for both."""
     markets, terms = book.markets, book.terms
     num, den = get(markets, market, at.SCALE_NUM), get(markets, market, at.SCALE_DEN)
-    product = abs_(size_b) * risk_price(book, market) * num
+    raw = product(product(abs_(size_b), risk_price(book, market)), num)
     if den == 1:
-        return (product if size_b >= 0 else -product), product
-    quotient = mul_div_down(product, 1, den)
-    rest = product - quotient * den
+        return (raw if size_b >= 0 else -raw), raw
+    quotient = mul_div_down(raw, 1, den)
+    rest = raw - quotient * den
     worth = _rounded(quotient, rest, terms[at.VALUE_ROUNDING], size_b < 0)
     return worth, _rounded(quotient, rest, terms[at.NOTIONAL_ROUNDING], False)
 
@@ -173,8 +178,8 @@ def equity_of(book: Book, row: int) -> Wide:
     equity, _, _, _ = collateral_risk(book, row)
     first, legs = book.rows[row, at.LEG_FIRST], book.legs
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
-        market, size_b = legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B)
-        equity += worth_q(book, market, size_b, risk_price(book, market)) + unsettled_q(book, leg)
+        worth, _ = leg_worth(book, legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B))
+        equity += worth + unsettled_q(book, leg)
     return equity
 
 
@@ -214,12 +219,13 @@ def freed_by(book: Book, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
     """Worth that leaves and maintenance margin that is freed when signed lots of a position are closed."""
     market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
     held_q, left_b = get(book.legs, leg, at.COST_Q), held_b - size_b
-    left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
     worth, notional = leg_worth(book, market, held_b)
+    freed_q = maintenance_of(book, market, held_b, notional, held_q)
+    if left_b == 0:
+        return worth, max(freed_q, 0)
+    left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
     rest, rest_notional = leg_worth(book, market, left_b)
-    freed_q = maintenance_of(book, market, held_b, notional, held_q) - maintenance_of(
-        book, market, left_b, rest_notional, left_q
-    )
+    freed_q -= maintenance_of(book, market, left_b, rest_notional, left_q)
     return worth - rest, max(freed_q, 0)
 
 

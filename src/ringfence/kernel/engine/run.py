@@ -6,7 +6,7 @@ from . import layout as at
 from .cash import deposit, fund_insurance, transfer_margin, withdraw
 from .closing import liquidate, take_over
 from .far import INT, far
-from .memory import Book, Words, as_book
+from .memory import Book, Marks, Words, as_book
 from .queues import catch_up, forget
 from .tape import undo
 from .trades import AGAIN, trade
@@ -84,6 +84,7 @@ def take_back(directory: Words) -> None:
     book = as_book(directory)
     undo(book, book.clock[at.BEGUN])
     forget(book)
+    book.clock[at.ASSUMED] = 0
 
 
 @jit
@@ -93,8 +94,20 @@ def drop_queues(directory: Words) -> None:
 
 
 @jit
-def tell_queues(directory: Words) -> None:
-    """`queues.catch_up`, and a tape that begins anew."""
+def look_back(directory: Words, rows: Marks, accounts: Marks) -> None:
+    """Mark the rows and ledger accounts that the tape names, tell the queues of them, and begin a new tape."""
     book = as_book(directory)
     catch_up(book)
-    book.clock[at.EVENTS] = book.clock[at.SEEN] = 0
+    tape, clock = book.tape, book.clock
+    for n in range(clock[at.EVENTS]):
+        kind, first, second = tape[n, at.EVENT] & 255, tape[n, at.FIRST], tape[n, at.SECOND]
+        if first >= 0:
+            rows[first] = 1
+        elif kind == at.TRANSFER:
+            accounts[-1 - first] = 1
+        if kind == at.TRANSFER:
+            if second >= 0:
+                rows[second] = 1
+            else:
+                accounts[-1 - second] = 1
+    clock[at.EVENTS] = clock[at.SEEN] = 0
