@@ -285,14 +285,14 @@ def _book(replay: Replay, flow: FlowColumns, groups: "Groups") -> "Book":
         keys=np.zeros(room),
         queue=np.zeros((room, QUEUE_WORDS), dtype=np.int64),
         room=np.zeros((at.ROOMS, len(subs) + size + 2), dtype=np.int64),
-        scores=np.zeros((2, size + 2)),
+        scores=np.zeros((at.SCORES, size + 2)),
     )
 
 
 def _table(replay: Replay, market: IntArray) -> IntArray:
     """The table of markets before anybody has entered: prices, ranks, members, room for the queues of both sides."""
     from ringfence.kernel.replay import book as at
-    from ringfence.kernel.replay.winners import ROOM
+    from ringfence.kernel.replay.winners import ROOM, STRETCH
 
     table, markets = replay.grid.table.copy(), len(replay.names)
     held = np.bincount(market, minlength=markets)
@@ -301,7 +301,7 @@ def _table(replay: Replay, market: IntArray) -> IntArray:
     table[np.argsort(np.array(replay.names)), at.RANK] = np.arange(markets)
     room = np.cumsum(np.repeat(2 * held + 4, 2)) - np.repeat(2 * held + 4, 2)
     for side, first in ((at.SHORTS, room[::2]), (at.LONGS, room[1::2])):
-        table[:, side], table[:, side + ROOM] = -1, first
+        table[:, side], table[:, side + STRETCH], table[:, side + ROOM] = -1, -1, first
     return table
 
 

@@ -56,11 +56,11 @@ Row of the owner, signed cost, quote received for the position since entry. `MEM
     SHORTS,
     LONGS,
     TABLE_WORDS,
-) = (GRID_WORDS + at for at in (*range(9), 12, 16))
+) = (GRID_WORDS + at for at in (*range(9), 16, 24))
 """Columns of the table of markets after those of `rule`.
 
 Present price, place of the name in sorted order, pool; balance and lots of the market's own subaccount; its part of
-`MEMBER`, and where the last counterparty was found; the queues of either side, four columns each: see `winners`.
+`MEMBER`, and where the last counterparty was found; the queues of either side, eight columns each: see `winners`.
 """
 FUND, DEBT, INSURED, SOCIALIZED, INDEBTED, POOL_WORDS = range(6)
 """Columns of `Book.pools`: fund, bad debt unpaid, paid by the fund, spread over winners, whether it ever had a debt."""
@@ -122,14 +122,19 @@ class Book(NamedTuple):
     queue: Ints
     """(room, QUEUE_WORDS)"""
     room: Ints
-    """(9, at least L and S) scratch: see the names below"""
+    """(ROOMS, at least L and S) lists: see the names below"""
     scores: Floats
-    """(2, at least L) scratch: keys of the winners in `NEAR_ONES` and `PASSED_ONES`"""
+    """(SCORES, at least L) keys of the winners in the lists of the same names"""
 
 
-DUE_NAMES, DUE_ONES, WEIGHTS, SHARES, _, _, NEAR_ONES, PASSED_ONES, LEG_ORDER, ROOMS = range(10)
-"""Rows of `Book.room`: whom a step names, who of them is liquidatable, weights to split by, three rows for `split`,
-winners near the highest score, winners passed over, legs in the order of liquidation."""
+NEAR_ONES, PASSED_ONES, RANKED_SHORTS, RANKED_LONGS, SCORES = range(5)
+DUE_NAMES, DUE_ONES, WEIGHTS, SHARES, _, _, LEG_ORDER, ROOMS = range(4, 12)
+"""Rows of `Book.room`.
+
+Winners near the highest score, winners passed over, either side of every market by bounds of the score; whom a step
+names, who of them is liquidatable, weights to split by, three rows for `split`, legs in the order of liquidation. Only
+the rankings are kept from one step to the next.
+"""
 
 
 @jit

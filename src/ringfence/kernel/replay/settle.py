@@ -233,7 +233,7 @@ def _deleverage(book: Book, sub: int, leg: int) -> bool:
             break
         lots = lots_against(book, leg, winner, remaining)
         if not overlaps(book, leg, winner, lots):
-            book.room[PASSED_ONES, passed], book.scores[1, passed] = winner, key
+            book.room[PASSED_ONES, passed], book.scores[PASSED_ONES, passed] = winner, key
             passed += 1
             continue
         got = bankruptcy_q(book, leg, lots)
@@ -241,7 +241,7 @@ def _deleverage(book: Book, sub: int, leg: int) -> bool:
         _exchange(book, sub, leg, winner, lots, got)
         remaining, hits = remaining - abs(lots), hits + 1
     for k in range(passed):
-        push(book, side, market, book.scores[1, k], book.room[PASSED_ONES, k], 1)
+        push(book, side, market, book.scores[PASSED_ONES, k], book.room[PASSED_ONES, k], 1)
     if hits == 0:
         return False
     touch(book, sub)

@@ -1,9 +1,11 @@
 """Whom deleveraging closes against a loser: winners in the order of their scores, without scoring all of them exactly.
 
-A queue holds the positions of one side of one market at one step. Its keys are upper bounds of scores
-from floats; whoever comes to the front is scored exactly and put back, so the front is the highest score once it is
-exact. Scores that floats cannot tell apart are compared as `clearing.adl` does: as whole parts of 2^-64, ties to the
-first name.
+A queue holds positions of one side of one market at one step. Its keys are upper bounds of scores from floats; whoever
+comes to the front is scored exactly and put back, so the front is the highest score once it is exact. Scores that
+floats cannot tell apart are compared as `clearing.adl` does: as whole parts of 2^-64, ties to the first name.
+
+Most winners never come to the front. So positions are ranked once for a stretch of steps, by bounds that hold at all of
+its prices, and enter the queue of a step only when their bound comes to the front.
 """
 # mypy: disable-error-code="untyped-decorator, no-any-return"
 
@@ -24,6 +26,9 @@ from .book import (
     NOW,
     OLDER,
     QUOTE,
+    RANKED_LONGS,
+    RANKED_SHORTS,
+    SHARES,
     SUB,
     VERSION,
     Book,
@@ -34,17 +39,20 @@ from .book import (
 )
 from .book import FIRST as LEGS_FROM
 from .book import LAST as LEGS_TO
-from .path import MARKET, SIZE
-from .rule import PER, worth_q
+from .path import FAN, MARKET, SIZE
+from .rule import PER, order, worth_q
 
 QUEUE_LEG, QUEUE_VERSION, QUEUE_EXACT, QUEUE_WORDS = range(4)
 """Columns of `Book.queue`: the leg, the version of its owner, whether the key is the score."""
-ROOM, LENGTH, SEEN = 1, 2, 3
-"""A queue is named by the first of its four columns in the table of markets (`LONGS` or `SHORTS`).
+ROOM, LENGTH, SEEN, STRETCH, RANKED, RANKED_AT, ENTERED = range(1, 8)
+"""A queue is named by the first of its eight columns in the table of markets (`LONGS` or `SHORTS`).
 
-It holds the step for which the queue was built; the others are its first place in `Book.queue`, its length, and how
-many changes of subaccounts it takes into account.
+It holds the step that the queue is for; the others are its first place in `Book.queue`, its length, and how many
+changes of subaccounts it takes into account; then the stretch of the path for which the side is ranked, how many are,
+after how many changes, and how many of them have entered the queue.
 """
+LEVEL = 2
+"""Level of the path's stretches for which a side is ranked."""
 NEAR = 1e-13
 """Scores closer than this share of each other are compared exactly."""
 BITS = 64
@@ -136,21 +144,25 @@ def _ranks_before(book: Book, leg: int, other: int) -> bool:
 
 
 @jit
-def _bound(book: Book, leg: int) -> float:
-    """An upper bound of a leg's score; 0 where it is surely not eligible."""
-    grid, sub = book.grid, book.legs[leg, SUB]
-    equity, gross, count = float(book.subs[sub, QUOTE]), 0.0, 1.0
-    for each in range(book.subs[sub, LEGS_FROM], book.subs[sub, LEGS_TO]):
+def _bound(book: Book, leg: int, at: int) -> float:
+    """An upper bound of a leg's score over a stretch of the path; 0 where it is surely not eligible."""
+    grid, subs, sub, extents = book.grid, book.subs, book.legs[leg, SUB], book.path.extents
+    gross, count, cost = 0.0, 1.0, float(book.legs[leg, COST])
+    least = most = float(subs[sub, QUOTE])
+    worth = large = 0.0
+    for each in range(subs[sub, LEGS_FROM], subs[sub, LEGS_TO]):
         market = book.legs[each, MARKET]
-        worth = float(book.legs[each, SIZE]) * grid.floats[market, PER] * float(book.grid.table[market, MARK])
-        equity, gross, count = equity + worth, gross + abs(worth), count + 1.0
-    market, cost = book.legs[leg, MARKET], float(book.legs[leg, COST])
-    worth = float(book.legs[leg, SIZE]) * grid.floats[market, PER] * float(book.grid.table[market, MARK])
-    off = 4.0 * count + 1e-12 * (gross + abs(equity) + abs(cost))
-    if worth - cost <= -off or equity <= -off:
+        lots = float(book.legs[each, SIZE]) * grid.floats[market, PER]
+        low, high = lots * extents[0, at, market], lots * extents[1, at, market]
+        if low > high:
+            low, high = high, low
+        least, most, gross, count = least + low, most + high, gross + max(-low, high), count + 1.0
+        if each == leg:
+            worth, large = high, max(-low, high)
+    off = 4.0 * count + 1e-12 * (gross + max(abs(least), abs(most)) + abs(cost))
+    if worth - cost <= -off or most <= -off:
         return 0.0
-    least = max(equity - off, 1.0)
-    return (worth - cost + off) * (abs(worth) + off) / (max(abs(cost), 1.0) * least) * (1.0 + 1e-9)
+    return (worth - cost + off) * (large + off) / (max(abs(cost), 1.0) * max(least - off, 1.0)) * (1.0 + 1e-9)
 
 
 # -- queues ------------------------------------------------------------------------------------------------------------
@@ -208,23 +220,45 @@ def _pop(book: Book, side: int, market: int) -> tuple[float, int, int, int]:
 
 
 @jit
+def _is_on(book: Book, side: int, leg: int) -> bool:
+    size = book.legs[leg, SIZE]
+    return size != 0 and (size > 0) == (side == LONGS)
+
+
+@jit
 def _enter(book: Book, side: int, leg: int) -> None:
     """Let a leg into the queue of its market if it is of that side and may be in profit."""
-    size = book.legs[leg, SIZE]
-    if size == 0 or (size > 0) != (side == LONGS):
-        return
-    key = _bound(book, leg)
-    if key > 0.0:
-        push(book, side, book.legs[leg, MARKET], key, leg, 0)
+    if _is_on(book, side, leg):
+        key = _bound(book, leg, book.state[NOW])
+        if key > 0.0:
+            push(book, side, book.legs[leg, MARKET], key, leg, 0)
+
+
+@jit
+def _rank(book: Book, market: int, side: int, stretch: int) -> None:
+    """Rank one side of a market by the bounds of its scores over a stretch, the highest first."""
+    table, first, count = book.grid.table, book.grid.table[market, MEMBERS_FROM], 0
+    legs, keys, places = book.room[NEAR_ONES], book.scores[NEAR_ONES], book.room[SHARES]
+    for k in range(first, table[market, MEMBERS_TO]):
+        leg = book.legs[k, MEMBER]
+        if _is_on(book, side, leg):
+            legs[count], keys[count] = leg, -_bound(book, leg, stretch)
+            count += keys[count] < 0.0
+    order(keys, count, places)
+    row = RANKED_LONGS if side == LONGS else RANKED_SHORTS
+    for k in range(count):
+        book.room[row, first + k], book.scores[row, first + k] = legs[places[k]], -keys[places[k]]
+    table[market, side + STRETCH], table[market, side + RANKED] = stretch, count
+    table[market, side + RANKED_AT] = book.state[CHANGES]
 
 
 @jit
 def _enter_changed(book: Book, market: int, side: int) -> bool:
     """Add whoever changed since the queue was last looked at; whether there was room for all of them."""
     table, subs, sub = book.grid.table, book.subs, book.state[LATEST]
-    room = 2 * (table[market, MEMBERS_TO] - table[market, MEMBERS_FROM])
+    members = table[market, MEMBERS_TO] - table[market, MEMBERS_FROM]
     while sub >= 0 and subs[sub, VERSION] > table[market, side + SEEN]:
-        if table[market, side + LENGTH] >= room:
+        if table[market, side + LENGTH] >= members:
             return False
         for leg in range(subs[sub, LEGS_FROM], subs[sub, LEGS_TO]):
             if book.legs[leg, MARKET] == market:
@@ -235,19 +269,49 @@ def _enter_changed(book: Book, market: int, side: int) -> bool:
 
 @jit
 def open_queue(book: Book, market: int, side: int) -> None:
-    """Bring the queue of one side of a market up to date: build it once for a step, then add whoever changed since."""
-    table, now = book.grid.table, book.state[NOW]
-    if table[market, side] != now or not _enter_changed(book, market, side):
-        table[market, side], table[market, side + LENGTH] = now, 0
-        for k in range(table[market, MEMBERS_FROM], table[market, MEMBERS_TO]):
-            _enter(book, side, book.legs[k, MEMBER])
+    """Bring the queue of one side of a market up to date with the step and with whoever changed since its ranking."""
+    table, now, levels = book.grid.table, book.state[NOW], book.path.levels
+    level = min(LEVEL, levels.size - 2)
+    stretch = levels[level] + now // FAN**level
+    if table[market, side + STRETCH] != stretch:
+        _rank(book, market, side, stretch)
+        table[market, side] = -1
+    if table[market, side] != now:
+        _clear(book, market, side)
+    if not _enter_changed(book, market, side):
+        _rank(book, market, side, stretch)
+        _clear(book, market, side)
     table[market, side + SEEN] = book.state[CHANGES]
+
+
+@jit
+def _clear(book: Book, market: int, side: int) -> None:
+    """Empty a queue, as it is right after its side was ranked."""
+    table = book.grid.table
+    table[market, side], table[market, side + LENGTH], table[market, side + ENTERED] = book.state[NOW], 0, 0
+    table[market, side + SEEN] = table[market, side + RANKED_AT]
+
+
+@jit
+def _front(book: Book, side: int, market: int) -> float:
+    """The key in front of a queue, once all whose bound is as high have entered it; -1 where nobody is left."""
+    table, row = book.grid.table, RANKED_LONGS if side == LONGS else RANKED_SHORTS
+    first, ranked = table[market, MEMBERS_FROM], table[market, side + RANKED]
+    while table[market, side + ENTERED] < ranked:
+        at = first + table[market, side + ENTERED]
+        if table[market, side + LENGTH] > 0 and book.keys[table[market, side + ROOM]] > book.scores[row, at]:
+            break
+        table[market, side + ENTERED] += 1
+        leg = book.room[row, at]
+        if book.subs[book.legs[leg, SUB], VERSION] <= table[market, side + RANKED_AT]:
+            _enter(book, side, leg)
+    return book.keys[table[market, side + ROOM]] if table[market, side + LENGTH] > 0 else -1.0
 
 
 @jit
 def _next_exact(book: Book, side: int, market: int) -> tuple[float, int]:
     """Take the highest score off a queue: the score and its leg, or -1 where nobody is left."""
-    while book.grid.table[market, side + LENGTH] > 0:
+    while _front(book, side, market) >= 0.0:
         key, leg, version, exact = _pop(book, side, market)
         if version != book.subs[book.legs[leg, SUB], VERSION]:
             continue
@@ -266,9 +330,8 @@ def next_winner(book: Book, side: int, market: int) -> tuple[float, int]:
     Whoever is too near the highest score for floats to tell is compared exactly, and put back if it comes later.
     """
     key, leg = _next_exact(book, side, market)
-    first, count = book.grid.table[market, side + ROOM], 0
-    others, scores = book.room[NEAR_ONES], book.scores[0]
-    while leg >= 0 and book.grid.table[market, side + LENGTH] > 0 and book.keys[first] >= key * (1.0 - NEAR):
+    count, others, scores = 0, book.room[NEAR_ONES], book.scores[NEAR_ONES]
+    while leg >= 0 and _front(book, side, market) >= key * (1.0 - NEAR):
         score, other = _next_exact(book, side, market)
         if other < 0:
             break
