@@ -5,7 +5,6 @@ with several for `CrossOnly`. All that is due of a subaccount at one moment is o
 transfer between two positions of `IsolatedOnly`.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +18,6 @@ from ..chain.fees import CHAINS, parameters
 from ..chain.fees.parameters import capacity
 from ..chain.gas import Figure, Snapshot, read
 from ..errors import InputError
-from ..sim.balance import IntArray
 from ..sim.flow import FlowColumns
 from ..sim.outcome import Fills
 from ..sim.partition import Partition
@@ -61,24 +59,20 @@ def keepers(flow: FlowColumns, mode: Partition, fills: Fills, begin_ms: int) -> 
     """What a run's liquidations are on chain, by minute since `begin_ms`."""
     names = [mode.group(market) for market in flow.markets]
     group = np.array([names.index(name) for name in names])
-    width = len(names)
-    held = dict(zip(*_counted(flow.owner * width + group[flow.market]), strict=True))
+    width, many = len(names), len(names) + 1
+    known, held = np.unique(flow.owner * width + group[flow.market], return_counts=True)
     moment, at = np.unique(fills.ts_ms, return_inverse=True)
-    subaccounts = fills.account * width + group[fills.market]
-    together, closed = _counted(at * (len(flow) * width) + subaccounts)
-    sent, gas = Counter[int](), Counter[int]()
-    for key, count in zip(together, closed, strict=True):
-        when, subaccount = divmod(key, len(flow) * width)
-        minute = (int(moment[when]) - begin_ms) // MINUTE_MS
-        sent[minute] += 1
-        gas[minute] += _gas(max(held[subaccount], count), count)
-    rows = [(minute, sent[minute], gas[minute]) for minute in sorted(sent)]
-    return Keepers(sum(sent.values()), sum(gas.values()), rows)
-
-
-def _counted(keys: IntArray) -> tuple[list[int], list[int]]:
-    found, counts = np.unique(keys, return_counts=True)
-    return found.tolist(), counts.tolist()
+    subaccount = fills.account * width + group[fills.market]
+    transaction, closed = np.unique(at * (len(flow) * width) + subaccount, return_counts=True)
+    when, subaccount = np.divmod(transaction, len(flow) * width)
+    most = np.maximum(held[np.searchsorted(known, subaccount)], closed)
+    kinds, kind = np.unique(most * many + closed, return_inverse=True)
+    gas = np.array([_gas(*divmod(each, many)) for each in kinds.tolist()], dtype=np.int64)[kind]
+    minute, at = np.unique((moment[when] - begin_ms) // MINUTE_MS, return_inverse=True)
+    sent, spent = np.bincount(at, minlength=len(minute)), np.zeros(len(minute), dtype=np.int64)
+    np.add.at(spent, at, gas)
+    rows = list(zip(minute.tolist(), sent.tolist(), spent.tolist(), strict=True))
+    return Keepers(len(transaction), int(spent.sum()), rows)
 
 
 @cache
