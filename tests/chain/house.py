@@ -312,9 +312,9 @@ class House:
         fees_q = 0
         for pool in (0, 1):
             word = self.storage.word("pools", pool)
-            assert word % 2**112 == self.venue.fund_q(f"p{pool}")
-            fees_q += (word >> 112) % 2**112
-            assert word >> 224 == sum(len(self.held_in(pool, name)) for name in NAMES)
+            assert word % 2**104 == self.venue.fund_q(f"p{pool}")
+            fees_q += (word >> 104) % 2**104
+            assert (word >> 208) % 2**32 == sum(len(self.held_in(pool, name)) for name in NAMES)
             assert self.storage.word("debts", pool) == self.venue.debt_q(f"p{pool}")
             self.compare_pool(pool)
         keeper = self.storage.head(chain.key_of(self.people["keeper"].address, 0))

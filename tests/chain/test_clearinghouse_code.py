@@ -323,7 +323,7 @@ def test_gas_of_fills(metered):
     metered.send("deposit", 1, 0, MARGIN_Q, by="ben")
     metered.send("deposit", 1, 0, MARGIN_Q, by="ada")
     metered.enter(2, 15)
-    assert metered.once("settle", metered.fill(1, 16), by="keeper") <= 125_000
+    assert metered.once("settle", metered.fill(1, 16), by="keeper") <= 120_000
     batch = metered.once("settle_many", [metered.fill(1, 16) for _ in range(10)], by="keeper")
     assert batch / 10 <= 70_000
     metered.nonces.clear()

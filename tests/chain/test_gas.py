@@ -92,7 +92,7 @@ def test_booking_funding_on_the_way_takes_no_second_look_at_a_position(snapshot)
 
 
 def test_the_first_fill_of_two_accounts_creates_no_word_but_their_positions(snapshot):
-    assert snapshot.gas("Clearinghouse, cross", "fill_first", 1) <= 125_000
+    assert snapshot.gas("Clearinghouse, cross", "fill_first", 1) <= 120_000
 
 
 @pytest.mark.parametrize("name", CONSTANT)

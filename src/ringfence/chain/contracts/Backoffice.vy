@@ -23,7 +23,7 @@ initializes: ledger[markets := markets]
 initializes: orders[ledger := ledger]
 initializes: vault[terms := terms, markets := markets, ledger := ledger]
 initializes: pools[access := access, markets := markets, ledger := ledger, vault := vault]
-initializes: parameters[access := access, markets := markets]
+initializes: parameters[access := access, markets := markets, ledger := ledger]
 initializes: liquidation[access := access, terms := terms, markets := markets, ledger := ledger]
 initializes: views[ledger := ledger]
 

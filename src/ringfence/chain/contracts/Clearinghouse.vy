@@ -27,7 +27,7 @@ initializes: orders[ledger := ledger]
 initializes: vault[terms := terms, markets := markets, ledger := ledger]
 initializes: pools[access := access, markets := markets, ledger := ledger, vault := vault]
 initializes: custody[markets := markets, ledger := ledger, vault := vault]
-initializes: trading[access := access, terms := terms, markets := markets, ledger := ledger, orders := orders]
+initializes: trading[terms := terms, markets := markets, ledger := ledger, orders := orders]
 
 exports: markets.set_prices
 exports: orders.__interface__

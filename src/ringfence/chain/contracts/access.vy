@@ -2,9 +2,7 @@
 """
 @title Who may do what
 @license Apache-2.0
-@notice An owner who changes in two steps, a feed that sets prices, and a switch that lets positions only shrink.
-@dev    `guard` holds the switch (bit 0) and the time before which nobody is liquidated (64 bits from bit 8): one
-        word, read only by what can add risk and by liquidations.
+@notice An owner who changes in two steps, a feed that sets prices, and a time before which nobody is liquidated.
 """
 
 event OwnershipOffered:
@@ -16,14 +14,11 @@ event OwnershipTaken:
 event FeedSet:
     feed: indexed(address)
 
-event PausedSet:
-    paused: bool
-
 
 owner: public(address)
 offered: public(address)
 feed: public(address)
-guard: uint256
+held_until: uint256
 
 
 @deploy
@@ -52,20 +47,11 @@ def only_feed():
 
 @internal
 @view
-def may_grow():
-    """
-    @notice Refuse new risk while the switch is on.
-    """
-    assert self.guard & 1 == 0, "PAUSED"
-
-
-@internal
-@view
 def may_liquidate():
     """
     @notice Refuse liquidations until owners had time to act after the chain stood still.
     """
-    assert block.timestamp >= self.guard >> 8, "GRACE_PERIOD"
+    assert block.timestamp >= self.held_until, "GRACE_PERIOD"
 
 
 @internal
@@ -73,9 +59,8 @@ def hold_liquidations(until: uint256):
     """
     @notice No liquidation before `until`, unless a later time was set already.
     """
-    held: uint256 = self.guard
-    if until > held >> 8:
-        self.guard = (until << 8) | (held & 1)
+    if until > self.held_until:
+        self.held_until = until
 
 
 @external
@@ -107,14 +92,3 @@ def set_feed(feed: address):
     self.only_owner()
     self.feed = feed
     log FeedSet(feed=feed)
-
-
-@external
-def set_paused(paused: bool):
-    """
-    @notice Switch to a state in which positions only shrink, or back. Deposits, withdrawals, reductions and
-            liquidations go on.
-    """
-    self.only_owner()
-    self.guard = (self.guard >> 8 << 8) | convert(paused, uint256)
-    log PausedSet(paused=paused)

@@ -81,7 +81,7 @@ def deleverage(account: address, sub: uint8, market: uint8, winners: DynArray[ui
     if left_b == 0:
         closed += 1
     ledger.store(loser)
-    ledger.add_to_pool(layout.pool_of(word), 0, 0, -closed)
+    ledger.add_to_pool(layout.pool_of(word), 0, 0, -closed, False)
     log Deleveraged(account=account, sub=sub, market=market, size_b=abs(held_b - left_b), loss_q=loss_q, winners=hit)
 
 

@@ -360,7 +360,33 @@ def fund_q(pool: uint256) -> int256:
     """
     @notice What a pool's insurance fund holds.
     """
-    return convert(self.pools[pool] & (2**112 - 1), int256)
+    return convert(self.pools[pool] & (2**104 - 1), int256)
+
+
+@internal
+@view
+def fees_of(pool: uint256) -> uint256:
+    """
+    @notice Fees that a pool has earned and nobody collected yet.
+    """
+    return (self.pools[pool] >> 104) & (2**104 - 1)
+
+
+@internal
+@view
+def positions_of(pool: uint256) -> uint256:
+    """
+    @notice How many positions traders hold in a pool's markets.
+    """
+    return (self.pools[pool] >> 208) & (2**32 - 1)
+
+
+@internal
+def set_paused(pool: uint256, paused: bool):
+    """
+    @notice Turn a pool's switch.
+    """
+    self.pools[pool] = (self.pools[pool] & (2**240 - 1)) | (convert(paused, uint256) << 240)
 
 
 @internal
@@ -375,15 +401,18 @@ def more_held(before: uint256, after: uint256) -> int256:
 
 
 @internal
-def add_to_pool(pool: uint256, fund_q: int256, fees_q: int256, positions: int256):
+def add_to_pool(pool: uint256, fund_q: int256, fees_q: int256, positions: int256, grows: bool):
     """
     @notice Change a pool's insurance fund, its fees and the number of traders' positions in its markets.
+    @param grows Whether somebody adds lots, which the switch refuses.
     """
-    if fund_q == 0 and fees_q == 0 and positions == 0:
+    if fund_q == 0 and fees_q == 0 and positions == 0 and not grows:
         return
     word: uint256 = self.pools[pool]
-    fund: int256 = convert(word & (2**112 - 1), int256) + fund_q
-    fees: int256 = convert((word >> 112) & (2**112 - 1), int256) + fees_q
-    held: int256 = convert(word >> 224, int256) + positions
-    assert fund >= 0 and fees >= 0 and fund < 2**112 and fees < 2**112 and held < 2**32, "AMOUNT_TOO_LARGE"
-    self.pools[pool] = convert(fund, uint256) | (convert(fees, uint256) << 112) | (convert(held, uint256) << 224)
+    assert word >> 240 == 0 or not grows, "PAUSED"
+    fund: int256 = convert(word & (2**104 - 1), int256) + fund_q
+    fees: int256 = convert((word >> 104) & (2**104 - 1), int256) + fees_q
+    held: int256 = convert((word >> 208) & (2**32 - 1), int256) + positions
+    assert fund >= 0 and fees >= 0 and fund < 2**104 and fees < 2**104 and held < 2**32, "AMOUNT_TOO_LARGE"
+    low: uint256 = convert(fund, uint256) | (convert(fees, uint256) << 104)
+    self.pools[pool] = (word >> 240 << 240) | low | (convert(held, uint256) << 208)

@@ -176,7 +176,7 @@ def _charge_pool(pool: uint256, leg: Leg, size_b: int256, closing: Closing, shar
     else:
         at.quote_q -= unpaid_q
     ledger.store(at)
-    ledger.add_to_pool(pool, share_q - paid_q, 0, -1 if size_b == leg.held_b else 0)
+    ledger.add_to_pool(pool, share_q - paid_q, 0, -1 if size_b == leg.held_b else 0, False)
 
 
 @internal

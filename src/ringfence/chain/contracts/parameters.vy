@@ -7,9 +7,11 @@
 """
 import access
 import markets
+import ledger
 
 uses: access
 uses: markets
+uses: ledger
 
 
 struct Tier:
@@ -17,6 +19,9 @@ struct Tier:
     initial_ppm: uint256
     maintenance_ppm: uint256
 
+
+event PausedSet:
+    paused: bool
 
 event MarketListed:
     market: indexed(uint8)
@@ -139,3 +144,15 @@ def list_asset(asset: uint8, token: address, scale_exp: uint8, haircut_ppm: uint
     markets.asset_words[id] = word
     markets.tokens[id] = token
     log AssetListed(asset=asset, token=token, word=word)
+
+
+@external
+def set_paused(paused: bool):
+    """
+    @notice Switch to a state in which positions only shrink, or back. Deposits, withdrawals, reductions and
+            liquidations go on.
+    """
+    access.only_owner()
+    for pool: uint256 in range(16):
+        ledger.set_paused(pool, paused)
+    log PausedSet(paused=paused)

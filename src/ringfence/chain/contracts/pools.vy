@@ -43,7 +43,7 @@ def fund_insurance(pool: uint8, amount: uint256):
     @notice Bring quote into a pool's insurance fund.
     """
     assert pool < 16, "POOL_UNKNOWN"
-    ledger.add_to_pool(convert(pool, uint256), vault.checked(0, amount), 0, 0)
+    ledger.add_to_pool(convert(pool, uint256), vault.checked(0, amount), 0, 0, False)
     vault.pull(markets.tokens[0], amount)
     log InsuranceFunded(pool=pool, amount=amount)
 
@@ -55,8 +55,8 @@ def collect_fees(pool: uint8, receiver: address):
     @notice Pay out the trading fees of a pool.
     """
     access.only_owner()
-    amount: uint256 = (ledger.pools[pool] >> 112) & (2**112 - 1)
-    ledger.add_to_pool(convert(pool, uint256), 0, -convert(amount, int256), 0)
+    amount: uint256 = ledger.fees_of(convert(pool, uint256))
+    ledger.add_to_pool(convert(pool, uint256), 0, -convert(amount, int256), 0, False)
     vault.push(markets.tokens[0], receiver, amount)
     log FeesCollected(pool=pool, amount=amount)
 

@@ -44,7 +44,7 @@ def socialize(pool: uint8, payers: DynArray[uint256, 1024]):
     id: uint256 = convert(pool, uint256)
     owed_q: int256 = convert(ledger.debts[id], int256)
     insured_q: int256 = min(owed_q, ledger.fund_q(id))
-    ledger.add_to_pool(id, -insured_q, 0, 0)
+    ledger.add_to_pool(id, -insured_q, 0, 0, False)
     owed_q -= insured_q
     amount_q: int256 = 0
     if owed_q > 0 or insured_q == 0:
@@ -57,7 +57,7 @@ def socialize(pool: uint8, payers: DynArray[uint256, 1024]):
             last = at.key
             positions += self._positions(at.held & markets.members[id])
             total_q += max(0, at.risk.equity_q)
-        assert positions == ledger.pools[id] >> 224, "PAYER_MISSING"
+        assert positions == ledger.positions_of(id), "PAYER_MISSING"
         assert total_q > 0 or insured_q > 0, "NO_COUNTERPARTY"
         assert owed_q > 0, "NOTHING_OWED"
         amount_q = min(owed_q, total_q)

@@ -8,13 +8,11 @@
 import words
 import margin_rules as rules
 import layout
-import access
 import terms
 import markets
 import ledger
 import orders
 
-uses: access
 uses: terms
 uses: markets
 uses: ledger
@@ -25,6 +23,12 @@ struct Match:
     taker: orders.Signed
     maker: orders.Signed
     size_b: uint256
+
+
+struct Side:
+    fee_q: int256
+    opened: int256  # positions
+    grows: bool  # whether lots were added
 
 
 event Filled:
@@ -83,18 +87,14 @@ def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
     price: int256 = rules.slipped_price(layout.mark_of(word), layout.spread_of(word), size_b < 0)
     self._within(size_b > 0, price, convert(limit_price, int256))
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taker: ledger.Sub = ledger.settled(ledger.opened(key))
-    held: uint256 = taker.held
-    taker = self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
-    ledger.store(taker)
+    taken: Side = self._side(ledger.opened(key), id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
     maker: ledger.Sub = ledger.opened(ledger.pool_key(pool))
     self._check_capacity(ledger.size_of(maker.key, id), size_b, id, word)
     maker = ledger.filled(maker, id, word, -size_b, worth_q)
     maker_fee_q: int256 = words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
     maker.quote_q -= maker_fee_q
     ledger.store(maker)
-    fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
-    ledger.add_to_pool(pool, 0, fee_q + maker_fee_q, ledger.more_held(held, taker.held))
+    ledger.add_to_pool(pool, 0, taken.fee_q + maker_fee_q, taken.opened, taken.grows)
     log Filled(market=market, taker=key, maker=maker.key, size_b=size_b, price=price)
 
 
@@ -117,17 +117,11 @@ def _settle(fill: Match):
     assert taker.key != maker.key, "SUBACCOUNTS_MUST_DIFFER"
     taker.orders = orders.used(fill.taker, fill.size_b, taker)
     maker.orders = orders.used(fill.maker, fill.size_b, maker)
-    taker_held: uint256 = taker.held
-    maker_held: uint256 = maker.held
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taker = self._side(ledger.settled(taker), id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
-    ledger.store(taker)
-    maker = self._side(ledger.settled(maker), id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True)
-    ledger.store(maker)
-    fee_q: int256 = words.mul_div_up(abs(worth_q), terms.TAKER_FEE_PPM, words.PPM)
-    fee_q += words.mul_div_up(abs(worth_q), terms.MAKER_FEE_PPM, words.PPM)
-    opened: int256 = ledger.more_held(taker_held, taker.held) + ledger.more_held(maker_held, maker.held)
-    ledger.add_to_pool(layout.pool_of(word), 0, fee_q, opened)
+    taken: Side = self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
+    made: Side = self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True)
+    pool: uint256 = layout.pool_of(word)
+    ledger.add_to_pool(pool, 0, taken.fee_q + made.fee_q, taken.opened + made.opened, taken.grows or made.grows)
     log Filled(market=taking.market, taker=taker.key, maker=maker.key, size_b=size_b, price=price)
 
 
@@ -169,25 +163,27 @@ def _check_capacity(pool_b: int256, size_b: int256, market: uint256, word: uint2
 @internal
 def _side(
     sub: ledger.Sub, market: uint256, word: uint256, size_b: int256, received_q: int256, fee_ppm: int256, is_maker: bool
-) -> ledger.Sub:
+) -> Side:
     """
-    @notice One side of a trade: a measured subaccount after it, judged.
+    @notice One side of a trade: a subaccount measured, filled, judged and stored.
     """
+    before: ledger.Sub = ledger.settled(sub)
     before_b: int256 = ledger.size_of(sub.key, market)
     after_b: int256 = before_b + size_b
-    if not rules.is_smaller(before_b, after_b):
-        access.may_grow()
-    found: ledger.Sub = ledger.filled(sub, market, word, size_b, received_q)
+    after: ledger.Sub = ledger.filled(before, market, word, size_b, received_q)
     fee_q: int256 = words.mul_div_up(abs(received_q), fee_ppm, words.PPM)
-    found.quote_q -= fee_q
-    found.risk = ledger.moved_risk(
-        sub.risk,
+    after.quote_q -= fee_q
+    after.risk = ledger.moved_risk(
+        before.risk,
         ledger.leg_risk(market, word, before_b),
         ledger.leg_risk(market, word, after_b),
         received_q - fee_q,
     )
-    stands: bool = ledger.may_act(sub.risk, found.risk)
+    stands: bool = ledger.may_act(before.risk, after.risk)
     if is_maker:
         assert stands, "INITIAL_MARGIN_COUNTERPARTY"
     assert stands, "INITIAL_MARGIN"
-    return found
+    ledger.store(after)
+    return Side(
+        fee_q=fee_q, opened=ledger.more_held(before.held, after.held), grows=not rules.is_smaller(before_b, after_b)
+    )

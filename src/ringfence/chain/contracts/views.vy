@@ -51,8 +51,8 @@ def pool_of(pool: uint8) -> (uint256, uint256):
     """
     @notice A pool's insurance fund and fees.
     """
-    word: uint256 = ledger.pools[pool]
-    return word & (2**112 - 1), (word >> 112) & (2**112 - 1)
+    id: uint256 = convert(pool, uint256)
+    return convert(ledger.fund_q(id), uint256), ledger.fees_of(id)
 
 
 @external
