@@ -84,8 +84,11 @@ class Node:
         named.address = address
         self.chain.fund(named, int(amount, 16))
 
-    def increaseTime(self, seconds):  # noqa: N802
-        self.chain.warp(int(seconds, 16))
+    def setBlockTimestampInterval(self, seconds):  # noqa: N802
+        assert seconds == 0  # the embedded chain's clock stands still anyway
+
+    def setNextBlockTimestamp(self, time_s):  # noqa: N802
+        self.chain.warp(int(time_s, 16) - self.chain.time_s)
 
     def mine(self):
         return None

@@ -4,78 +4,31 @@ Needs anvil 1.7.1 (on the PATH, or named by RINGFENCE_ANVIL). Whatever fork it i
 Isthmus' operator fee.
 """
 
-import json
-import os
 import random
-import shutil
-import socket
-import subprocess
 import time
-import urllib.request
-from itertools import count
 
 import pytest
 from eth_account import Account
 
+from chain.anvil import anvil
 from ringfence.chain.fees import op_stack
 from ringfence.chain.fees.live import L1_BLOCK, live
+from ringfence.chain.jsonrpc import Node
 
 KEY = "0x" + "11" * 32
 TO = "0x" + "11" * 20
 PRICE_WEI = 3_000_000_000
 
 
-class Anvil:
-    def __init__(self, url):
-        self.url, self._ids = url, count()
-
-    def __call__(self, method, *params):
-        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        request = urllib.request.Request(
-            self.url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found = json.load(answer)
-        assert "error" not in found, found
-        return found["result"]
-
-    def number(self, method, *params):
-        return int(self(method, *params), 16)
-
-
 @pytest.fixture(scope="module")
-def anvil():
-    program = os.environ.get("RINGFENCE_ANVIL") or shutil.which("anvil")
-    if not program:
-        pytest.skip(
-            "anvil is not installed: the fee that a node deducts is not compared (set RINGFENCE_ANVIL)"
-        )
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    command = [program, "--network", "optimism", "--hardfork", "isthmus", "--port", str(port), "--silent"]
-    node = subprocess.Popen([*command, "--chain-id", "10"])
-    try:
-        yield started(Anvil(f"http://127.0.0.1:{port}"))
-    finally:
-        node.terminate()
-        node.wait()
+def node():
+    with anvil("--network", "optimism", "--hardfork", "isthmus", "--chain-id", "10") as url:
+        yield url, Node(url)
 
 
-def started(anvil):
+def mined(node, name):
     for _ in range(100):
-        try:
-            anvil("eth_chainId")
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return anvil
-    raise AssertionError("anvil does not answer")
-
-
-def mined(anvil, name):
-    for _ in range(100):
-        receipt = anvil("eth_getTransactionReceipt", name)
+        receipt = node.ask("eth_getTransactionReceipt", name)
         if receipt:
             return receipt
         time.sleep(0.02)
@@ -91,12 +44,12 @@ def word(**parts):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_node_deducts_our_fee_to_the_wei(anvil, seed):
-    draw = random.Random(seed)
+def test_the_node_deducts_our_fee_to_the_wei(node, seed):
+    (url, node), draw = node, random.Random(seed)
     l1_fee, blob_fee = draw.randrange(10**8, 50 * 10**9), draw.randrange(1, 5 * 10**9)
     base_scalar, blob_scalar = draw.choice([1368, 2269, 5227]), draw.choice([810949, 1014213, 1055762])
     scalar, constant = draw.choice([0, 5, 1000]), draw.choice([0, 777, 10**9])
-    anvil("anvil_setCode", L1_BLOCK, "0x00")
+    node.ask("anvil_setCode", L1_BLOCK, "0x00")
     slots = {
         1: word(fee=(24, 8, l1_fee)),
         3: word(base=(16, 4, base_scalar), blob=(20, 4, blob_scalar)),
@@ -104,17 +57,17 @@ def test_the_node_deducts_our_fee_to_the_wei(anvil, seed):
         8: word(scalar=(20, 4, scalar), constant=(24, 8, constant)),
     }
     for slot, value in slots.items():
-        anvil("anvil_setStorageAt", L1_BLOCK, f"0x{slot:064x}", value)
+        node.ask("anvil_setStorageAt", L1_BLOCK, f"0x{slot:064x}", value)
     sender = Account.from_key(KEY)
-    anvil("anvil_setBalance", sender.address, hex(10**20))
+    node.ask("anvil_setBalance", sender.address, hex(10**20))
     data = bytes(
         draw.choices([0, draw.randrange(256)], weights=[2, 1])[0] for _ in range(draw.randrange(2000))
     )
     signed = sender.sign_transaction(
         {
             "type": 2,
-            "chainId": anvil.number("eth_chainId"),
-            "nonce": anvil.number("eth_getTransactionCount", sender.address, "latest"),
+            "chainId": node.number("eth_chainId"),
+            "nonce": node.number("eth_getTransactionCount", sender.address, "latest"),
             "to": TO,
             "value": 0,
             "gas": 300_000,
@@ -123,8 +76,8 @@ def test_the_node_deducts_our_fee_to_the_wei(anvil, seed):
             "data": data,
         }
     ).raw_transaction
-    receipt = mined(anvil, anvil("eth_sendRawTransaction", f"0x{signed.hex()}"))
-    deducted = 10**20 - anvil.number("eth_getBalance", sender.address, "latest")
+    receipt = mined(node, node.ask("eth_sendRawTransaction", f"0x{signed.hex()}"))
+    deducted = 10**20 - node.number("eth_getBalance", sender.address, "latest")
     gas, price = int(receipt["gasUsed"], 16), int(receipt["effectiveGasPrice"], 16)
     prices = op_stack.L1Prices(l1_fee, blob_fee, base_scalar, blob_scalar)
     ours = (
@@ -134,7 +87,7 @@ def test_the_node_deducts_our_fee_to_the_wei(anvil, seed):
     )
     assert deducted == ours
 
-    read = live(anvil.url, "optimism")
+    read = live(url, "optimism")
     asked = ("l1.baseFee", "l1.blobBaseFee", "l1.baseFeeScalar", "l1.blobBaseFeeScalar")
     assert tuple(read[path] for path in asked) == (l1_fee, blob_fee, base_scalar, blob_scalar)
     assert (read["l2.operatorFeeScalar"], read["l2.operatorFeeConstant"]) == (scalar, constant)

@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 
-from chain.test_rpc import anvil
+from chain.anvil import PRAGUE, anvil
 from ringfence.chain.anchors import anchors, cheapest
 from ringfence.chain.complexity import SLOT_OPERATIONS, complexity
 from ringfence.chain.evm import GENESIS_TIME_S, Evm
@@ -122,11 +122,13 @@ def beside_calldata(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("design", ["IsolatedOnly", "CrossOnly", "Clearinghouse, cross"])
+@pytest.mark.parametrize("design", DESIGNS)
 def test_gas_is_the_same_to_the_unit_on_anvil(design):
-    with anvil("--timestamp", str(GENESIS_TIME_S)) as url:
-        there = measure((1,), [design], new_chain=lambda: DevelopmentChain(url))
-    assert beside_calldata(there) == beside_calldata(measure((1,), [design], new_chain=unsigned))
+    """With one position; with every count of the snapshot under `make fuzz`."""
+    counts = POSITIONS if FUZZ else (1,)
+    with anvil(*PRAGUE, "--timestamp", str(GENESIS_TIME_S)) as url:
+        there = measure(counts, [design], new_chain=lambda: DevelopmentChain(url))
+    assert beside_calldata(there) == beside_calldata(measure(counts, [design], new_chain=unsigned))
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------

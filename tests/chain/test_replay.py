@@ -5,7 +5,7 @@ import os
 import pytest
 from msgspec.structs import replace
 
-from chain.test_rpc import anvil
+from chain.anvil import PRAGUE, anvil
 from ringfence.chain import twin
 from ringfence.chain.evm import GENESIS_TIME_S, Evm
 from ringfence.chain.replay import replay
@@ -198,7 +198,7 @@ def test_a_larger_crash_in_finer_steps_ends_the_same_on_chain(mode):
 def test_a_simulated_crash_takes_the_same_gas_on_anvil():
     run = crash("cross", traders=6)
     here = on_chain(run.entries, restore(run.state))
-    with anvil("--timestamp", str(GENESIS_TIME_S)) as url:
+    with anvil(*PRAGUE, "--timestamp", str(GENESIS_TIME_S)) as url:
         there = replay(restore(run.state), run.entries, DevelopmentChain(url))
     assert there.differences == here.differences == []
     assert there.liquidations == here.liquidations > 0

@@ -1,14 +1,10 @@
 """A node behind JSON-RPC gives the same answers and the same gas as the embedded chain."""
 
-import os
-import shutil
 import socket
-import subprocess
-import time
-from contextlib import contextmanager
 
 import pytest
 
+from chain.anvil import PRAGUE, anvil
 from chain.rpc_server import Node, serving
 from ringfence.chain.accounts import Account
 from ringfence.chain.deploy import LOT, Baseline
@@ -68,34 +64,8 @@ def test_a_remote_node_tells_the_same_story(told):
         assert story(DevelopmentChain(url)) == told
 
 
-@contextmanager
-def anvil(*options):
-    """An anvil of one's own on a free port."""
-    program = os.environ.get("RINGFENCE_ANVIL") or shutil.which("anvil")
-    if program is None:
-        pytest.skip("needs anvil on the PATH (or set RINGFENCE_ANVIL)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--hardfork", "prague", "--base-fee", "0", "--silent", *options]
-    process = subprocess.Popen(command)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(100):
-            try:
-                Client(url).ask("eth_chainId")
-            except InputError:
-                time.sleep(0.05)
-            else:
-                break
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def test_anvil_tells_the_same_story(told):
-    with anvil() as url:
+    with anvil(*PRAGUE) as url:
         assert story(DevelopmentChain(url)) == told
 
 

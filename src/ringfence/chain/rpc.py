@@ -128,7 +128,15 @@ class RpcChain(Chain):
 
 
 class DevelopmentChain(RpcChain, LocalChain):
-    """A node of one's own whose clock and state can be set: anvil, and whatever takes its methods."""
+    """A node of one's own whose clock and state can be set: anvil, and whatever takes its methods.
+
+    Its clock stands still between blocks, as that of the embedded chain does, so that it tells the same story however
+    fast the machine is.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        super().__init__(url, timeout_s=timeout_s)
+        self.client.ask("anvil_setBlockTimestampInterval", 0)
 
     def fund(self, account: Account, amount_wei: int = 10**24) -> Account:
         """Give an account native coins, and return it."""
@@ -137,7 +145,7 @@ class DevelopmentChain(RpcChain, LocalChain):
 
     def warp(self, seconds: int) -> None:
         """Let time pass; a block more."""
-        self.client.ask("evm_increaseTime", hex(seconds))
+        self.client.ask("evm_setNextBlockTimestamp", hex(self.time_s + seconds))
         self.client.ask("evm_mine")
 
     def snapshot(self) -> str:
