@@ -33,6 +33,7 @@ RANKS = {
     "compare": 6,
     "service": 7,
     "cache": 1,
+    "database": 1,
     "terminal": 1,
     "web": 1,
     "html": 1,

@@ -10,13 +10,14 @@ A row without a symbol states collateral alone and has no position fields. Rows 
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 
+from ..database import connect
 from ..errors import InputError
 from . import native
 from .account import Account, BookPosition
@@ -25,6 +26,9 @@ from .record import Place, Record, name, shown
 COLLATERAL = "collateral."
 ROWS_MAX = 5_000_000
 BATCH_ROWS = 10_000
+
+Cells = Sequence[str | None]
+"""A row as texts."""
 
 _PARQUET = "read_parquet(?, hive_partitioning = false)"
 _POSITION_COLUMNS = native.POSITION_FIELDS - {"symbol", "timestamp"}
@@ -46,15 +50,33 @@ def read(path: Path, *, parquet: bool, told: Callable[[int], None] = lambda _row
     """Read all accounts of a table, in the order in which they first appear; `told` how many rows now and then."""
     if parquet and any(mark in str(path) for mark in "*?["):
         raise InputError(f"{path}: a Parquet file's path may not contain * ? or [; rename the file")
+    cells = _parquet_cells(path) if parquet else _csv_cells(path)
+    try:
+        columns = [str(column).strip() for column in next(cells, ())]
+        return gathered(path, columns, _counted(path, cells, told))
+    except (csv.Error, UnicodeDecodeError, duckdb.Error) as error:
+        said = str(error).strip().splitlines()[0][:200]
+        raise InputError(
+            f"{path}: not a readable {'Parquet' if parquet else 'CSV'} table ({said})"
+        ) from error
+
+
+def gathered(
+    path: Path, columns: Sequence[str], rows: Iterable[tuple[int, Cells]], *, states_collateral: bool = False
+) -> list[Account]:
+    """The accounts of some rows of a table, which come with their numbers.
+
+    Where none of these rows states collateral, `states_collateral` tells whether another row of the table does.
+    """
+    _check_columns(columns, path)
     accounts: dict[str, _Gathered] = {}
-    for number, row in enumerate(_rows(path, parquet=parquet)):
-        if number % BATCH_ROWS == 0:
-            told(number)
+    for number, cells in rows:
+        row = _record(Place(str(path), f"row {number}", " "), columns, cells)
         owner = row.name("account") if "account" in row else path.stem
         _gather(row, accounts.setdefault(owner, _Gathered(row.place)))
     if not accounts:
         raise InputError(f"{path}: the table has no rows")
-    states_collateral = any(gathered.collateral for gathered in accounts.values())
+    states_collateral = states_collateral or any(gathered.collateral for gathered in accounts.values())
     return [
         Account(
             name=owner,
@@ -68,43 +90,39 @@ def read(path: Path, *, parquet: bool, told: Callable[[int], None] = lambda _row
     ]
 
 
-def _rows(path: Path, *, parquet: bool) -> Iterator[Record]:
-    """The rows as records of texts; empty cells are left out."""
-    table = _parquet_cells(path) if parquet else _csv_cells(path)
-    try:
-        columns = [str(column).strip() for column in next(table, ())]
-        _check_columns(columns, path)
-        for number, cells in enumerate(table, 1):
-            place = Place(str(path), f"row {number}", " ")
-            if len(cells) != len(columns):
-                raise InputError(f"{place}: {len(cells)} cells, expected {len(columns)} as in the header")
-            if number > ROWS_MAX:
-                raise InputError(f"{path}: the table has more than {ROWS_MAX} rows; split it")
-            filled = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell}
-            yield Record(filled, place)
-    except (csv.Error, UnicodeDecodeError, duckdb.Error) as error:
-        said = str(error).strip().splitlines()[0][:200]
-        raise InputError(
-            f"{path}: not a readable {'Parquet' if parquet else 'CSV'} table ({said})"
-        ) from error
+def _counted(path: Path, table: Iterable[Cells], told: Callable[[int], None]) -> Iterator[tuple[int, Cells]]:
+    """The rows with their numbers."""
+    for number, cells in enumerate(table, 1):
+        if number % BATCH_ROWS == 1:
+            told(number - 1)
+        if number > ROWS_MAX:
+            raise InputError(f"{path}: the table has more than {ROWS_MAX} rows; split it")
+        yield number, cells
 
 
-def _csv_cells(path: Path) -> Iterator[Sequence[str | None]]:
+def _record(place: Place, columns: Sequence[str], cells: Cells) -> Record:
+    """A row as a record of texts; empty cells are left out."""
+    if len(cells) != len(columns):
+        raise InputError(f"{place}: {len(cells)} cells, expected {len(columns)} as in the header")
+    return Record({column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell}, place)
+
+
+def _csv_cells(path: Path) -> Iterator[Cells]:
     """The header and the rows of a CSV file; blank lines are left out."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         yield from filter(None, csv.reader(file, strict=True))
 
 
-def _parquet_cells(path: Path) -> Iterator[Sequence[str | None]]:
+def _parquet_cells(path: Path) -> Iterator[Cells]:
     """The header and the rows of a Parquet file, all as text."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         found = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {_PARQUET}", [str(path)])  # noqa: S608
         yield [column[0] for column in connection.description or ()]
         while batch := found.fetchmany(BATCH_ROWS):
             yield from batch
 
 
-def _check_columns(columns: list[str], path: Path) -> None:
+def _check_columns(columns: Sequence[str], path: Path) -> None:
     for column in columns:
         if column not in _COLUMNS and not column.startswith(COLLATERAL):
             raise InputError(f"{path}: unknown column {shown(column)}")

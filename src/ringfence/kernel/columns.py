@@ -70,7 +70,7 @@ class Block(NamedTuple):
 class Columns:
     """A book of subaccounts: blocks by width, the names of their rows, and who is left to the reference and why."""
 
-    def __init__(self, blocks: Sequence[Block], ids: Sequence[NDArray[np.object_]] | None = None) -> None:
+    def __init__(self, blocks: Sequence[Block], ids: Sequence[Sequence[str]] | None = None) -> None:
         """Blocks in order of width; `ids` are the names of their rows, where they have any."""
         self.blocks = tuple(blocks)
         self.starts = tuple(accumulate((len(block.cash) for block in self.blocks), initial=0))
@@ -101,7 +101,7 @@ class Columns:
         if self.ids is None:
             return str(number)
         at = bisect_right(self.starts, number) - 1
-        return str(self.ids[at][number - self.starts[at]])
+        return self.ids[at][number - self.starts[at]]
 
     def numbers(self) -> dict[str, int]:
         """Row numbers by name."""
@@ -250,7 +250,7 @@ def from_venue(venue: Venue, plan: Plan, names: Iterable[str] | None = None) -> 
         else:
             by_width.setdefault(width_of(len(row.legs)), []).append(row)
     classes = sorted(by_width.items())
-    ids = [np.array([row.source.id for row in rows], dtype=object) for _, rows in classes]
+    ids = [[row.source.id for row in rows] for _, rows in classes]
     found = Columns([_block(rows, width) for width, rows in classes], ids)
     sources = (row.source for _, rows in classes for row in rows)
     found.templates = dict(enumerate(sources))

@@ -72,19 +72,20 @@ def _scanned(
     with progress("scanning", BAR_AFTER_S) as report:
         report(0, None, "scanning the table")
         table = plain_table(path)
-        scan = None if table is None else table.scan()
+        scan = None if table is None else table.scan(lambda rows: report(rows, None, "reading rows"))
         if table is None or scan is None or len(scan.names) < COLUMNS_FROM:
             return None
         bench = _bench([setting.venue or DEFAULT_VENUE], setting)
         check_prices(setting.prices, samples(scan))
         report(len(scan.names), None, "accounts into columns")
-        book, apart = load(bench, scan)
+        book, odd = load(bench, scan)
         if book is None:
             return None
         surfaces: list[Surface] = [Columned(book, setting.workers)]
-        if apart:
-            report(len(apart), None, "accounts one by one")
-            surfaces.append(Reference(table.accounts(apart), bench, setting.workers))
+        if odd.any():
+            report(int(odd.sum()), None, "accounts one by one")
+            apart = table.accounts(scan.rows(odd))
+            surfaces.append(Reference(apart, bench, setting.workers))
     return _as_one(surfaces), _warnings(bench), []
 
 

@@ -4,48 +4,38 @@ What positions have in common (market, mode, leverage, mark) is asked of `build`
 the book has, so names, listings, modes and notes are its own. Accounts that need a closer look are named.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import cast, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..books.account import Account, BookPosition, MarginMode
+from ..books.account import ACCOUNT_NAME_EXTRA, Account, BookPosition, MarginMode
 from ..clearing.model import QUOTE, CollateralPool, Market, Venue
 from ..errors import InputError
 from ..kernel.columns import WIDTHS, Block, Columns, empty
 from ..kernel.plan import plan
-from ..units import QUOTE_DECIMALS, parse_decimal
-from . import stress_rows as compiled
+from ..units import parse_decimal
+from . import stress_fill as compiled
 from .grid import market_on_grid
 from .listings import listings
 from .margin import DEFAULT_VENUE
+from .stress_cells import PLACES_MAX, Codes, Ints
 from .stress_columns import Book
+from .stress_fill import NOWHERE, Flags, Grids, Groups, Numbers
 from .stress_reference import Bench
-from .stress_scan import DIGITS, Numbers, Scan
+from .stress_scan import Kind, Scan
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-AMOUNT_MAX = 1 << 61
-NOWHERE = -1
-TENS: Ints = 10 ** np.arange(DIGITS + 1, dtype=np.int64)
 ONE = Decimal(1)
 
 
-def load(bench: Bench, scan: Scan) -> tuple[Book | None, list[str]]:
-    """The accounts that columns hold, and the names of the others."""
+def load(bench: Bench, scan: Scan) -> tuple[Book | None, Flags]:
+    """The accounts that columns hold, and which of `scan.names` they do not."""
     rulebook = bench.rulebooks[bench.venue or DEFAULT_VENUE]
-    if listings(rulebook).policy.set_rule is not None or not scan.collateral.known.any():
-        return None, scan.names
+    if listings(rulebook).policy.set_rule is not None or not (scan.collateral.places >= 0).any():
+        return None, np.ones_like(scan.odd)
     loading = _Loading(bench, scan, Venue(policy=listings(rulebook).policy))
-    try:
-        book = loading.book() if loading.judge() else None
-    except OverflowError:
-        book = None
-    if book is None:
-        return None, scan.names
-    return book, [name for name, odd in zip(scan.names, loading.odd.tolist(), strict=True) if odd]
+    return (loading.book(), loading.odd) if loading.judge() else (None, np.ones_like(scan.odd))
 
 
 class _Loading:
@@ -55,50 +45,44 @@ class _Loading:
         self.bench, self.scan, self.venue = bench, scan, venue
         self.odd = scan.odd.copy()
         self.markets: list[str] = []
-        """Names of markets by the number that `market` uses."""
-        self.market = np.full(len(scan.kinds), NOWHERE, np.int64)
-        """By kind of row."""
+        """Names of markets by the number that `kinds.market` uses."""
+        self.kinds = scan.flags._replace(market=np.full(len(scan.kinds), NOWHERE, np.int64))
         self.notes: list[tuple[str, ...]] = [()] * len(scan.kinds)
-        self.account, self.kind = scan.account, scan.kind
-
-    def leave(self, rows: Flags) -> None:
-        """Leave the accounts of some rows to the reader."""
-        self.odd[self.account[rows]] = True
 
     def judge(self) -> bool:
-        """Find markets, sizes and costs of all rows and leave out what does not fit; false where nothing does."""
+        """Find the markets and grids of all rows and leave out what does not fit; false where nothing does."""
         self._samples()
-        self.leave(self.market[self.kind] == NOWHERE)
-        self.of_row = self.market[self.kind]
-        self.isolated = np.array([mode == "isolated" for _, mode, *_ in self.scan.kinds], np.bool_)[self.kind]
-        self._leave_repeats()
-        if not self.markets or any(market.base_decimals > DIGITS for market in self.venue.markets.values()):
+        if not self.markets or any(
+            market.base_decimals > PLACES_MAX for market in self.venue.markets.values()
+        ):
             return False
-        self._sizes()
+        self._choose_grids()
         self.plan = plan(self.venue)
-        numbers = [self.plan.market_numbers.get(name, NOWHERE) for name in self.markets]
-        self.number = np.array(numbers, np.int64)[self.of_row]
-        self.leave(self.number == NOWHERE)
-        limits = np.array([limit.size_max for limit in self.plan.limits] or [0], np.int64)
-        self.leave(np.abs(self.size) > limits[np.maximum(self.number, 0)])
-        if self.venue.policy.exclusive_pools:
-            self._leave_mixed_pools()
+        for at, name in enumerate(self.markets):
+            if name not in self.plan.market_numbers:
+                self.kinds.market[self.kinds.market == at] = NOWHERE
+        self.grids = self._grids()
+        legs, owned = self.scan.legs, self.scan.collateral
+        compiled.find_misfits(legs, self.kinds, self.grids, owned, self.odd)
+        self.groups = self._groups()
         return bool(self.plan.markets) and not bool(self.odd.all())
 
     # -- what rows have in common --------------------------------------------------------------------------------------
 
     def _samples(self) -> None:
         """Ask the builder about each kind of row, the most frequent first: its marks and rules are everybody's."""
-        counts = np.bincount(self.kind, minlength=len(self.scan.kinds))
+        counts = np.bincount(self.scan.legs.kind, minlength=len(self.scan.kinds))
         for at in np.argsort(-counts, kind="stable").tolist():
+            if not self.scan.kinds[at].is_position:
+                continue
             try:
-                found = self.bench.build(_sample(*self.scan.kinds[at]))
+                found = self.bench.build(_sample(self.scan.kinds[at]))
             except (InputError, ArithmeticError):
                 continue
             (market,) = found.venue.markets.values()
             if not self._agrees(market):
                 continue
-            self.market[at] = self.markets.index(market.id)
+            self.kinds.market[at] = self.markets.index(market.id)
             self.notes[at] = found.notes
 
     def _agrees(self, market: Market) -> bool:
@@ -110,168 +94,179 @@ class _Loading:
             return True
         return known == market
 
-    def _leave_repeats(self) -> None:
-        """Leave accounts that have a market twice in one mode: the reader says which."""
-        self.key = (self.account * 2 + self.isolated) * (len(self.markets) + 1) + self.of_row + 1
-        found, times = np.unique(self.key, return_counts=True)
-        if (times > 1).any():
-            self.leave(np.isin(self.key, found[times > 1]))
+    # -- grids ---------------------------------------------------------------------------------------------------------
 
-    def _leave_mixed_pools(self) -> None:
-        """Leave accounts whose cross positions are in pools that may not mix."""
-        pools = {name: at for at, name in enumerate(self.venue.pools)}
-        pool = np.array([pools[self.venue.markets[name].pool] for name in self.markets], np.int64)[
-            self.of_row
-        ]
-        least, most = np.full(len(self.odd), len(pools)), np.full(len(self.odd), NOWHERE)
-        cross = ~self.isolated
-        np.minimum.at(least, self.account[cross], pool[cross])
-        np.maximum.at(most, self.account[cross], pool[cross])
-        self.odd |= most > least
-
-    # -- sizes and prices on grids -------------------------------------------------------------------------------------
-
-    def _sizes(self) -> None:
-        """Signed lots on grids that hold them, and entry prices as they are."""
-        kept = (self.of_row != NOWHERE) & ~self.odd[self.account]
-        for at, name in enumerate(self.markets):
+    def _choose_grids(self) -> None:
+        """Count sizes as coarsely as most of them allow."""
+        counts = np.zeros((len(self.markets), PLACES_MAX + 1, PLACES_MAX + 1), np.int64)
+        compiled.count_digits(self.scan.legs, self.kinds, self.odd, counts)
+        for name, found in zip(self.markets, counts, strict=True):
             market = self.venue.markets[name]
-            finest = _places(self.scan.contracts, kept & (self.of_row == at))
+            fitting = {
+                places: int(found[: places + 1, : PLACES_MAX - places + 1].sum())
+                for places in range(market.base_decimals, PLACES_MAX + 1)
+            }
+            finest = max(fitting, key=lambda places: (fitting[places], -places))
             self.venue.markets[name] = market_on_grid(market, finest, market.price_decimals)
-        decimals = [self.venue.markets[name].base_decimals for name in self.markets]
-        self.size_places = np.array(decimals, np.int64)
-        lots, fit = _on_grid(self.scan.contracts, self.size_places[self.of_row])
-        self.size = np.where(self.scan.is_long, lots, -lots)
-        self.leave(kept & ~fit)
-        self.entry_places = max(self.scan.entry.places, QUOTE_DECIMALS)
-        self.entry, fit = _on_grid(self.scan.entry, self.entry_places)
-        self.leave(kept & ~fit)
+
+    def _grids(self) -> Grids:
+        """How positions are counted; of markets that the kernel does not decide, anything."""
+        pools, numbers = list(self.venue.pools), self.plan.market_numbers
+        markets = [self.venue.markets[name] for name in self.markets]
+        limits = [self.plan.limits[numbers[name]].size_max if name in numbers else 0 for name in self.markets]
+        return Grids(
+            np.array([market.base_decimals for market in markets], np.int64),
+            np.array(limits, np.int64),
+            np.array([pools.index(market.pool) for market in markets], np.int64),
+            np.array([numbers.get(name, 0) for name in self.markets], np.uint16),
+        )
+
+    # -- subaccounts ---------------------------------------------------------------------------------------------------
+
+    def _groups(self) -> Groups:
+        """Subaccounts of all accounts that are not odd: cross ones of whoever has positions or collateral there."""
+        owned, legs, kinds = self.scan.collateral, self.scan.legs, self.kinds
+        rows = self._sorted()
+        account, alone = legs.account[rows], kinds.is_isolated[legs.kind[rows]]
+        begins = np.ones(len(rows), np.bool_)
+        begins[1:] = (account[1:] != account[:-1]) | alone[1:]
+        bare = (owned.places >= 0) & ~self.odd
+        bare[account[~alone]] = False
+        begin, unheld = np.flatnonzero(begins), np.flatnonzero(bare)
+        nothing = np.zeros(len(unheld), np.int64)
+        owner: Ints = np.append(account[begin], unheld)
+        backing = Numbers(owned.atoms[owner], np.maximum(owned.places[owner], 0))
+        isolated = np.flatnonzero(alone[begin])
+        first = rows[begin[isolated]]
+        backing.atoms[isolated], backing.places[isolated] = (
+            legs.margin.atoms[first],
+            legs.margin.places[first],
+        )
+        return Groups(
+            rows,
+            np.append(begin, nothing),
+            np.append(np.diff(np.append(begin, len(rows))), nothing),
+            owner,
+            np.append(alone[begin], nothing != 0),
+            backing,
+        )
+
+    def _sorted(self) -> Codes:
+        """The positions by account, cross before isolated, by market; accounts where they cannot stand so are left."""
+        legs, kinds = self.scan.legs, self.kinds
+        held = ~kinds.is_bare[legs.kind]
+        most = 2 * len(self.markets)  # who has more has a market twice
+        self.odd |= np.bincount(legs.account[held], minlength=len(self.odd)) > most
+        rows = np.flatnonzero(held & ~self.odd[legs.account]).astype(np.int32)
+        if (np.diff(legs.account) < 0).any():
+            unsorted, rows = rows, np.empty_like(rows)
+            compiled.sort_rows(legs.account, unsorted, np.zeros(len(self.odd), np.int64), rows)
+        ranks = (kinds.is_isolated * len(self.markets) + kinds.market).astype(np.int32)
+        rank = ranks[legs.kind]
+        compiled.sort_within(legs.account, rank, rows)
+        account, kind, rank = legs.account[rows], legs.kind[rows], rank[rows]
+        cross = ~kinds.is_isolated[kind]
+        follows = account[1:] == account[:-1]
+        apart = follows & (rank[1:] == rank[:-1])
+        if self.venue.policy.exclusive_pools:
+            pool = self.grids.pool[kinds.market[kind]]
+            apart |= follows & cross[1:] & (pool[1:] != pool[:-1])
+        odd = np.bincount(account[cross], minlength=len(self.odd)) > WIDTHS[-1]
+        odd[account[1:][apart]] = True
+        self.odd |= odd
+        kept: Codes = rows[~odd[account]]
+        return kept
 
     # -- columns -------------------------------------------------------------------------------------------------------
 
     def book(self) -> Book:
-        """Everything that fits, as columns; `OverflowError` for an amount beyond 64 bits."""
-        groups = self._groups()
-        rows = groups.rows
-        digits = self.size_places[self.of_row[rows]] + self.entry_places - QUOTE_DECIMALS
-        cost, cash = np.zeros(len(rows), np.int64), np.zeros(len(groups.account), np.int64)
-        behind = groups.backing.places - QUOTE_DECIMALS
-        most, backing = max(int(digits.max(initial=0)), behind), groups.backing.atoms
-        compiled.settle(
-            self.size[rows], self.entry[rows], digits, groups.of_row, most, backing, behind, cost, cash
-        )
-        columns = (self.number[rows], self.size[rows], cost)
-        counts = np.bincount(groups.of_row, minlength=len(cash))
-        blocks, chosen = [], []
-        for low, width in zip((-1, *WIDTHS), WIDTHS, strict=False):
-            mine = np.flatnonzero((counts > low) & (counts <= width))
+        """Everything that fits, as columns."""
+        groups = self.groups
+        classes = np.searchsorted(WIDTHS, groups.legs)
+        blocks, chosen = list[Block](), list[Ints]()
+        for at, width in enumerate(WIDTHS):
+            mine = np.flatnonzero(classes == at)
             if len(mine):
-                blocks.append(_block(groups, mine, counts, width, columns, cash))
+                block = empty(len(mine), width)
+                compiled.fill(self.scan.legs, self.kinds, self.grids, groups, mine, block)
+                blocks.append(block)
                 chosen.append(mine)
         place = np.cumsum(~self.odd) - 1
         names = [name for name, odd in zip(self.scan.names, self.odd.tolist(), strict=True) if not odd]
+        owners = [place[groups.account[mine]] for mine in chosen]
+        ids = [
+            Labels(names, owner, self._market(mine), self.markets)
+            for owner, mine in zip(owners, chosen, strict=True)
+        ]
         return Book(
             self.bench.rulebooks[self.bench.venue or DEFAULT_VENUE],
             self.venue,
             self.plan,
-            Columns(blocks, [self._names(groups, mine) for mine in chosen]),
-            place[groups.account[np.concatenate(chosen)]],
+            Columns(blocks, ids),
+            np.concatenate(owners),
             names,
             self._notes(),
         )
 
-    def _groups(self) -> "_Groups":
-        """Rows by subaccount: cross rows of an account together, isolated ones alone; then who only has collateral."""
-        margin, held, places = self._backing()
-        kept = np.flatnonzero(~self.odd[self.account])
-        order = kept[np.argsort(self.key[kept], kind="stable")]
-        account, isolated = self.account[order], self.isolated[order]
-        begins = np.ones(len(order), np.bool_)
-        begins[1:] = (account[1:] != account[:-1]) | isolated[1:]
-        crossing = np.zeros(len(self.odd), np.bool_)
-        crossing[account[~isolated]] = True
-        bare = np.flatnonzero(~crossing & ~self.odd & held.known)
-        first = order[begins]
-        owner = np.concatenate([account[begins], bare])
-        alone = np.concatenate([isolated[begins], np.zeros(len(bare), np.bool_)])
-        backing = np.where(alone, 0, held.atoms[owner])
-        backing[: len(first)] += np.where(alone[: len(first)], margin.atoms[first], 0)
-        return _Groups(order, np.cumsum(begins) - 1, owner, alone, Numbers(backing, places, ~alone))
-
-    def _backing(self) -> tuple[Numbers, Numbers, int]:
-        """Margin of rows and collateral of accounts with the same decimals, at least those of quote atoms."""
-        margin, held = self.scan.margin, self.scan.collateral
-        places = max(margin.places, held.places, QUOTE_DECIMALS)
-        margins, fit = _on_grid(margin, places)
-        self.leave(~fit)
-        balances, fit = _on_grid(held, places)
-        self.odd |= ~fit
-        return Numbers(margins, places, margin.known), Numbers(balances, places, held.known), places
-
-    def _names(self, groups: "_Groups", mine: Ints) -> NDArray[np.object_]:
-        """Names of subaccounts, as `build` has them."""
-        names = np.array([self.scan.names[at] for at in groups.account[mine].tolist()], object)
-        firsts = np.searchsorted(groups.of_row, mine)
-        for at in np.flatnonzero(groups.alone[mine]).tolist():
-            row = groups.rows[firsts[at]]
-            names[at] = f"{names[at]}/{self.markets[self.of_row[row]]}"
-        return names
+    def _market(self, mine: Ints) -> Ints:
+        """The market of each isolated subaccount, `NOWHERE` for cross ones."""
+        found = np.full(len(mine), NOWHERE, np.int64)
+        alone = self.groups.is_isolated[mine]
+        rows = self.groups.rows[self.groups.begin[mine[alone]]]
+        found[alone] = self.kinds.market[self.scan.legs.kind[rows]]
+        return found
 
     def _notes(self) -> dict[str, int]:
         """What a reader should know, and of how many accounts."""
         found: dict[str, int] = {}
-        kept = ~self.odd[self.account]
+        legs = self.scan.legs
         for note in dict.fromkeys(note for notes in self.notes for note in notes):
             kinds = np.array([note in notes for notes in self.notes], np.bool_)
-            accounts = len(np.unique(self.account[kept & kinds[self.kind]]))
+            noted = np.zeros(len(self.odd), np.bool_)
+            noted[legs.account[kinds[legs.kind]]] = True
+            accounts = int((noted & ~self.odd).sum())
             found |= {note: accounts} if accounts else {}
         return found
 
 
-class _Groups(NamedTuple):
-    """Subaccounts: the rows that have any, in order of subaccount, and what backs each."""
+class Labels(Sequence[str]):
+    """Names of subaccounts, as `build` has them, put together when they are asked for."""
 
-    rows: Ints
-    of_row: Ints
-    """The subaccount of each of `rows`, rising."""
-    account: Ints
-    alone: Flags
-    """Isolated, by subaccount."""
-    backing: Numbers
+    def __init__(self, names: Sequence[str], owner: Ints, market: Ints, markets: Sequence[str]) -> None:
+        """`owner` are places in `names`; `market`, of isolated ones, in `markets`, else `NOWHERE`."""
+        self.names, self.owner, self.market, self.markets = names, owner, market, markets
 
+    def __len__(self) -> int:
+        return len(self.owner)
 
-def _block(
-    groups: _Groups, mine: Ints, counts: Ints, width: int, columns: tuple[Ints, Ints, Ints], cash: Ints
-) -> Block:
-    """The block of some subaccounts, all of one width class."""
-    block = empty(len(mine), width)
-    block.cash[:] = cash[mine]
-    place = np.full(len(counts), NOWHERE, np.int64)
-    place[mine] = np.arange(len(mine))
-    inside = place[groups.of_row] != NOWHERE
-    begins = np.cumsum(counts) - counts
-    leg = (np.arange(len(groups.rows)) - begins[groups.of_row])[inside]
-    row = place[groups.of_row][inside]
-    market, size, cost = (values[inside] for values in columns)
-    block.market[row, leg], block.size[row, leg], block.cost[row, leg] = market, size, cost
-    return block
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        name = str(self.names[self.owner[at]])
+        if self.market[at] == NOWHERE:
+            return name
+        return f"{name}{ACCOUNT_NAME_EXTRA}{self.markets[self.market[at]]}"
 
 
 def samples(scan: Scan) -> list[Account]:
     """An account for every kind of position in a scan."""
-    return [_sample(*kind) for kind in scan.kinds]
+    return [_sample(kind) for kind in scan.kinds if kind.symbol]
 
 
-def _sample(symbol: str, mode: str, leverage: str, mark: str) -> Account:
+def _sample(kind: Kind) -> Account:
     """An account with one position of a kind; of its size and backing nothing is asked."""
     held = BookPosition(
-        symbol,
+        kind.symbol,
         ONE,
         None,
-        _stated(mark),
-        cast("MarginMode", mode),
-        _stated(leverage),
-        collateral=Decimal(0) if mode == "isolated" else None,
+        _stated(kind.mark),
+        cast("MarginMode", kind.mode),
+        _stated(kind.leverage),
+        collateral=Decimal(0) if kind.mode == "isolated" else None,
     )
     return Account("sample", {QUOTE: Decimal(0)}, (held,))
 
@@ -279,18 +274,3 @@ def _sample(symbol: str, mode: str, leverage: str, mark: str) -> Account:
 def _stated(text: str) -> Decimal | None:
     """A number that is stated; raises `InputError` for what is none."""
     return parse_decimal(text, text) if text else None
-
-
-def _places(numbers: Numbers, rows: Flags) -> int:
-    """Decimal places that the numbers of some rows need."""
-    atoms, places = numbers.atoms[rows], numbers.places
-    while places and not np.any(atoms % 10):
-        atoms, places = atoms // 10, places - 1
-    return places
-
-
-def _on_grid(numbers: Numbers, places: Ints | int) -> tuple[Ints, Flags]:
-    """Numbers as whole atoms of 10**-places, and which of them fit; those that do not are 0."""
-    finer, coarser = (TENS[np.maximum(0, sign * (places - numbers.places))] for sign in (1, -1))
-    fit = (np.abs(numbers.atoms) < AMOUNT_MAX // finer) & (numbers.atoms % coarser == 0)
-    return np.where(fit, numbers.atoms, 0) * finer // coarser, fit

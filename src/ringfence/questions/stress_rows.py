@@ -12,7 +12,7 @@ from ..kernel.jit import jit
 from ..kernel.legs import is_short, maintenance_at, notional_at, row_equity_and_maintenance
 from ..kernel.legs_f64 import row_surplus_f64
 from ..kernel.table import Table
-from ..kernel.wide import Wide, mul_div_down, narrow, wide
+from ..kernel.wide import mul_div_down, narrow, wide
 
 Ints = NDArray[np.int64]
 Rows = NDArray[np.int64]
@@ -179,51 +179,3 @@ def share_out(
     """
     for at in range(len(rows)):
         share_one(table, block, rows[at], debts[at], rank, weights, pools)
-
-
-@jit
-def power_of_ten(digits: int) -> Wide:
-    """Ten to the power of `digits`."""
-    found: Wide = wide(1)
-    for _ in range(digits):
-        found = found * 10
-    return found
-
-
-@jit
-def floored(value: Wide, digits: int, most: int) -> tuple[Wide, Wide]:
-    """A number with `digits` decimal places as a whole one, rounded down, and what is beyond it with `most` places."""
-    if digits <= 0:
-        return value * power_of_ten(-digits), wide(0)
-    unit = power_of_ten(digits)
-    down = mul_div_down(value, 1, unit)
-    return down, (value - down * unit) * power_of_ten(most - digits)
-
-
-@jit
-def settle(
-    size: Ints,
-    entry: Ints,
-    digits: Ints,
-    group: Ints,
-    most: int,
-    backing: Ints,
-    behind: int,
-    cost: Ints,
-    cash: Ints,
-) -> None:
-    """Fill in what every row cost and the quote balance of every subaccount, as `questions.build` rounds them.
-
-    `size * entry` has `digits` decimal places below the quote atom, `backing` has `behind`; none has more than `most`.
-    Rows stand in the order of `group`, their subaccount. A cost is rounded up; a balance is the backing less the exact
-    costs, rounded down once.
-    """
-    at, fine = 0, power_of_ten(most)
-    for owner in range(len(cash)):
-        left, rest = floored(wide(backing[owner]), behind, most)
-        while at < len(group) and group[at] == owner:
-            down, beyond = floored(wide(size[at]) * entry[at], digits[at], most)
-            cost[at] = narrow(down + (1 if beyond > 0 else 0))
-            left, rest = left - down, rest - beyond
-            at += 1
-        cash[owner] = narrow(left + mul_div_down(rest, 1, fine))

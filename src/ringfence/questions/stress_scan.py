@@ -1,73 +1,81 @@
 """A table of positions as arrays: what CSV and Parquet books say, to the last digit and without an object per row.
 
 Only plain books are scanned: an account, a position in a perpetual per row, and collateral in the quote asset. What is
-not plain is left to `books.read_accounts`: a file with other columns as a whole, single accounts by name.
+not plain is left to `books`: a file with other columns as a whole, single accounts by the rows that they stand in.
 """
 # ruff: noqa: S608 - all that is put into a query are names of columns, each of which is known
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books import Account, read_accounts
+from ..books import Account, table
+from ..books.account import checked
+from ..books.arrow import NATIVE_DECIMALS, Batch, Integers, Texts, batches
 from ..books.files import PARQUET_MAGIC
 from ..clearing.model import QUOTE
+from ..database import connect
 from ..errors import InputError
+from . import stress_cells as cells
+from .stress_cells import Codes, Ints
+from .stress_fill import Flags, Kinds, Legs, Numbers, find_wrong, own_collateral
 
-PLAIN = frozenset(
-    {"account", "symbol", "side", "contracts", "entryPrice", "markPrice", "marginMode", "leverage"}
-)
+COMMON = ("symbol", "side", "marginMode", "leverage", "markPrice")
+"""What many positions have in common."""
+
 MARGIN, COLLATERAL = "collateral", f"collateral.{QUOTE}"
 NUMBERS = ("contracts", "entryPrice", MARGIN, COLLATERAL)
+NEEDED = frozenset({"account", *COMMON, *NUMBERS}) - {"leverage", MARGIN}
 WHOLE_KINDS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
-DIGITS = 18
-"""Digits of a number that is scanned; an account with a number that needs more is left to the reader."""
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-
-class Numbers(NamedTuple):
-    """Decimal numbers: `atoms / 10**places`; `known` where one is stated."""
-
-    atoms: Ints
-    places: int
-    known: Flags
+CHUNK = 10_000
 
 
 class Kind(NamedTuple):
     """What a row's position has in common with others, as texts; empty where nothing is stated."""
 
     symbol: str
+    side: str
     mode: str
     leverage: str
     mark: str
 
+    @property
+    def is_bare(self) -> bool:
+        """A row without a position."""
+        return not any(self)
+
+    @property
+    def is_position(self) -> bool:
+        """A row that may be a position."""
+        return bool(self.symbol) and self.side in {"long", "short"} and self.mode in {"cross", "isolated"}
+
 
 class Scan(NamedTuple):
-    """The rows of a book and its accounts, both in order of appearance.
+    """The rows of a table, and its accounts in order of appearance.
 
-    `account` and `kind` are places in `names` and `kinds`. `odd` are the accounts that are left to the reader.
+    `legs.account` and `legs.kind` are places in `names` and `kinds`. `odd` are the accounts that are left to the
+    reader.
     """
 
     names: list[str]
     kinds: list[Kind]
-    account: Ints
-    kind: Ints
-    is_long: Flags
-    contracts: Numbers
-    entry: Numbers
-    margin: Numbers
+    flags: Kinds
+    """What `kinds` are, their markets not known yet."""
+    legs: Legs
     collateral: Numbers
     """By account."""
     odd: Flags
     """By account."""
+
+    def rows(self, accounts: Flags) -> Ints:
+        """The rows of some accounts, from 0."""
+        found: Ints = np.flatnonzero(accounts[self.legs.account])
+        return found
 
 
 class Table:
@@ -75,99 +83,50 @@ class Table:
 
     def __init__(self, path: Path, source: str, columns: dict[str, str]) -> None:
         self.path, self.source, self.columns = path, source, columns
-        self.text = {name: f"trim(nullif(\"{name}\"::VARCHAR, ''))" for name in columns}
-        for name in (*PLAIN, *NUMBERS):
-            self.text.setdefault(name, "NULL::VARCHAR")
 
-    def scan(self) -> Scan | None:
+    def scan(self, told: Callable[[int], None] = lambda _rows: None) -> Scan | None:
         """The whole table as arrays; nothing where a row has no account or no row has a position."""
-        with _failing(self.path), duckdb.connect() as connection:
-            places = {name: self._places(connection, name) for name in NUMBERS}
-            connection.execute(f"CREATE TABLE leg AS {self._legs(places)}", [str(self.path)])
-            if connection.execute(_UNFIT).fetchone() != (0, True):
-                return None
-            connection.execute(_TYPES)
-            names, kinds = ([name for (name,) in connection.execute(query).fetchall()] for query in _LISTS)
-            split = {name: _split(name, at) for name, at in places.items()}
-            owners = connection.execute(_OWNERS.format(split.pop(COLLATERAL))).fetchnumpy()
-            rows = connection.execute(_ROWS.format(", ".join(split.values()))).fetchnumpy()
-        kept = ~_plain(rows["bare"]).astype(np.bool_)
-        return Scan(
-            names,
-            [Kind(*kind.split(_STROKE)) for kind in kinds],
-            _plain(rows["account_at"])[kept].astype(np.int64),
-            _plain(rows["kind_at"])[kept].astype(np.int64),
-            _plain(rows["is_long"])[kept].astype(np.bool_),
-            _numbers(rows, "contracts", places["contracts"], kept),
-            _numbers(rows, "entryPrice", places["entryPrice"], kept),
-            _numbers(rows, MARGIN, places[MARGIN], kept),
-            _numbers(owners, COLLATERAL, places[COLLATERAL], slice(None)),
-            _plain(owners["odd"]).astype(np.bool_),
-        )
+        rows = _Rows([_scale(self.columns.get(name)) for name in NUMBERS])
+        with _failing(self.path), connect() as connection:
+            connection.execute(NATIVE_DECIMALS)
+            query = f"SELECT {', '.join(self._cells())} FROM {self.source}"
+            for batch in batches(connection.sql(query, params=[str(self.path)])):
+                rows.add(batch)
+                told(rows.count)
+        return rows.scan()
 
-    def _places(self, connection: duckdb.DuckDBPyConnection, name: str) -> int:
-        """Decimal places that a column of numbers is scanned with."""
-        kind, text = self.columns.get(name, ""), self.text[name]
-        if kind in WHOLE_KINDS or not kind:
-            return 0
-        if kind.startswith("DECIMAL"):
-            width, scale = _width_and_scale(kind)
-            if width <= DIGITS:
-                return scale
-            text = f"rtrim({text}, '0')"
-        before, behind = (f"max(length(split_part({text}, '.', {at})))" for at in (1, 2))
-        query = f"SELECT {behind}, {before} FROM {self.source}"
-        found = connection.execute(query, [str(self.path)]).fetchone()
-        after, before = found or (0, 0)
-        return min(after or 0, max(0, DIGITS - (before or 0)))
+    def _cells(self) -> Iterator[str]:
+        """The columns as texts, numbers as they are where 64 bits hold them; NULL where the table has none."""
+        for name in ("account", *COMMON, *NUMBERS):
+            kind = self.columns.get(name, "")
+            scale = _scale(kind) if name in NUMBERS else None
+            if not kind:
+                yield "NULL::VARCHAR"
+            elif scale is None:
+                yield f'"{name}"::VARCHAR'
+            else:
+                yield f'"{name}"::DECIMAL(18, {scale})' if kind.startswith("DECIMAL") else f'"{name}"::BIGINT'
 
-    def _legs(self, places: dict[str, int]) -> str:
-        """Rows with checked numbers; `odd` marks what is for the reader to complain about, or to understand."""
-        text, exact = self.text, {name: self._exact(name, places[name]) for name in NUMBERS}
-        fits = " AND ".join(f"({text[name]} IS NULL OR {exact[name]} IS NOT NULL)" for name in NUMBERS)
-        others = ", ".join(text[name] for name in (*sorted(PLAIN - {"account", "symbol"}), MARGIN))
-        mode = f"lower({text['marginMode']})"
-        return f"""
-            SELECT {text["account"]} AS account, {text["symbol"]} AS symbol,
-                concat_ws(chr(31), {text["symbol"]}, coalesce({mode}, ''), coalesce({text["leverage"]}, ''),
-                    coalesce({text["markPrice"]}, '')) AS kind,
-                lower({text["side"]}) = 'long' AS is_long,
-                {", ".join(f'{number} AS "{name}"' for name, number in exact.items())},
-                coalesce(NOT (({fits}) AND CASE WHEN {text["symbol"]} IS NULL THEN coalesce({others}) IS NULL
-                    ELSE lower({text["side"]}) IN ('long', 'short') AND {exact["contracts"]} > 0
-                        AND {exact["entryPrice"]} > 0
-                        AND {mode} IN ('cross', 'isolated')
-                        AND ({mode} = 'isolated') = ({text[MARGIN]} IS NOT NULL) END), true) AS odd
-            FROM {self.source}"""
+    def accounts(self, rows: Ints) -> list[Account]:
+        """The accounts that stand in some rows (from 0), read one by one; complaints name the rows of this table."""
+        names = list(self.columns)
+        texts = ", ".join(f'"{name}"::VARCHAR AS "{name}"' for name in names)
+        numbered = f"SELECT row_number() OVER () AS row_number, {texts} FROM {self.source}"
+        with _failing(self.path), connect() as connection:
+            connection.execute("CREATE TABLE wanted (row_number BIGINT)")
+            for start in range(0, len(rows), CHUNK):
+                some = (rows[start : start + CHUNK] + 1).tolist()
+                connection.execute("INSERT INTO wanted SELECT unnest(?::BIGINT[])", [some])
+            query = f"SELECT * FROM ({numbered}) SEMI JOIN wanted USING (row_number) ORDER BY row_number"
+            found = connection.execute(query, [str(self.path)])
+            return checked(table.gathered(self.path, names, _rows(found), states_collateral=True))
 
-    def _exact(self, name: str, places: int) -> str:
-        """A number as a decimal of 18 digits; NULL where it has more, or is none."""
-        kind, decimal = self.columns.get(name, ""), f"DECIMAL({DIGITS}, {places})"
-        if kind in WHOLE_KINDS or kind.startswith("DECIMAL"):
-            cast = f'TRY_CAST("{name}" AS {decimal})'
-            return f'CASE WHEN {cast} = "{name}" THEN {cast} END'
-        usual = rf"'^[+-]?(\d{{1,{DIGITS - places}}}(\.\d{{0,{places}}})?|\.\d{{1,{max(1, places)}}})$'"
-        text = self.text[name]
-        return f"CASE WHEN regexp_full_match({text}, {usual}) THEN TRY_CAST({text} AS {decimal}) END"
 
-    def accounts(self, names: Sequence[str]) -> list[Account]:
-        """Some accounts, read one by one."""
-        with TemporaryDirectory(prefix="ringfence-") as folder:
-            part = Path(folder) / "rows.csv"
-            with _failing(self.path), duckdb.connect() as connection:
-                connection.execute("CREATE TABLE wanted (account VARCHAR)")
-                for start in range(0, len(names), 1000):
-                    some = list(names[start : start + 1000])
-                    connection.execute("INSERT INTO wanted SELECT unnest(?)", [some])
-                cells = ", ".join(f'"{name}"::VARCHAR AS "{name}"' for name in self.columns)
-                rows = f"SELECT {cells} FROM {self.source} WHERE account::VARCHAR IN (SELECT account FROM wanted)"
-                connection.execute(f"CREATE TABLE part AS {rows}", [str(self.path)])
-                connection.execute(f"COPY part TO '{part}' (HEADER)")
-            try:
-                return read_accounts(part)
-            except InputError as error:
-                told = str(error).replace(str(part), f"{self.path}, of the accounts that are read one by one")
-                raise InputError(told) from None
+def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """The rows of a query, whose first column is their number."""
+    while listed := found.fetchmany(CHUNK):
+        for number, *texts in listed:
+            yield number, tuple(texts)
 
 
 def plain_table(path: Path) -> Table | None:
@@ -183,67 +142,132 @@ def plain_table(path: Path) -> Table | None:
     if not is_parquet:
         source = "read_csv(?, all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             found = connection.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()
     except duckdb.Error:
         return None
     columns = {str(name): str(kind) for name, kind, *_ in found}
-    needed = {"account", "symbol", "side", "contracts", "entryPrice", "markPrice", "marginMode", COLLATERAL}
-    if not needed <= columns.keys() <= PLAIN | {MARGIN, COLLATERAL}:
+    if not NEEDED <= columns.keys() <= {"account", *COMMON, *NUMBERS}:
         return None
     return Table(path, source, columns)
 
 
-_STROKE = chr(31)
-_NAME = r"'^[!-.0-~]{{1,120}}$'"
-"""Names that need no closer look: printable, and without what subaccounts are named with."""
-
-_UNFIT = """
-    SELECT count(*) FILTER (WHERE account IS NULL OR contains(account, chr(31)) OR contains(symbol, chr(31))),
-        count(symbol) > 0 FROM leg"""
-
-_TYPES = """
-    CREATE TYPE owner_name AS ENUM (SELECT account FROM leg GROUP BY account ORDER BY min(rowid));
-    CREATE TYPE kind_name AS ENUM (SELECT kind FROM leg WHERE symbol IS NOT NULL GROUP BY kind ORDER BY min(rowid))"""
-
-_LISTS = ("SELECT unnest(enum_range(NULL::owner_name))", "SELECT unnest(enum_range(NULL::kind_name))")
+def _scale(kind: str | None) -> int | None:
+    """Decimal places of a type whose numbers 64 bits hold; nothing for any other, which is read as text."""
+    if kind in WHOLE_KINDS:
+        return 0
+    if kind is None or not kind.startswith("DECIMAL"):
+        return None
+    width, scale = map(int, kind.removeprefix("DECIMAL(").removesuffix(")").split(","))
+    return scale if width <= cells.PLACES_MAX else None
 
 
-def _width_and_scale(kind: str) -> tuple[int, int]:
-    """Digits of a decimal type, and how many of them stand behind the point."""
-    width, scale = kind.removeprefix("DECIMAL(").removesuffix(")").split(",")
-    return int(width), int(scale)
+class _Rows:
+    """Rows on their way into arrays."""
+
+    def __init__(self, scales: list[int | None]) -> None:
+        self.scales, self.count = scales, 0
+        self.names: dict[str, int] = {}
+        self.kinds: dict[Kind, int] = {}
+        self.unplain: set[int] = set()
+        self.parts: list[tuple[NDArray[Any], ...]] = []
+        """Accounts, kinds, and atoms and places of each number, batch by batch."""
+
+    def add(self, batch: Batch) -> None:
+        """Take over what a batch says."""
+        owner, *others = batch.columns
+        common = cast("list[Texts]", others[: len(COMMON)])
+        read = [_read(*each) for each in zip(others[len(COMMON) :], self.scales, strict=True)]
+        account, firsts = _numbered([cast("Texts", owner)], batch.rows)
+        kind, samples = _numbered(common, batch.rows)
+        owners = np.array(self._owners(cast("Texts", owner), firsts), np.int32)
+        kinds = np.array([self._kind(common, row) for row in samples.tolist()], np.int32)
+        self.parts.append((owners[account], kinds[kind], *(column for numbers in read for column in numbers)))
+        self.count += batch.rows
+
+    def _owners(self, column: Texts, rows: Codes) -> list[int]:
+        """Places of the accounts that are named in some rows."""
+        begins, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+        plain = np.empty(len(rows), np.bool_)
+        cells.find_plain(column, rows, begins, ends, plain)
+        letters = column.data.tobytes().decode(
+            "latin-1"
+        )  # a letter per byte, to be cut faster than bytes are
+        texts = [letters[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        unplain = np.flatnonzero(~plain).tolist()
+        for at in unplain:
+            texts[at] = texts[at].encode("latin-1").decode().strip()
+        found = [self.names.setdefault(text, len(self.names)) for text in texts]
+        self.unplain.update(found[at] for at in unplain)
+        return found
+
+    def _kind(self, columns: Iterable[Texts], row: int) -> int:
+        """Place of a row's kind."""
+        symbol, side, mode, leverage, mark = (_text(column, row).strip() for column in columns)
+        return self.kinds.setdefault(
+            Kind(symbol, side.lower(), mode.lower(), leverage, mark), len(self.kinds)
+        )
+
+    def scan(self) -> Scan | None:
+        """All rows; nothing where one has no account or none has a position."""
+        if "" in self.names or not any(kind.symbol for kind in self.kinds):
+            return None
+        account, kind, *columns = self._joined()
+        contracts, entry, margin, held = map(Numbers, columns[::2], columns[1::2])
+        legs = Legs(account, kind, contracts, entry, margin)
+        flags = _flags(self.kinds)
+        odd = np.zeros(len(self.names), np.bool_)
+        odd[list(self.unplain)] = True
+        find_wrong(legs, flags, odd)
+        owned = Numbers(np.zeros(len(odd), np.int64), np.full(len(odd), cells.UNSTATED, np.int8))
+        own_collateral(account, held, owned, odd)
+        return Scan(list(self.names), list(self.kinds), flags, legs, owned, odd)
+
+    def _joined(self) -> list[NDArray[Any]]:
+        """The batches as whole columns; what they were is let go column by column."""
+        columns = [list(parts) for parts in zip(*self.parts, strict=True)]
+        self.parts.clear()
+        found = []
+        while columns:
+            found.append(np.concatenate(columns.pop(0)))
+        return found
 
 
-def _split(name: str, places: int) -> str:
-    """A decimal as two whole numbers, before and behind the point: NumPy knows no decimals."""
-    behind = f'("{name}" - floor("{name}"))::DECIMAL({DIGITS}, {places}) * {10**places}'
-    return f'floor("{name}")::BIGINT AS "{name} whole", ({behind})::BIGINT AS "{name} part"'
+def _flags(kinds: Iterable[Kind]) -> Kinds:
+    listed = list(kinds)
+    return Kinds(
+        is_bare=np.array([kind.is_bare for kind in listed], np.bool_),
+        is_position=np.array([kind.is_position for kind in listed], np.bool_),
+        is_long=np.array([kind.side == "long" for kind in listed], np.bool_),
+        is_isolated=np.array([kind.mode == "isolated" for kind in listed], np.bool_),
+        market=np.zeros(len(listed), np.int64),
+    )
 
 
-_OWNERS = f"""
-    SELECT odd, {{0}} FROM (
-        SELECT account, min("{COLLATERAL}") AS "{COLLATERAL}", bool_or(odd) OR NOT regexp_full_match(account, {_NAME})
-            OR min("{COLLATERAL}") IS DISTINCT FROM max("{COLLATERAL}") AS odd
-        FROM leg GROUP BY account)
-    ORDER BY enum_code(account::owner_name)"""
-
-_ROWS = """
-    SELECT enum_code(account::owner_name) AS account_at, symbol IS NULL AS bare, is_long,
-        CASE WHEN symbol IS NULL THEN 0 ELSE enum_code(kind::kind_name) END AS kind_at,
-        {0} FROM leg"""
-
-
-def _plain(column: Any) -> NDArray[Any]:  # noqa: ANN401 - an array, masked or not
-    """A column without its mask; what was masked is nothing."""
-    found: NDArray[Any] = np.ma.filled(column, 0)
+def _read(column: Texts | Integers, scale: int | None) -> Numbers:
+    """The numbers of a column; `scale` where it has integers."""
+    rows = len(column.offsets) - 1 if isinstance(column, Texts) else len(column.values)
+    found = Numbers(np.empty(rows, np.int64), np.empty(rows, np.int8))
+    if isinstance(column, Texts):
+        cells.read_texts(column, *found)
+    else:
+        cells.read_integers(column, scale or 0, *found)
     return found
 
 
-def _numbers(columns: dict[str, Any], name: str, places: int, kept: "Flags | slice") -> Numbers:
-    whole, part = columns[f"{name} whole"], columns[f"{name} part"]
-    atoms = _plain(whole).astype(np.int64) * 10**places + _plain(part).astype(np.int64)
-    return Numbers(atoms[kept], places, ~np.ma.getmaskarray(whole)[kept])
+def _numbered(columns: Iterable[Texts], rows: int) -> tuple[Codes, Codes]:
+    """Rows numbered by their texts in all columns, and the first row of each number."""
+    codes, firsts = np.zeros(rows, np.int32), np.zeros(min(rows, 1), np.int32)
+    for column in columns:
+        slots = np.full(1 << (2 * rows).bit_length(), -1, np.int32)
+        before, codes, firsts = codes, np.empty(rows, np.int32), np.empty(rows, np.int32)
+        firsts = firsts[: cells.number_texts(column, before, slots, codes, firsts)]
+    return codes, firsts
+
+
+def _text(column: Texts, row: int) -> str:
+    begin, end = cells.span(column, row)
+    return column.data[begin:end].tobytes().decode()
 
 
 @contextmanager
