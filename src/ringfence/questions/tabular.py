@@ -99,9 +99,11 @@ def _write_parquet(plain: Path, path: Path, columns: Columns) -> None:
     """Turn a CSV file with these columns into Parquet."""
     import duckdb
 
+    from ..database import connect
+
     types = {name: _type(kind) for name, kind in columns.items()}
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             rows = connection.read_csv(
                 str(plain),
                 header=True,

@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 
+from ringfence.database import connect
 from ringfence.errors import InputError
 from ringfence.sim.prices import Candles, FloatArray, IntArray, utc
 
@@ -91,7 +92,7 @@ def read_prices(
     if not files:
         raise InputError("no price file given")
     with ExitStack() as stack:
-        con = stack.enter_context(duckdb.connect())
+        con = stack.enter_context(connect())
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")  # it would go to standard output
         con.execute(
