@@ -1,11 +1,13 @@
 """The same work done by other tools and by ours, in one run: `make bench-peers` sets up what it needs.
 
-    python bench/peers.py [--accounts 100000]
+    python bench/peers.py [--accounts 100000] [--crash 250000] [--environments .venv-peers]
 
 Each tool runs in an environment of its own (`.venv-peers/NAME`, from `bench/peers/NAME.lock`) on a book that is drawn
 from a fixed seed; what both compute is checked to be equal. Figures are the least of several runs, as time per
-subaccount, and the ratio of theirs to ours. Writes `bench/results/peers.json`. hftbacktest has neither margin nor
-liquidation, and driftpy answers for one account behind a Solana connection only; neither is measured.
+subaccount, and the ratio of theirs to ours. The crash is one run of each side: a fall of 24 % that liquidates 39 % of
+so many accounts, with a fund that pays half of what they lack and winners who pay the rest; what lrvx takes grows with
+the square of the accounts (`--crash 1000000`: minutes). Writes `bench/results/peers.json`. hftbacktest has neither
+margin nor liquidation, and driftpy answers for one account behind a Solana connection only; neither is measured.
 """
 
 import argparse
@@ -22,21 +24,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ringfence.clearing.model import CollateralPool, Market, Scale, Venue
-from ringfence.clearing.policy import Tier, Tiered
+from ringfence.clearing import command as cmd
+from ringfence.clearing.model import QUOTE, CollateralPool, Market, Scale, Subaccount, Venue
+from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Tier, Tiered
 from ringfence.kernel.bands import Bands
 from ringfence.kernel.columns import Columns, empty
+from ringfence.kernel.engine.columns import Columns as Traders
+from ringfence.kernel.engine.engine import Engine
 from ringfence.kernel.plan import Plan, plan
 from ringfence.kernel.screen import Screen, assess
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "peers.json"
 ENVIRONMENTS = HERE.parent / ".venv-peers"
+"""Where `make bench-peers` puts the environments; `--environments` names another folder."""
 PEERS = ("lrvx", "freqtrade", "nautilus")
 MARKETS, LEGS, SEED = 10, 5, 7
 LOTS, QUANTA, USD = 10**8, 10**6, 10**6
+EQUAL = 1e-6
+"""Relative difference of two sums, one of them of floats, that are the same."""
 RATE = Tiered((Tier(0, 20, 5, 0),), 1_000)
 """One rate of 0.5 % everywhere: lrvx has one ladder for all markets, and no maintenance amount."""
+PRICE, CRASH_PRICE = 60_000, 45_600
+HOUSE = 10**12 * USD
+"""Cash of whoever is on the other side of all traders together."""
 Floats = NDArray[np.float64]
 
 
@@ -61,7 +72,7 @@ def book(count: int) -> Book:
     market = np.argsort(draw.random((count, MARKETS)), axis=1)[:, :LEGS]
     notional = np.exp(draw.normal(np.log(1500), 1.5, (count, 1 + LEGS)))
     sign = np.where(draw.random((count, 1 + LEGS)) < 0.5, -1.0, 1.0)
-    prices = np.concatenate([np.full((count, 1), 60_000.0), price[market]], axis=1)
+    prices = np.concatenate([np.full((count, 1), float(PRICE)), price[market]], axis=1)
     size = np.round(sign * np.maximum(notional / prices, 0.01) * LOTS) / LOTS
     isolated = np.clip(np.exp(draw.normal(np.log(8), 0.8, count)), 1, 50)
     cross = np.clip(np.exp(draw.normal(np.log(3), 0.6, count)), 1, 20)
@@ -70,7 +81,7 @@ def book(count: int) -> Book:
         size[:, 0],
         prices[:, 0],
         np.round(worth[:, 0] / isolated * USD) / USD,
-        np.array(60_000.0),
+        np.array(float(PRICE)),
         market,
         size[:, 1:],
         prices[:, 1:],
@@ -126,13 +137,99 @@ def our_jobs(given: Book) -> dict[str, float]:
     }
 
 
-def their_jobs(name: str, file: Path) -> dict[str, dict[str, float]] | None:
+# -- the crash ---------------------------------------------------------------------------------------------------------
+
+
+class Crash(NamedTuple):
+    """What a crash does to the single positions of a book, added up from them in whole numbers."""
+
+    size_b: NDArray[np.int64]
+    cost_q: NDArray[np.int64]
+    cash_q: NDArray[np.int64]
+    liquidated: int
+    deficit_q: int
+    fund_q: int
+    """What is in the fund: half of what is lacking."""
+
+
+def crash_of(given: Book) -> Crash:
+    """Who is below 0.5 % of notional at the price of the crash, and what those below nothing lack."""
+    size_b = np.round(given.a_size * LOTS).astype(np.int64)
+    cost_q, worth_q = (-(-size_b * price // (LOTS // USD)) for price in (PRICE, CRASH_PRICE))
+    cash_q = np.round(given.a_equity * USD).astype(np.int64) - cost_q
+    equity_q, margin_q = cash_q + worth_q, -(-np.abs(worth_q) // 200)
+    lacking_q = int(-equity_q[equity_q < 0].sum())
+    return Crash(size_b, cost_q, cash_q, int((equity_q < margin_q).sum()), lacking_q, lacking_q // 2)
+
+
+def our_crash(crash: Crash) -> tuple[float, dict[str, int]]:
+    """Seconds until nothing is due of anybody after the fall, and how often each step was taken."""
+    count, house_b = len(crash.size_b), -int(crash.size_b.sum())
+    quanta, scale = PRICE * QUANTA, Scale(USD, LOTS * QUANTA)
+    venue = Venue(
+        policy=Policy(liquidation=Liquidation(), deleveraging=Deleveraging()),
+        markets={"BTC": Market("BTC", scale, RATE, "main", mark=quanta, index=quanta, previous_mark=quanta)},
+        pools={"main": CollateralPool("main")},
+        subaccounts={"market/BTC": Subaccount("market/BTC", "venue", None, system=True)},
+        time_ms=1,
+        block=1,
+    )
+    venue.ledger |= {"fund/main": {QUOTE: crash.fund_q}, "outside": {QUOTE: -crash.fund_q}}
+    traders = Traders(
+        [*(f"t{number:07d}" for number in range(count)), "house"],
+        np.append(crash.cash_q, HOUSE - int(crash.cost_q.sum())),
+        np.ones(count + 1, np.int64),
+        np.zeros(count + 1, np.int64),
+        np.append(crash.size_b, house_b),
+        np.append(crash.cost_q, -int(crash.cost_q.sum())),
+    )
+    engine = Engine.from_columns(venue, traders)
+    engine.submit([cmd.SetPrices(2, 2, {"BTC": CRASH_PRICE * QUANTA})])
+    began = time.perf_counter()
+    steps = engine.resolve()
+    spent = time.perf_counter() - began
+    if engine.debt_q("main"):
+        raise SystemExit("somebody still lacks something after the crash")
+    kinds = (cmd.Liquidate, cmd.DrawInsurance, cmd.Deleverage)
+    return spent, {kind.__name__: steps.count(kind) for kind in kinds}
+
+
+def crashes(environments: Path, count: int, folder: Path) -> dict[str, object] | None:
+    """The crash on both sides; both must liquidate the same number of accounts, and lrvx pay what is lacking."""
+    given = book(count)
+    crash = crash_of(given)
+    file = folder / "crash.npz"
+    fund = {"fund": np.array(crash.fund_q / USD), "crash_price": np.array(float(CRASH_PRICE))}
+    np.savez(file, **given._asdict(), **fund)
+    found = their_jobs(environments, "lrvx", file, file)
+    if found is None:
+        return None
+    theirs = found["isolated crash"]
+    our_crash(crash_of(book(2_000)))  # compiles
+    seconds, steps = our_crash(crash)
+    paid = theirs["fund_paid"] + theirs["winners_paid"]
+    return {
+        "accounts": count,
+        "liquidated": crash.liquidated,
+        "theirs_seconds": round(theirs["seconds"], 3),
+        "ours_seconds": round(seconds, 3),
+        "ratio": round(theirs["seconds"] / seconds, 1),
+        "same_number_liquidated": theirs["liquidated"] == crash.liquidated,
+        "same_deficit": abs(paid * USD / crash.deficit_q - 1) < EQUAL,
+        "our_steps": steps,
+    }
+
+
+# -- the other side ----------------------------------------------------------------------------------------------------
+
+
+def their_jobs(environments: Path, name: str, *files: Path) -> dict[str, dict[str, float]] | None:
     """What a tool measured of itself; none where it is not installed."""
-    python = ENVIRONMENTS / name / "bin" / "python"
+    python = environments / name / "bin" / "python"
     if not python.exists():
         print(f"{name}: not installed; `make bench-peers` installs it", file=sys.stderr)
         return None
-    command = [str(python), str(HERE / "peers" / f"{name}_jobs.py"), str(file)]
+    command = [str(python), str(HERE / "peers" / f"{name}_jobs.py"), *map(str, files)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own
     found: dict[str, dict[str, float]] = json.loads(printed.strip().splitlines()[-1])
     return found
@@ -148,7 +245,7 @@ PAIRS = (
 
 
 def check(given: Book, theirs: dict[str, Any]) -> dict[str, bool]:
-    """Whether the sums that both sides can state are equal to a millionth."""
+    """Whether the sums that both sides can state are equal to a thousandth: nautilus rounds sizes and amounts."""
     sums = {
         "freqtrade": ("liquidation price", liquidation_prices(given).sum()),
         "nautilus": (
@@ -172,12 +269,18 @@ def main() -> None:
     """Measure, print a table, write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accounts", type=int, default=100_000)
-    count = parser.parse_args().accounts
-    given = book(count)
+    parser.add_argument("--crash", type=int, default=250_000, help="accounts of the crash")
+    parser.add_argument(
+        "--environments", type=Path, default=ENVIRONMENTS, help="where the tools are installed"
+    )
+    asked = parser.parse_args()
+    count, given = asked.accounts, book(asked.accounts)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "book.npz"
         np.savez(file, **given._asdict())
-        theirs = {name: found for name in PEERS if (found := their_jobs(name, file)) is not None}
+        found = {name: their_jobs(asked.environments, name, file) for name in PEERS}
+        crash = crashes(asked.environments, asked.crash, Path(folder))
+    theirs = {name: jobs for name, jobs in found.items() if jobs is not None}
     mine, rows = our_jobs(given), []
     for peer, job, own in PAIRS:
         if peer in theirs:
@@ -195,7 +298,15 @@ def main() -> None:
         "equal sums:",
         ", ".join(f"{name} {'yes' if same else 'NO'}" for name, same in equal.items()) or "none",
     )
-    result = {"python": platform.python_version(), "accounts": count, "equal": equal, "rows": rows}
+    if crash is not None:
+        print("lrvx crash:", ", ".join(f"{what} {value}" for what, value in crash.items()))
+    result = {
+        "python": platform.python_version(),
+        "accounts": count,
+        "equal": equal,
+        "rows": rows,
+        "crash": crash,
+    }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,9 +1,10 @@
 """What lrvx can do of our work: health of a book on a tick, and a crash with its insurance fund and deleveraging.
 
-    .venv-peers/lrvx/bin/python bench/peers/lrvx_jobs.py BOOK.npz
+    .venv-peers/lrvx/bin/python bench/peers/lrvx_jobs.py BOOK.npz [CRASH.npz]
 
-It has one ladder of margin fractions for all markets and no maintenance amount, so the book has one fraction. Prints
-one JSON object: job -> seconds (least of several runs), subaccounts and what was found.
+CRASH has a book of single positions, the price after the crash, and what is in the fund. lrvx has one ladder of margin
+fractions for all markets and no maintenance amount, so the book has one fraction. Prints one JSON object: job ->
+seconds (least of several runs), subaccounts and what was found.
 """
 
 import json
@@ -18,17 +19,19 @@ import numpy as np
 FRACTION = 0.005
 
 
-def engine() -> Any:  # noqa: ANN401 - lrvx ships no types
-    """An engine with the one fraction and an empty fund that nobody deleverages for."""
+def engine(fund: float) -> Any:  # noqa: ANN401 - lrvx ships no types
+    """An engine with the one fraction and a fund; positions are closed at the mark, and winners pay what it cannot."""
     found = lrvx.LiquidationEngine()
     found.add_tier(0.0, FRACTION)
-    found.set_insurance_fund_capital(1e15)
+    found.set_liquidation_slippage_bps(0.0)
+    found.set_adl_enabled(True)
+    found.set_insurance_fund_capital(fund)
     return found
 
 
-def isolated(book: Any) -> Any:  # noqa: ANN401
+def isolated(book: Any, fund: float = 1e15) -> Any:  # noqa: ANN401
     """One position per account."""
-    found = engine()
+    found = engine(fund)
     rows = zip(book["a_size"].tolist(), book["a_entry"].tolist(), book["a_equity"].tolist(), strict=True)
     for at, (size, entry, equity) in enumerate(rows):
         found.open_position(at, 0, size, entry, equity)
@@ -37,7 +40,7 @@ def isolated(book: Any) -> Any:  # noqa: ANN401
 
 def cross(book: Any) -> tuple[Any, list[Any]]:  # noqa: ANN401
     """Accounts with several positions each; they are returned too, since the engine only refers to them."""
-    found, accounts = engine(), []
+    found, accounts = engine(1e15), []
     rows = zip(
         book["b_market"].tolist(),
         book["b_size"].tolist(),
@@ -65,22 +68,32 @@ def timed(call: Callable[[], Any], times: int) -> tuple[float, Any]:
     return best, answer
 
 
+def crash(book: Any) -> dict[str, float]:  # noqa: ANN401
+    """One tick down to the price of the crash: who is liquidated, and what the fund and winners pay."""
+    held = isolated(book, float(book["fund"]))
+    price = float(book["crash_price"])
+    seconds, found = timed(lambda: held.on_mark(0, price), 1)
+    return {
+        "seconds": seconds,
+        "subaccounts": len(book["a_size"]),
+        "liquidated": found["liquidations_count"],
+        "deleveraged": found["adl_closeouts_count"],
+        "fund_paid": sum(held.deficits_paid_by_fund()),
+        "winners_paid": sum(held.deficits_paid_by_adl()),
+    }
+
+
 def main() -> None:
     """Run the jobs."""
+    if len(sys.argv) > 2:
+        print(json.dumps({"isolated crash": crash(np.load(sys.argv[2]))}))
+        return
     book = np.load(sys.argv[1])
     count, prices = len(book["a_size"]), book["b_price"].tolist()
     held = isolated(book)
     calm = float(book["a_price"])
     tick, _ = timed(lambda: held.on_mark(0, calm), 5)
-    crash, found = timed(lambda: held.on_mark(0, calm * 0.9), 1)
-    out = {
-        "isolated tick": {"seconds": tick, "subaccounts": count, "liquidated": 0},
-        "isolated crash": {
-            "seconds": crash,
-            "subaccounts": count,
-            "liquidated": found["liquidations_count"],
-        },
-    }
+    out = {"isolated tick": {"seconds": tick, "subaccounts": count, "liquidated": 0}}
     wide, accounts = cross(book)
     marks = list(enumerate(prices))
     tick, found = timed(lambda: wide.on_marks(marks), 3)
