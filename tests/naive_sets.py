@@ -131,7 +131,7 @@ def scenarios(venue, rule, subaccount, _legs):
     """The worst move of each underlying, and charges; nothing nets across two underlyings."""
     initial = maintenance = 0
     factor = Fraction(rule.initial_num + lost_peg(venue, rule, rule.den), rule.den)
-    moving = {asset: venue.assets[asset].market for asset in rule.assets if asset in subaccount.balances}
+    moving = {asset: venue.assets[asset].market for asset in rule.assets if subaccount.balances.get(asset)}
     names = sorted({*underlyings(venue, subaccount), *(market for market in moving.values() if market)})
     for name in names:
         pledged = [row for row in collateral(venue, subaccount) if moving.get(row[0]) == name]

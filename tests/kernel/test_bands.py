@@ -1,6 +1,7 @@
 """Bands decide as a look at everybody does, at every tick: every rulebook, every shape, near the boundary."""
 
 from random import Random
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from kernel.bands_books import SHAPES, Watched, shaped_venue
 from kernel.books import BOOKS, book
 from population import cross, ticks
-from ringfence.clearing.policy import Policy, Stepped
-from ringfence.clearing.set_rules import ScenarioMargin
+from ringfence.clearing.policy import Policy, Requirement, Stepped
+from ringfence.clearing.set_rules import SetRule
 from ringfence.errors import InputError
 from ringfence.kernel import bands_record
 from ringfence.kernel.bands import BOUNDS, EXACT, LOWER_BOUND, SCREEN_ONLY, bound_of
@@ -186,7 +187,8 @@ def test_a_subaccount_is_safe_with_every_leg_at_its_trigger_at_once(shape):
 
 
 def test_every_shape_of_the_policy_says_which_bound_its_triggers_are():
-    assert {type(market.requirement) for market in SHAPES.values()} == set(BOUNDS)
+    assert {type(market.requirement) for market in SHAPES.values()} == set(get_args(Requirement))
+    assert set(get_args(Requirement)) | set(get_args(SetRule)) == set(BOUNDS)
     bounds = {name: bound_of(market, Policy()) for name, market in SHAPES.items()}
     assert bounds.pop("stepped by notional") == LOWER_BOUND
     assert bounds.pop("skew") == bounds.pop("tiered with a bounded close cost") == LOWER_BOUND
@@ -203,11 +205,13 @@ def test_what_only_the_screen_decides_is_not_in_the_index(rulebook):
     assert indexed == (SCREEN_ONLY not in bounds)
 
 
-def test_a_scenario_rule_is_for_the_screen_alone():
-    for rulebook in BOOKS:
-        policy = book(rulebook, 1, 1).policy
-        if isinstance(policy.set_rule, ScenarioMargin):
-            assert bound_of(SHAPES["tiered"], policy) == SCREEN_ONLY
+def test_a_rule_over_positions_together_is_for_the_screen_alone():
+    policies = [book(rulebook, 1, 1).policy for rulebook in BOOKS]
+    rules = {type(policy.set_rule) for policy in policies if policy.set_rule is not None}
+    assert {BOUNDS[rule] for rule in get_args(SetRule)} == {SCREEN_ONLY}
+    assert rules == set(get_args(SetRule))
+    for policy in policies:
+        assert (bound_of(SHAPES["tiered"], policy) == SCREEN_ONLY) == (policy.set_rule is not None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringfence.kernel import table
+from ringfence.kernel import sets_table, table
 from ringfence.kernel.columns import Block, bytes_per_leg, bytes_per_subaccount, empty
 from ringfence.kernel.legs_f64 import share_of
 
@@ -44,10 +44,15 @@ def test_every_column_with_its_type_and_shape():
         ("### ROW", [table.ROW]),
         ("### ASSET", [table.ASSET]),
         ("### TERMS, PAIR, FRACTION", [table.TERMS, table.PAIR, table.FRACTION]),
+        ("### SPREAD_RULE, DEBT_RULE", [sets_table.SPREAD_RULE, sets_table.DEBT_RULE]),
+        ("### SCENARIO_RULE", [sets_table.SCENARIO_RULE]),
+        ("### STANDARD_RULE", [sets_table.STANDARD_RULE]),
+        ("### SET_MARKET, SET_ASSET", [sets_table.SET_MARKET, sets_table.SET_ASSET]),
+        ("### EXPIRY, SCENARIO", [sets_table.EXPIRY, sets_table.SCENARIO]),
     ],
 )
 def test_every_field(title, dtypes):
-    fields = [name for dtype in dtypes for name in dtype.names]
+    fields = {name for dtype in dtypes for name in dtype.names}
     assert sorted(named(section(title))) == sorted(fields)
 
 
@@ -72,6 +77,10 @@ def test_floats_are_three():
 @pytest.mark.parametrize("assets", [0, 8, 64])
 def test_the_share_is_more_than_the_proof_needs(legs, assets):
     assert "g(2w + k + 22)" in EXACTNESS
-    operations = 2 * legs + assets + 22
-    least = operations * U / (1 - operations * U)
-    assert share_of(legs + assets) > least * (1 + least)
+    assert "g(4w + 2k + 40)" in EXACTNESS
+    for operations, share in (
+        (2 * legs + assets + 22, share_of(legs + assets)),
+        (4 * legs + 2 * assets + 40, share_of(4 * legs + 2 * assets)),
+    ):
+        least = operations * U / (1 - operations * U)
+        assert share > least * (1 + least)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from questions.holdings import JUDGED, books
+from questions.holdings import DAY_MS, JUDGED, NOW_MS, OFFERED, books
 from ringfence.books import Account, BookPosition
+from ringfence.books.options import OptionTerms
 from ringfence.errors import InputError
 from ringfence.questions.listings import listings
 from ringfence.questions.spread import silent
@@ -23,8 +24,8 @@ from ringfence.questions.stress_shocks import NOW, map_shocks, shocks, wanted
 from ringfence.venues.rulebook import load
 
 D = Decimal
-COMPILED = [rulebook for rulebook in JUDGED if listings(rulebook).policy.set_rule is None]
-"""Rulebooks that the kernel decides."""
+NETTED = [rulebook for rulebook in JUDGED if listings(rulebook).policy.set_rule is not None]
+"""Rulebooks that margin positions together."""
 
 OWN = "its own"
 EFFORT = settings.default.max_examples // 100
@@ -32,7 +33,7 @@ EFFORT = settings.default.max_examples // 100
 
 
 @st.composite
-def crowds(draw, library=COMPILED):
+def crowds(draw, library=JUDGED):
     """A rulebook and several accounts with positions in the same markets at the same marks."""
     rulebook, first = draw(books(library))
     accounts = [first]
@@ -106,7 +107,7 @@ def test_maps_are_the_same(crowd, step):
         assert surface.ladder(name, points, moves, silent) == reference.ladder(name, points, moves, silent)
 
 
-@pytest.mark.parametrize("rulebook", COMPILED, ids=lambda rulebook: rulebook.name)
+@pytest.mark.parametrize("rulebook", JUDGED, ids=lambda rulebook: rulebook.name)
 def test_a_plain_account_fits_into_columns_on_every_rulebook(rulebook):
     """Or its market is outside the kernel's plan, and then it goes the other way."""
     symbol = next(iter(rulebook.symbols))
@@ -149,8 +150,57 @@ def test_accounts_that_columns_cannot_hold_go_to_the_reference():
     ]
 
 
-def test_rules_over_sets_go_to_the_reference():
-    assert names_apart([btc("a")], "vertex") == ["a"]
+def test_options_go_to_the_reference():
+    option = OptionTerms(
+        underlying="ETH", kind="call", strike=D(3000), expiry_ms=NOW_MS + DAY_MS, volatility=D("0.6")
+    )
+    held = BookPosition("ETH", D(-1), D(100), D(100), "cross", option=option)
+    perp = BookPosition("ETH", D(1), D(3000), D(3000), "cross")
+    accounts = [
+        Account("optioned", {"USDC": D(5000)}, (perp, held), prices={"ETH": D(3000)}, time_ms=NOW_MS),
+        Account("plain", {"USDC": D(5000)}, (perp,), prices={"ETH": D(3000)}, time_ms=NOW_MS),
+    ]
+    assert names_apart(accounts, "derive") == ["optioned"]
+
+
+def hedgers(rulebook, count):
+    """Accounts with one or two perps and, where the venue takes it, the coin of one: long, short, and hedged."""
+    assets, accounts, known = listings(rulebook).assets, [], OFFERED[rulebook.name]
+    marks = {name: mark for name, mark in (("BTC", D(60000)), ("ETH", D(3000))) if name in known}
+    for number in range(count):
+        worths = {
+            name: D(number % modulus - modulus // 2) * 6000
+            for name, modulus in zip(marks, (7, 5), strict=False)
+        }
+        sizes = {name: worth / marks[name] for name, worth in worths.items() if worth}
+        held = tuple(
+            BookPosition(name, size, marks[name] * D("0.98"), marks[name], "cross")
+            for name, size in sizes.items()
+        )
+        coins = {name: abs(size) * (number % 3) / 2 for name, size in sizes.items() if name in assets}
+        backed = sum((coin * marks[name] for name, coin in coins.items()), D(0))
+        gross = sum(map(abs, worths.values()))
+        cash = {"USDC": gross * D(number % 11) / 50 - backed / 2}
+        if held:
+            accounts.append(Account(f"a{number:03}", cash | coins, held, prices=marks, time_ms=NOW_MS))
+    return accounts
+
+
+@pytest.mark.parametrize("rulebook", NETTED, ids=lambda rulebook: rulebook.name)
+def test_positions_margined_together_are_the_same_on_both_ways(rulebook):
+    accounts = hedgers(rulebook, 35)
+    columns, reference = surfaces(rulebook, accounts)
+    (surface,) = columns
+    assert surface.size == len(accounts)
+    found = surface.survey(QUESTIONS, silent)
+    assert found == reference.survey(QUESTIONS, silent)
+    assert 0 < found.anywhere < len(accounts)
+    for shock in (NOW, *POINTS):
+        assert surface.tolls(shock, 5, silent) == reference.tolls(shock, 5, silent)
+    name = surface.markets[0]
+    points = map_shocks(wanted(grid="-60%:60%:20%"), name)
+    moves = [shock.factor(name) - 1 for shock in points]
+    assert surface.ladder(name, points, moves, silent) == reference.ladder(name, points, moves, silent)
 
 
 def test_finer_sizes_make_the_grid_finer_and_change_nothing():

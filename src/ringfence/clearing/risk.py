@@ -319,7 +319,7 @@ def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) 
     """Everything that a set rule looks at."""
     pledges = []
     for name, amount in subaccount.balances.items():
-        if name != QUOTE:
+        if name != QUOTE and amount:
             asset = venue.assets[name]
             worth = collateral_q(asset, amount, asset_price(venue, asset, prices))
             pledges.append(Pledge(asset, worth, amount))

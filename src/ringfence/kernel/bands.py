@@ -28,6 +28,7 @@ from ..clearing.policy import (
     Stepped,
     Tiered,
 )
+from ..clearing.set_rules import DebtMargin, ScenarioMargin, SetRule, SpreadCredit, StandardMargin
 from ..errors import InputError
 from . import bands_tick as core
 from .bands_record import DOUBTS, Index, empty_index, factors_at, slots_at
@@ -35,11 +36,12 @@ from .bands_slots import Ints32, Ints64
 from .bands_tick import TOUCHES_PER_SWEEP
 from .bands_touch import decided, resolve
 from .columns import Block, Columns
-from .plan import SIZE_MAX, Plan
+from .limits import SIZE_MAX
+from .plan import Plan
 
 EXACT, LOWER_BOUND, SCREEN_ONLY = "exact", "lower_bound", "screen_only"
 """Where the trigger of a leg is: where its own share is used up (but for roundings), before that, or nowhere."""
-BOUNDS: dict[type[Requirement], str] = {
+BOUNDS: dict[type[Requirement | SetRule], str] = {
     Tiered: EXACT,
     OpenInterestScaled: EXACT,
     Sided: EXACT,
@@ -47,12 +49,19 @@ BOUNDS: dict[type[Requirement], str] = {
     RootScaled: EXACT,
     CostShare: EXACT,
     Stepped: LOWER_BOUND,
+    SpreadCredit: SCREEN_ONLY,
+    DebtMargin: SCREEN_ONLY,
+    ScenarioMargin: SCREEN_ONLY,
+    StandardMargin: SCREEN_ONLY,
 }
+"""Of every shape of a requirement, and of every rule over positions together."""
 
 
 def bound_of(market: Market, policy: Policy) -> str:
     """Which bound the triggers of a market's legs are; `SCREEN_ONLY` where its margin looks beyond the leg."""
-    if policy.set_rule is not None or market.option is not None or market.solvency is not None:
+    if policy.set_rule is not None:
+        return BOUNDS[type(policy.set_rule)]
+    if market.option is not None or market.solvency is not None:
         return SCREEN_ONLY
     shape, cost = market.requirement, market.close_cost
     if cost is not None and cost.of == "notional" and cost.upper_q:
@@ -87,6 +96,7 @@ class Bands:
 
     def __init__(self, columns: Columns, plan: Plan, touches_per_sweep: int = TOUCHES_PER_SWEEP) -> None:
         """Index every row of `columns`; a tick that would touch more than one in `touches_per_sweep` sweeps instead."""
+        columns.must_add_up()
         self.columns, self.plan = columns, plan
         self.touches_per_sweep = touches_per_sweep
         self.factors = len(plan.table.markets) + len(plan.table.assets)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..clearing.model import QUOTE, Leverage, Position, Subaccount, Venue
 from ..clearing.risk import reach_b
+from ..errors import InputError
 from .plan import Plan
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
@@ -80,6 +81,8 @@ class Columns:
         """What the columns do not hold of a subaccount that came from a venue (orders, cooldowns), by row number."""
         self.apart: dict[str, str] = {}
         """Subaccounts that only the reference decides, with the reason."""
+        self.netted = False
+        """Whether margin is asked of the positions of a row together, so that only `sets` decides it."""
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -88,6 +91,13 @@ class Columns:
     def nbytes(self) -> int:
         """Bytes of all columns (names not counted)."""
         return sum(column.nbytes for block in self.blocks for column in block)
+
+    def must_add_up(self) -> None:
+        """`InputError` where margin is no sum over legs."""
+        if self.netted:
+            raise InputError(
+                "positions of these rows are margined together: only the screen of sets decides them"
+            )
 
     def place(self, number: int) -> tuple[Block, int]:
         """The block and the row in it of row `number`."""
@@ -159,14 +169,14 @@ class _MisfitError(Exception):
 class _Reader:
     """Puts subaccounts of a venue on the grid of a plan."""
 
-    def __init__(self, venue: Venue, plan: Plan) -> None:
-        self.venue, self.plan = venue, plan
+    def __init__(self, venue: Venue, plan: Plan, *, netted: bool) -> None:
+        self.venue, self.plan, self.netted = venue, plan, netted
         self.epochs: dict[tuple[int, int], int] = {}
         self.leverages: dict[Leverage, int] = {}
 
     def row(self, source: Subaccount) -> _Row:
         """A subaccount on the grid; `_MisfitError` says why there is no place for it."""
-        if self.plan.whole:
+        if self.plan.whole and not self.netted:
             raise _MisfitError(self.plan.whole)
         if not self.plan.markets:  # an empty leg points at the first market, so there must be one
             raise _MisfitError("none of the venue's markets is compiled")
@@ -233,12 +243,15 @@ def _within(amount: int, what: str, limit: int) -> int:
     return amount
 
 
-def from_venue(venue: Venue, plan: Plan, names: Iterable[str] | None = None) -> Columns:
+def from_venue(
+    venue: Venue, plan: Plan, names: Iterable[str] | None = None, *, netted: bool = False
+) -> Columns:
     """The subaccounts of a venue (or those named) as columns, in order of width and then of name.
 
-    Funding indices and leverages that the plan's table does not have yet are added to it.
+    Under a rule that looks at positions together nobody has a place but in columns for `sets` (`netted`). Funding
+    indices and leverages that the plan's table does not have yet are added to it.
     """
-    reader = _Reader(venue, plan)
+    reader = _Reader(venue, plan, netted=netted)
     chosen = venue.subaccounts if names is None else {name: venue.subaccounts[name] for name in names}
     by_width: dict[int, list[_Row]] = {}
     apart: dict[str, str] = {}
@@ -254,7 +267,7 @@ def from_venue(venue: Venue, plan: Plan, names: Iterable[str] | None = None) -> 
     found = Columns([_block(rows, width) for width, rows in classes], ids)
     sources = (row.source for _, rows in classes for row in rows)
     found.templates = dict(enumerate(sources))
-    found.apart = apart
+    found.apart, found.netted = apart, netted and bool(plan.whole)
     return found
 
 

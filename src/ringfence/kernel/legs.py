@@ -325,22 +325,34 @@ def pledges_risk(table: Table, block: Block, row: int) -> Risk:
 
 
 @jit
-def row_risk(table: Table, block: Block, row: int) -> Risk:
-    """Risk of a whole subaccount: `clearing.risk.subaccount_risk`."""
+def summed_risk(table: Table, block: Block, row: int) -> Risk:
+    """Risk of a subaccount, but for what initial margin leaves out of the profit of all positions together."""
     equity, initial, maintenance, notional = pledges_risk(table, block, row)
-    profit = wide(0)
     for leg in range(block.size.shape[1]):
         one_equity, one_initial, one_maintenance, one_notional = leg_risk(table, block, row, leg)
         equity, initial = equity + one_equity, initial + one_initial
         maintenance, notional = maintenance + one_maintenance, notional + one_notional
-        if table.terms[0].cap_of_account:
-            number = block.market[row, leg]
-            worth = worth_at(table, number, block.size[row, leg], table.markets[number].price)
-            profit = profit + worth - block.cost[row, leg]
-    terms = table.terms[0]
-    if terms.profit_cap_q != NO_CAP and terms.cap_of_account:
-        initial = initial + uncounted_profit_q(profit, terms.profit_cap_q)
     return equity, initial, maintenance, notional
+
+
+@jit
+def uncounted_q(table: Table, block: Block, row: int) -> Wide:
+    """What initial margin does not let count of the price profit of all positions together."""
+    terms, profit = table.terms[0], wide(0)
+    if terms.profit_cap_q == NO_CAP or not terms.cap_of_account:
+        return wide(0)
+    for leg in range(block.size.shape[1]):
+        number = block.market[row, leg]
+        worth = worth_at(table, number, block.size[row, leg], table.markets[number].price)
+        profit = profit + worth - block.cost[row, leg]
+    return uncounted_profit_q(profit, terms.profit_cap_q)
+
+
+@jit
+def row_risk(table: Table, block: Block, row: int) -> Risk:
+    """Risk of a whole subaccount: `clearing.risk.subaccount_risk`."""
+    equity, initial, maintenance, notional = summed_risk(table, block, row)
+    return equity, initial + uncounted_q(table, block, row), maintenance, notional
 
 
 @jit

@@ -159,13 +159,20 @@ def leg_f64(
 
 
 @jit
-def pledge_f64(table: Table, asset: int, amount: int) -> tuple[float, float, float]:
-    """Worth of another asset after its haircut less what its weights ask for maintenance; magnitude; atoms."""
+def asset_f64(table: Table, asset: int, amount: int) -> tuple[float, float]:
+    """Worth of another asset after its haircut, and before it."""
     held = table.assets[asset]
     raw = float(amount) * float(held.price) * held.worth
     tier = table.rows[row_of_f64(table.rows, held.rows_at, held.rows_end, max(raw, 0.0))]
     deduction = to_float(join(tier.deduction_hi, tier.deduction_lo))
-    worth = collateral_value_q_f64(raw, tier.maintenance_num, deduction, held.rate_den)
+    return collateral_value_q_f64(raw, tier.maintenance_num, deduction, held.rate_den), raw
+
+
+@jit
+def pledge_f64(table: Table, asset: int, amount: int) -> tuple[float, float, float]:
+    """Worth of another asset after its haircut less what its weights ask for maintenance; magnitude; atoms."""
+    held = table.assets[asset]
+    worth, raw = asset_f64(table, asset, amount)
     weight = 0.0
     if held.weighs:
         num = held.long_maintenance_num if amount >= 0 else held.short_maintenance_num

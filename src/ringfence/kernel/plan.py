@@ -10,14 +10,13 @@ subaccount to the reference, and should anything leave 128 bits all the same, `w
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..clearing.model import Asset, Market, Scale, Subaccount, Venue
 from ..clearing.policy import (
     CloseCost,
-    CostShare,
     OpenInterestScaled,
     Policy,
     RootScaled,
@@ -26,11 +25,13 @@ from ..clearing.policy import (
     Stepped,
     Tiered,
 )
+from ..clearing.portfolio import priced
 from ..clearing.risk import risk_price
 from ..clearing.shapes import valid
 from ..errors import InputError
-from ..rules.requirement import root_rate_num, skew_rate_num
-from ..rules.words import CEIL, PPM
+from ..rules.words import PPM
+from .limits import INT64_MAX, PRODUCT_MAX, SIZE_MAX, Limit, RowValues, UnfitError, limit_of, size_usual
+from .sets_scale import Families, nets_options, underlying_of, worth_most
 from .table import (
     ADDED,
     ASSET,
@@ -56,30 +57,13 @@ from .table import (
 )
 from .wide import joined, split
 
-INT64_MAX = (1 << 63) - 1
-SIZE_MAX = 1 << 62
-"""No size, amount or price is larger, so that sums of two fit."""
 PRICE_USUAL = 1 << 58
 """A price on its grid is at most this when a plan is made, so that it may rise sixteenfold."""
-PRODUCT_MAX = 1 << 120
-"""No product of a leg is larger, so that the sum of 64 legs fits in 127 bits."""
 GRIDS = tuple(10**digits for digits in range(19))
 MINIMUM_AS = {"added": ADDED, "floor": FLOOR_BELOW, "floor_with_fees": FLOOR_WITH_FEES}
 EPOCHS_SPARE = 1024
-RowValues = tuple[int, int, int, int]
 Fields = dict[str, Any]
 """Fields of a record by name: integers, but for `worth`."""
-
-
-class UnfitError(Exception):
-    """Why the reference decides instead, as the end of a sentence."""
-
-
-class Limit(NamedTuple):
-    """Largest magnitudes, in the market's own units, within which nothing overflows."""
-
-    size_max: int
-    price_max: int
 
 
 class Plan:
@@ -93,7 +77,7 @@ class Plan:
         self.limits: list[Limit] = []
         """By number of the market."""
         self.whole = ""
-        """Why the reference decides the whole venue; empty where the kernel does."""
+        """Why sums over legs decide nobody in the venue (`sets` and the reference do); empty where they decide."""
         self.outside: dict[str, str] = {}
         """Markets and assets that only the reference knows, with the reason."""
         self.epochs = 1
@@ -102,7 +86,11 @@ class Plan:
     @property
     def reference(self) -> list[str]:
         """Plain sentences: what the reference decides instead of the kernel."""
-        found = [f"The reference decides every subaccount: {self.whole}."] if self.whole else []
+        found = (
+            [f"The screen of sets or the reference decides every subaccount: {self.whole}."]
+            if self.whole
+            else []
+        )
         return found + [
             f"The reference decides who holds {name}: {why}." for name, why in sorted(self.outside.items())
         ]
@@ -178,12 +166,11 @@ class Plan:
 
 def plan(venue: Venue) -> Plan:
     """Compile a venue: rules, present prices, and a grid on which most of the positions there are fit."""
-    held = _sizes(venue.subaccounts.values())
     maker = _Maker(venue)
-    markets, limits, outside = list[str](), list[Limit](), dict[str, str]()
-    for market in venue.markets.values():
+    markets, limits, outside = list[str](), list[Limit](), maker.outside
+    for market in sorted(venue.markets.values(), key=lambda each: each.option is not None):
         try:
-            limits.append(maker.add_market(market, held.get(market.id, Counter())))
+            limits.append(maker.add_market(market))
         except UnfitError as why:
             outside[market.id] = str(why)
         else:
@@ -258,6 +245,9 @@ class _Maker:
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
+        self.families = Families(venue, _sizes(venue.subaccounts.values()))
+        self.worth_most = worth_most(venue)
+        self.outside: dict[str, str] = {}
         self.markets, self.assets = list[Fields](), list[Fields]()
         self.rows = list[RowValues]()
         self.pools = {name: number for number, name in enumerate(venue.pools)}
@@ -285,16 +275,25 @@ class _Maker:
             np.zeros(1, FRACTION),
         )
 
-    def add_market(self, market: Market, held: Mapping[int, int]) -> Limit:
-        """Compile a market with the sizes held in it; `UnfitError` says why it cannot be."""
-        if market.option is not None:
+    def add_market(self, market: Market) -> Limit:
+        """Compile a market; `UnfitError` says why it cannot be."""
+        if market.option is not None and not nets_options(self.venue):
             raise UnfitError("it is an option")
+        if not priced(self.venue.policy, market):
+            raise UnfitError("it has no prices in scenarios")
+        if underlying_of(market) in self.outside:
+            raise UnfitError(f"it is an option on {underlying_of(market)}, which is not compiled")
         if market.solvency is not None:
             raise UnfitError("what it pays of a profit depends on everybody in it")
         if not valid(market.requirement):
             raise UnfitError("its requirement is not one that rises with size")
         price = risk_price(self.venue, market)
-        unit, price_unit = grid(held), price_grid((price, market.mark))
+        family = underlying_of(market)
+        sizes, prices = self.families.sizes[family], {price, market.mark}
+        if nets_options(self.venue):
+            prices |= self.families.prices[family]
+        price_unit = price_grid(prices)
+        unit = grid(sizes, size_usual(max(prices) // price_unit))
         if market.open_interest_b % unit:
             raise UnfitError(f"its open interest is no multiple of {unit} base atoms")
         rows = _rows(market)
@@ -312,13 +311,15 @@ class _Maker:
             "rate_most": _rate_most(market, rows),
         }
         _check(fields, rows)
-        limit = _limit(market, fields, rows)
+        limit = limit_of(market, fields, rows, max(prices) // price_unit, self.worth_most)
         self.markets.append(fields)
         self.rows += rows
         return limit
 
     def add_asset(self, asset: Asset, held: Mapping[int, int], markets: Mapping[str, int]) -> None:
         """Compile a collateral asset; `UnfitError` says why it cannot be."""
+        if asset.market in self.outside and self.venue.policy.set_rule is not None:
+            raise UnfitError(f"it nets with {asset.market}, which is not compiled")
         unit, price_unit = grid(held), price_grid((asset.price,))
         rows = _tiers(asset.haircut)
         fields = _worth(asset.scale, unit, price_unit) | {
@@ -460,39 +461,3 @@ def _rate_most(market: Market, rows: Iterable[RowValues]) -> float:
     if isinstance(shape, OpenInterestScaled):
         return shape.initial_ppm / PPM
     return max(row[2] for row in rows) / shape.den
-
-
-# -- limits ------------------------------------------------------------------------------------------------------------
-
-
-def _limit(market: Market, fields: Mapping[str, Any], rows: Iterable[RowValues]) -> Limit:
-    """The largest power of two of size at which no product leaves `PRODUCT_MAX`, at a price sixteen times today's."""
-    price = min(SIZE_MAX, 16 * max(fields["price"], fields["mark"], 1 << 20))
-    rates = max(max(row[1], row[2]) for row in rows)
-    size = SIZE_MAX
-    while size and _peak(market, fields, rates, size, price) >= PRODUCT_MAX:
-        size >>= 1
-    if size == 0:
-        raise UnfitError("its rates and prices leave 128 bits for any size")
-    return Limit(size, price)
-
-
-def _peak(market: Market, fields: Mapping[str, Any], rate: int, size: int, price: int) -> int:
-    """The largest product that the rules of a market make of a leg; every rule rises with size, price and rate."""
-    shape, size_b = market.requirement, size * fields["size_unit"]
-    worth = size * price * fields["worth_num"]
-    base_q = worth // joined(fields["worth_den_hi"], fields["worth_den_lo"]) + 1
-    closing_base_q = INT64_MAX if fields.get("close_of_cost") else base_q
-    products = [worth, closing_base_q * fields.get("close_num", 0)]
-    if isinstance(shape, CostShare):
-        products.append(base_q * fields["open_num"] * fields["rate_den"])
-        base_q = INT64_MAX
-    if isinstance(shape, SkewScaled):
-        slope = max(shape.initial_slope_num, shape.maintenance_slope_num)
-        products.append(size_b * slope)
-        rate = skew_rate_num(size_b, shape.scale_b, rate, slope, 0, CEIL)
-    elif isinstance(shape, RootScaled):
-        factor = shape.factor_num, shape.factor_den
-        rate = root_rate_num(size_b, shape.unit_b, rate, shape.den, *factor)
-        products += [size_b * 10**10, rate * 100_000 * shape.factor_den * 2]
-    return max(*products, base_q * max(rate, fields["rate_den"]))

@@ -145,6 +145,7 @@ class Screen:
 
     def __init__(self, plan: Plan, columns: Columns, window: float = WINDOW) -> None:
         """Build the lines at the plan's present prices."""
+        columns.must_add_up()
         self.plan, self.columns, self.window = plan, columns, window
         self.unclear = 0
         """How many rows the filter did not clear at the last tick."""

@@ -19,8 +19,10 @@ from ..books.record import EXACT
 from ..clearing.model import Venue
 from ..clearing.risk import collateral_q
 from ..errors import InputError
+from ..kernel import sets as netted
 from ..kernel.columns import Block, Columns
 from ..kernel.plan import Plan
+from ..kernel.sets_table import Sets, sets_of
 from ..kernel.table import Table
 from ..venues.model import Rulebook
 from . import stress_rows as compiled
@@ -44,6 +46,14 @@ class Judged(NamedTuple):
     """(n,) liquidatable; the others only have negative equity"""
     equity: Ints
     maintenance: Ints
+
+
+class Priced(NamedTuple):
+    """A venue at a shock, its table, and its rule over sets of positions where it has one."""
+
+    venue: Venue
+    table: Table
+    sets: Sets | None
 
 
 class Book(NamedTuple):
@@ -70,6 +80,7 @@ class Columned:
         markets, pools = book.plan.markets, list(book.venue.pools)
         self._market_rank = _rank(markets)
         self._pools, self._pool_rank = pools, np.append(_rank(pools), len(pools))
+        self._now = Priced(book.venue, book.plan.table, rule_of(book.venue, book.plan))
         self._every = [np.arange(len(block.cash), dtype=np.int64) for block in book.columns.blocks]
 
     @property
@@ -116,12 +127,13 @@ class Columned:
     def tolls(self, shock: Shock, most: int | None, report: Report) -> list[Toll]:
         """Accounts with liquidatable subaccounts at a shock, those that matter most first."""
         report(0, None, "accounts")
-        venue, table = self._at(shock)
+        priced = self._at(shock)
+        table = priced.table
         debts, deficits = (np.zeros(len(self.book.names), np.int64) for _ in range(2))
         notionals, listed = np.zeros_like(debts), []
         for at, block in enumerate(self.book.columns.blocks):
-            judged = _only_short(self._judge(table, at, self._every[at]))
-            owner, owed = self._owners(at, judged.rows), self._debts(venue, block, judged)
+            judged = _only_short(self._judge(priced, at, self._every[at]))
+            owner, owed = self._owners(at, judged.rows), self._debts(priced.venue, block, judged)
             notional = np.zeros(len(judged.rows), np.int64)
             self._count(table, block, judged.rows, notional)
             np.add.at(debts, owner, owed)
@@ -158,11 +170,11 @@ class Columned:
 
     # -- prices --------------------------------------------------------------------------------------------------------
 
-    def _at(self, shock: Shock) -> tuple[Venue, Table]:
-        """The venue and its table at a shock."""
+    def _at(self, shock: Shock) -> Priced:
+        """The venue at a shock."""
         book = self.book
         if shock.is_now:
-            return book.venue, book.plan.table
+            return self._now
         venue, plan = shocked_venue(book.venue, book.rulebook, shock), copy(book.plan)
         table = plan.table
         plan.table = table._replace(
@@ -170,20 +182,28 @@ class Columned:
         )
         try:
             plan.refresh(venue)
+            return Priced(venue, plan.table, rule_of(venue, plan))
         except InputError as error:
             raise InputError(f"{shock.label}: {error}; {SMALLER}") from None
-        return venue, plan.table
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
-    def _judge(self, table: Table, at: int, rows: Ints) -> Judged:
+    def _judge(self, priced: Priced, at: int, rows: Ints) -> Judged:
         """Those of the rows of a block that are liquidatable or have negative equity."""
         block, found = self.book.columns.blocks[at], np.empty(len(rows), np.int64)
-        rows = found[: compiled.unclear(table, block, rows, found)]
+        table, sets = priced.table, priced.sets
+        if sets is None:
+            count = compiled.unclear(table, block, rows, found)
+        else:
+            count = netted.unclear(table, sets, block, rows, found)
+        rows = found[:count]
         short = np.zeros(len(rows), np.bool_)
         equity, maintenance = (np.zeros(len(rows), np.int64) for _ in range(2))
         try:
-            compiled.judge(table, block, rows, short, equity, maintenance)
+            if sets is None:
+                compiled.judge(table, block, rows, short, equity, maintenance)
+            else:
+                netted.judge(table, sets, block, rows, short, equity, maintenance)
         except OverflowError:
             raise InputError(f"an amount is beyond what columns hold (64 bits); {SMALLER}") from None
         kept = short | (equity < 0)
@@ -220,12 +240,13 @@ class Columned:
 
     def _tally(self, shock: Shock, tally: Tally) -> Flags:
         """Add up the liquidatable at a shock; the accounts that have any."""
-        venue, table = self._at(shock)
+        priced = self._at(shock)
+        table = priced.table
         touched = np.zeros(len(self.book.names), np.bool_)
         pools = np.zeros((len(self._pools) + 1, 2), np.int64)
         for at, block in enumerate(self.book.columns.blocks):
-            judged = self._judge(table, at, self._every[at])
-            owed = self._debts(venue, block, judged)
+            judged = self._judge(priced, at, self._every[at])
+            owed = self._debts(priced.venue, block, judged)
             tally.indebted += int((owed > 0).sum())
             indebted = judged.rows[owed > 0]
             weights = np.zeros(len(pools), np.int64)
@@ -315,16 +336,24 @@ class Columned:
 
     def _climb(self, shock: Shock, name: str, standing: Sequence[Ints], rung: Rung) -> list[Ints]:
         """Count those of the standing rows that are liquidatable at a shock on a rung; the rows that still stand."""
-        _, table = self._at(shock)
+        priced = self._at(shock)
         number, left = self.book.plan.market_numbers[name], []
         for at, rows in enumerate(standing):
-            short = _only_short(self._judge(table, at, rows)).rows
+            short = _only_short(self._judge(priced, at, rows)).rows
             left.append(np.setdiff1d(rows, short, assume_unique=True))
             size, notional = (np.zeros(len(short), np.int64) for _ in range(2))
-            compiled.lots_in(table, self.book.columns.blocks[at], short, number, size, notional)
+            compiled.lots_in(priced.table, self.book.columns.blocks[at], short, number, size, notional)
             contracts = self._contracts(number, exact_sum(np.abs(size)))
             rung.add(Rung(len(short), contracts, exact_sum(notional)))
         return left
+
+
+def rule_of(venue: Venue, plan: Plan) -> Sets | None:
+    """The venue's rule over sets of positions; nothing where margin is a sum over positions.
+
+    `UnfitError` where 64 bits do not hold it.
+    """
+    return None if venue.policy.set_rule is None else sets_of(venue, plan)
 
 
 def _only_short(judged: Judged) -> Judged:

@@ -13,12 +13,13 @@ from ..books.account import Account
 from ..clearing.model import Asset, CollateralPool, Market, Subaccount, Venue
 from ..errors import InputError
 from ..kernel.columns import Columns, from_venue
+from ..kernel.limits import UnfitError
 from ..kernel.plan import plan
 from ..venues.model import Rulebook
 from .build import UNLISTED, Built
 from .grid import market_on_grid
 from .listings import listings
-from .stress_columns import Book
+from .stress_columns import Book, rule_of
 from .stress_reference import Bench, judged
 
 
@@ -47,7 +48,6 @@ class _Merging:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
-        self.whole = listings(rulebook).policy.set_rule is None
         self.venue = Venue(policy=listings(rulebook).policy)
         self.same: set[tuple[int, int]] = set()
         self.kept: list[Market] = []
@@ -55,15 +55,13 @@ class _Merging:
 
     def takes(self, bench: Bench, account: Account) -> bool:
         """Put an account into the venue; false where it does not fit."""
-        if not self.whole:
-            return False
         try:
             built = bench.build(account)
         except InputError:
             return False
         parts = judged(built)
         if (
-            built.quotes
+            any(market.option for market in built.venue.markets.values())
             or UNLISTED in built.venue.markets
             or not all(part.knows_collateral for part in parts)
         ):
@@ -107,7 +105,10 @@ class _Merging:
         """The columns of the accounts that fit, and the accounts that do not."""
         apart: list[Account] = []
         while self.members:
-            columns, owners = self._columns()
+            try:
+                columns, owners = self._columns()
+            except UnfitError:
+                return None, apart + [account for account, *_ in self.members]
             misfit = {owners[name] for name in columns.apart}
             if not misfit:
                 return self._book(columns, owners), apart
@@ -116,14 +117,18 @@ class _Merging:
         return None, apart
 
     def _columns(self) -> tuple[Columns, dict[str, str]]:
-        """All subaccounts as columns on the venue's grid, and the account of each."""
+        """All subaccounts as columns on the venue's grid, and the account of each.
+
+        `UnfitError` where the rule over their positions has no place in columns.
+        """
         self.venue.subaccounts, owners = {}, {}
         for account, held, _ in self.members:
             for subaccount, decimals in held:
                 self.venue.subaccounts[subaccount.id] = self._on_grid(subaccount, decimals)
                 owners[subaccount.id] = account.name
         self.plan = plan(self.venue)
-        return from_venue(self.venue, self.plan), owners
+        rule_of(self.venue, self.plan)
+        return from_venue(self.venue, self.plan, netted=True), owners
 
     def _on_grid(self, subaccount: Subaccount, decimals: dict[str, int]) -> Subaccount:
         positions = {}

@@ -1,0 +1,160 @@
+"""Who of many subaccounts is liquidatable where positions are margined together: the screen against the reference.
+
+    python bench/kernel_sets.py [SUBACCOUNTS]
+
+One book for each rulebook with such a rule: up to two perpetuals and one other asset a subaccount, nearly all of them
+safe, one in fifty near the trigger. Times the float screen with 128 bits for whoever is within its radius, 128 bits for
+everybody, and Python's reference on a sample of the same subaccounts; all must name the same rows. Prints a table and
+writes `bench/results/kernel_sets.json`: median microseconds per subaccount, one thread, and ratios within this run.
+"""
+
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from engine import processor
+from ringfence.clearing.model import QUOTE, CollateralPool, Position, Subaccount, Venue
+from ringfence.clearing.risk import is_liquidatable, subaccount_risk
+from ringfence.kernel import sets as kernel
+from ringfence.kernel.columns import Columns, from_venue
+from ringfence.kernel.plan import Plan, plan
+from ringfence.kernel.sets_table import Sets, sets_of
+from ringfence.questions.listings import listings
+from ringfence.venues.rulebook import load
+
+SUBACCOUNTS, DRAWN, RUNS, SEED = 200_000, 2_000, 5, 3
+VENUES = ("vertex", "perp-v2", "derive", "derive-pm", "derive-pm2")
+MARKS = {"BTC": 60_000, "ETH": 3_000}
+CLOSE_TO_IT = 50
+"""One subaccount in so many has a surplus of at most a thousandth of its notional."""
+RESULT = Path(__file__).parent / "results" / "kernel_sets.json"
+
+
+class Compiled(NamedTuple):
+    """A book in columns, and the subaccounts that it repeats."""
+
+    plan: Plan
+    sets: Sets
+    columns: Columns
+    venue: Venue
+
+
+def drawn(name: str) -> Venue:
+    """A venue of a rulebook with subaccounts, the same for the same seed."""
+    rules, random = listings(load(name)), Random(SEED)
+    venue = Venue(policy=rules.policy)
+    for symbol, price in MARKS.items():
+        market = rules.market(symbol)
+        market.mark = market.index = price * 10**market.price_decimals
+        venue.markets[symbol] = market
+        venue.pools.setdefault(market.pool, CollateralPool(market.pool))
+    for asset in rules.assets.values():
+        if asset.market in MARKS:
+            asset.price = MARKS[asset.market] * 10**asset.price_decimals
+            venue.assets[asset.id] = asset
+    for number in range(DRAWN):
+        found = Subaccount(f"s{number:06}", "desk")
+        for market in random.sample(list(venue.markets.values()), random.randint(1, 2)):
+            worth = 10 ** random.uniform(2, 5) * random.choice((1, -1))
+            size_b = int(worth / MARKS[market.id] * 10**4) * 10 ** (market.base_decimals - 4)
+            cost_q = int(worth * 10**6 * random.uniform(0.9, 1.1))
+            found.positions[market.id] = Position(size_b or 10 ** (market.base_decimals - 4), cost_q, 0)
+        if random.random() < 0.5:
+            asset = random.choice(list(venue.assets.values()))
+            found.balances[asset.id] = random.randint(1, 10**4) * 10 ** (asset.decimals - 4)
+        risk = subaccount_risk(venue, found)
+        spare = random.uniform(-0.001, 0.001) if number % CLOSE_TO_IT == 0 else random.uniform(0.05, 0.5)
+        found.balances[QUOTE] = int(risk.notional_q * spare) - risk.surplus_q
+        venue.subaccounts[found.id] = found
+    return venue
+
+
+def repeated(venue: Venue, count: int) -> Compiled:
+    """Its subaccounts as often as it takes for `count` rows."""
+    found = plan(venue)
+    sets, columns = sets_of(venue, found), from_venue(venue, found, netted=True)
+    if columns.apart:
+        raise SystemExit(f"left out of the columns: {next(iter(columns.apart.values()))}")
+    times = -(-count // len(columns))
+    blocks = [
+        type(block)(*(np.concatenate([column] * times) for column in block)) for block in columns.blocks
+    ]
+    return Compiled(found, sets, Columns(blocks), venue)
+
+
+def timed(ask: Callable[[], Any]) -> float:
+    """Median seconds."""
+    seconds = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        ask()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def measure(name: str, count: int) -> dict[str, Any]:
+    """Figures of one rulebook."""
+    book = repeated(drawn(name), count)
+    rows, venue = len(book.columns), book.venue
+    screened = kernel.liquidatable(book.plan, book.sets, book.columns)
+    exact = kernel.brute(book.plan, book.sets, book.columns)
+    due = [each.id for each in venue.subaccounts.values() if is_liquidatable(venue, each)]
+    if screened.rows.tolist() != exact.tolist() or len(exact) * len(venue.subaccounts) != len(due) * rows:
+        raise SystemExit(f"{name}: the ways do not name the same rows")
+    seconds = {
+        "screen": timed(lambda: kernel.liquidatable(book.plan, book.sets, book.columns)) / rows,
+        "128 bits for everybody": timed(lambda: kernel.brute(book.plan, book.sets, book.columns)) / rows,
+        "reference in Python": timed(
+            lambda: [is_liquidatable(venue, each) for each in venue.subaccounts.values()]
+        )
+        / len(venue.subaccounts),
+    }
+    return {
+        "rule": type(venue.policy.set_rule).__name__,
+        "subaccounts": rows,
+        "liquidatable": len(exact),
+        "decided_in_128_bits": screened.exact,
+        "microseconds": {way: round(value * 1e6, 4) for way, value in seconds.items()},
+        "ratios": {
+            "reference / screen": round(seconds["reference in Python"] / seconds["screen"], 1),
+            "reference / 128 bits": round(
+                seconds["reference in Python"] / seconds["128 bits for everybody"], 1
+            ),
+            "128 bits / screen": round(seconds["128 bits for everybody"] / seconds["screen"], 2),
+        },
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else SUBACCOUNTS
+    result: dict[str, Any] = {
+        "what": "microseconds per subaccount of deciding a whole book, median of runs, one thread",
+        "machine": {"processor": processor(), "system": platform.platform()},
+        "versions": {"python": platform.python_version(), "numba": numba.__version__},
+        "seed": SEED,
+        "runs": RUNS,
+        "rulebooks": {},
+    }
+    for name in VENUES:
+        result["rulebooks"][name] = found = measure(name, count)
+        print(f"{name} ({found['rule']}): {found['liquidatable']:,} of {found['subaccounts']:,} due")
+        for way, value in found["microseconds"].items():
+            print(f"  {way:<40}{value:>12,.3f} us")
+        for way, value in found["ratios"].items():
+            print(f"  {way:<40}{value:>12,.1f} x")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""What a rule over sets asks of a subaccount, and whether that is liquidatable: `clearing.portfolio` in 128 bits.
+
+Rules are those of `_rules`, generated from `rules/`; this module walks over the legs and assets of a row and hands them
+over. The
+type of `sets` says which rule it is, and only that one is compiled.
+"""
+# mypy: disable-error-code="no-any-return, no-untyped-def, untyped-decorator"
+# ruff: noqa: ANN001, ANN202, ARG001 - the compiler's ways of choosing by type have no types of their own
+
+import numpy as np
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from ._rules import debt_value, fraction_q, spread_basis, spread_relief_q
+from .columns import FLAGGED, Block
+from .jit import jit
+from .legs import (
+    Risk,
+    funding_of,
+    is_judged,
+    is_short,
+    maintenance_at,
+    pledges_risk,
+    summed_risk,
+    uncounted_q,
+    worth_at,
+)
+from .sets_nets import asset_worth, is_perp_of, worth_of
+from .sets_scenarios import scenario_margins
+from .sets_standard import standard_margins
+from .sets_table import Debts, Scenarios, Sets, Spreads
+from .table import Table
+from .wide import Wide, abs_, max_, mul_div_down, narrow, wide
+
+Ints = NDArray[np.int64]
+
+
+@jit
+def debt_margin(table: Table, sets: Debts, block: Block, row: int) -> Wide:
+    """Initial margin on what positions owe."""
+    sold, spent = wide(0), wide(0)
+    for leg in range(block.size.shape[1]):
+        spent = spent + block.cost[row, leg]
+        if block.size[row, leg] < 0:
+            sold = sold - worth_of(table, block, row, leg)
+    rule = sets.rule[0]
+    return fraction_q(
+        debt_value(sold, -spent), rule.owed_num, rule.owed_den, table.terms[0].round_requirement
+    )
+
+
+@jit
+def hedged_q(table: Table, sets: Spreads, block: Block, row: int, place: int, leg: int) -> Wide:
+    """Worth of the parts of an asset and of the perp that it follows which cancel, both together; rounded down."""
+    asset = sets.assets[block.asset[row, place]]
+    amount = wide(block.amount[row, place]) * asset.amount_scale
+    size = wide(block.size[row, leg]) * asset.size_scale
+    basis = spread_basis(amount, size)
+    if basis == 0:
+        return wide(0)
+    asset_q = mul_div_down(abs_(asset_worth(table, block, row, place)), basis, abs_(amount))
+    return asset_q + mul_div_down(abs_(worth_of(table, block, row, leg)), basis, abs_(size))
+
+
+@jit
+def spread_credit(table: Table, sets: Spreads, block: Block, row: int) -> tuple[Wide, Wide]:
+    """What all pairs of an asset and the perp that it follows are given back, of both margins."""
+    initial, maintenance, rule = wide(0), wide(0), sets.rule[0]
+    for place in range(block.asset.shape[1]):
+        group = sets.assets[block.asset[row, place]].group
+        for leg in range(block.size.shape[1]):
+            if block.amount[row, place] == 0 or not is_perp_of(block, row, leg, group):
+                continue
+            asset, market = table.assets[block.asset[row, place]], table.markets[group]
+            perp, hedged = table.rows[market.rows_at], hedged_q(table, sets, block, row, place, leg)
+            is_owned = block.amount[row, place] > 0
+            kept_den = wide(market.rate_den if is_owned else asset.weight_den) * rule.kept_den
+            kept_num = wide(perp.initial_num if is_owned else asset.long_initial_num) * rule.kept_num
+            num, den = asset.long_initial_num, asset.weight_den
+            initial = initial + spread_relief_q(
+                hedged, num, den, perp.initial_num, market.rate_den, kept_num, kept_den
+            )
+            kept_num = wide(perp.maintenance_num if is_owned else asset.long_maintenance_num) * rule.kept_num
+            num = asset.long_maintenance_num
+            maintenance = maintenance + spread_relief_q(
+                hedged, num, den, perp.maintenance_num, market.rate_den, kept_num, kept_den
+            )
+    return initial, maintenance
+
+
+def _asked(
+    table: Table,
+    sets: Sets,
+    block: Block,
+    row: int,
+    legs_initial: Wide,
+    legs_maintenance: Wide,
+    with_initial: bool,
+) -> tuple[Wide, Wide]:
+    """What the set rule asks, where the markets' own requirements add up to `legs_...`; initial margin if wanted."""
+    raise NotImplementedError  # the type of `sets` chooses, below
+
+
+@overload(_asked)
+def _choose(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    kind = sets.instance_class
+    if kind is Spreads:
+        return _spread
+    if kind is Debts:
+        return _debt
+    return _scenario if kind is Scenarios else _standard
+
+
+def _spread(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    credit_initial, credit = spread_credit(table, sets, block, row)
+    return legs_initial - credit_initial, legs_maintenance - credit
+
+
+def _debt(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    return debt_margin(table, sets, block, row), legs_maintenance
+
+
+def _scenario(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    return scenario_margins(table, sets, block, row, with_initial)
+
+
+def _standard(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    beside_initial, beside = standard_margins(table, sets, block, row, with_initial)
+    maintenance = legs_maintenance + beside
+    return max_(legs_initial + beside_initial, maintenance), maintenance
+
+
+@jit
+def least_q(block: Block, row: int) -> int:
+    """Maintenance margin is this at least: an atom of whoever has a position."""
+    for leg in range(block.size.shape[1]):
+        if block.size[row, leg] != 0:
+            return 1
+    return 0
+
+
+@jit
+def row_equity_and_maintenance(table: Table, sets: Sets, block: Block, row: int) -> tuple[Wide, Wide]:
+    """The two numbers that decide, without initial margin."""
+    equity, _, held, _ = pledges_risk(table, block, row)
+    legs_q = wide(0)
+    for leg in range(block.size.shape[1]):
+        number, size = block.market[row, leg], block.size[row, leg]
+        equity = equity + worth_of(table, block, row, leg)
+        equity = equity + funding_of(table, number, size, block.epoch[row, leg])
+        legs_q = legs_q + maintenance_at(
+            table, number, size, block.cost[row, leg], table.markets[number].price
+        )
+    _, asked = _asked(table, sets, block, row, wide(0), legs_q, False)
+    return equity, max_(held + asked, least_q(block, row))
+
+
+@jit
+def row_risk(table: Table, sets: Sets, block: Block, row: int) -> Risk:
+    """Risk of a whole subaccount, resting orders only as far as a leg by itself asks for them."""
+    equity, initial, maintenance, notional = summed_risk(table, block, row)
+    _, held_initial, held, _ = pledges_risk(table, block, row)
+    asked_initial, asked = _asked(table, sets, block, row, initial - held_initial, maintenance - held, True)
+    initial = held_initial + asked_initial + uncounted_q(table, block, row)
+    maintenance = max_(held + asked, least_q(block, row))
+    return equity, max_(initial, maintenance), maintenance, notional
+
+
+@jit
+def is_liquidatable(table: Table, sets: Sets, block: Block, row: int) -> bool:
+    """`clearing.risk.is_liquidatable` of a subaccount, exactly."""
+    if not is_judged(block, row):
+        return False
+    if block.flags[row] & FLAGGED:
+        return True
+    equity, maintenance = row_equity_and_maintenance(table, sets, block, row)
+    return is_short(table, equity, maintenance)
+
+
+# -- orders ------------------------------------------------------------------------------------------------------------
+
+
+@jit
+def fill_costs(table: Table, block: Block, reached: Ints, cost: Ints) -> None:
+    """What the positions that resting orders would lead to cost; lots that are added cost what they are worth."""
+    for row in range(block.cash.size):
+        for leg in range(block.size.shape[1]):
+            number, size, after = block.market[row, leg], block.size[row, leg], reached[row, leg]
+            kept, price = wide(block.cost[row, leg]), table.markets[number].price
+            same_side = (size > 0 and after > 0) or (size < 0 and after < 0)
+            if not same_side:
+                kept = worth_at(table, number, after, price)
+            elif abs(after) > abs(size):
+                kept = kept + worth_at(table, number, after, price) - worth_at(table, number, size, price)
+            else:
+                kept = mul_div_down(kept, abs(after), abs(size))
+            cost[row, leg] = narrow(kept)

@@ -1,0 +1,228 @@
+"""Rules over sets of positions: 128 bits say what the reference says, the screen what they say, near the trigger."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from clearing.option_world import CALL, RULE
+from kernel.netted_books import NETTED, netted, option_book
+from ringfence.clearing.model import QUOTE, Position, Subaccount
+from ringfence.clearing.risk import collateral_q, is_liquidatable, subaccount_risk
+from ringfence.clearing.set_rules import SetRule
+from ringfence.errors import InputError
+from ringfence.kernel import sets as kernel
+from ringfence.kernel.bands import SCREEN_ONLY, Bands, bound_of
+from ringfence.kernel.columns import AMOUNT_MAX, from_venue
+from ringfence.kernel.jit import jit
+from ringfence.kernel.plan import plan
+from ringfence.kernel.screen import Screen
+from ringfence.kernel.sets_f64 import row_surplus_f64
+from ringfence.kernel.sets_table import sets_of
+
+ROWS = 20
+TURNED = replace(
+    RULE,
+    scenarios=tuple(
+        replace(each, vol=vol)
+        for each, vol in zip(RULE.scenarios, ("none", "linear", "abs", "down") * 3, strict=True)
+    ),
+    scales_charges=True,
+    asset_initial_num=30_000,
+    asset_maintenance_num=20_000,
+    peg_below_num=990_000,
+    peg_num=3_000_000,
+    doubt_below_num=600_000,
+    doubt_num=400_000,
+)
+RULES = {"plain": RULE, "turned": TURNED, "without basis": replace(RULE, basis_up_num=0, basis_down_num=0)}
+"""Rules of the small venue with options, whose grids have as many prices as each asks for."""
+
+
+def compiled(venue):
+    found = plan(venue)
+    return found, sets_of(venue, found), from_venue(venue, found, netted=True)
+
+
+def check(venue):
+    """Whoever fits: risk, brute force and screen against the reference; how many fit."""
+    found, sets, columns = compiled(venue)
+    got, want = kernel.assess(found, sets, columns), []
+    for name, number in columns.numbers().items():
+        subaccount = venue.subaccounts[name]
+        risk = subaccount_risk(venue, subaccount)
+        expected = (risk.equity_q, risk.initial_q, risk.maintenance_q, risk.notional_q)
+        assert tuple(int(column[number]) for column in got) == expected, name
+        want += [number] if is_liquidatable(venue, subaccount) else []
+    assert kernel.brute(found, sets, columns).tolist() == sorted(want)
+    screened = kernel.liquidatable(found, sets, columns)
+    assert screened.rows.tolist() == sorted(want)
+    return len(columns)
+
+
+def doubtful(venue, seed):
+    """A venue whose prices are not sure and whose quote asset is off its peg."""
+    for at, market in enumerate(venue.markets.values()):
+        market.confidence_ppm, market.index_confidence_ppm = 150_000 * (at % 6), 130_000 * ((at + seed) % 7)
+    venue.assets["WETH"].confidence_ppm = 300_000
+    venue.quote_wad = 97 * 10**16
+    return venue
+
+
+@pytest.mark.parametrize("rulebook", NETTED, ids=lambda rulebook: rulebook.name)
+def test_every_rulebook(rulebook):
+    fitting = sum(check(netted(rulebook, seed, ROWS)) for seed in range(4))
+    assert fitting > ROWS
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_options_under_scenarios(name):
+    for seed in (1, 2):
+        venue = option_book(RULES[name], seed, ROWS, trigger_at_equality=seed == 1)
+        if seed == 2:
+            doubtful(venue, seed)
+        assert check(venue) == ROWS
+
+
+@jit
+def _read(table, sets, block, out):
+    for row in range(block.cash.size):
+        out[row, 0], out[row, 1] = row_surplus_f64(table, sets, block, row)
+
+
+def check_radius(venue):
+    found, sets, columns = compiled(venue)
+    exact = kernel.assess(found, sets, columns)
+    out = np.zeros((len(columns), 2))
+    for start, block in zip(columns.starts, columns.blocks, strict=False):
+        _read(found.table, sets, block, out[start : start + len(block.cash)])
+    for row, (surplus, radius) in enumerate(out.tolist()):
+        assert abs(int(exact.surplus[row]) - surplus) <= radius
+        held = venue.subaccounts[columns.name(row)]
+        worths = [collateral_q(venue.assets[name], n) for name, n in held.balances.items() if name != QUOTE]
+        gross = int(exact.notional[row]) + sum(map(abs, worths)) + abs(held.quote_q)
+        assert radius < 2_000 + gross / 10**9
+
+
+@pytest.mark.parametrize("rulebook", NETTED, ids=lambda rulebook: rulebook.name)
+def test_the_exact_surplus_lies_within_a_small_radius(rulebook):
+    check_radius(netted(rulebook, 7, ROWS))
+
+
+def test_the_radius_of_options():
+    check_radius(doubtful(option_book(TURNED, 8, ROWS), 8))
+
+
+def test_floats_decide_whoever_is_far_from_the_trigger():
+    venue = option_book(RULE, 3, ROWS)
+    for number, subaccount in enumerate(venue.subaccounts.values()):
+        subaccount.balances[QUOTE] += (-1) ** number * 10**12
+    found, sets, columns = compiled(venue)
+    screened = kernel.liquidatable(found, sets, columns)
+    assert screened.exact == 0
+    assert len(screened.rows) == ROWS // 2
+
+
+def test_who_is_flagged_is_due_and_who_belongs_to_the_system_never():
+    venue = option_book(RULE, 4, ROWS)
+    for number, subaccount in enumerate(venue.subaccounts.values()):
+        subaccount.flagged, subaccount.system = number % 3 == 0, number % 4 == 0
+        subaccount.balances[QUOTE] += (-1) ** number * 10**12
+    check(venue)
+
+
+def test_a_debt_without_a_position_asks_for_nothing():
+    venue = option_book(RULE, 5, 1)
+    for name, balances in {
+        "owing": {QUOTE: -5},
+        "empty": {QUOTE: 0},
+        "short": {QUOTE: 5, "WETH": -1},
+    }.items():
+        venue.subaccounts[name] = Subaccount(name, name, balances=balances)
+    check(venue)
+
+
+def test_nothing_overflows_at_the_limits():
+    for rulebook in NETTED:
+        venue = netted(rulebook, 52, 0)
+        found, held = plan(venue), Subaccount("largest", "desk", balances={QUOTE: AMOUNT_MAX})
+        for side, (name, number) in enumerate(found.market_numbers.items()):
+            record, limit = found.table.markets[number], found.limits[number]
+            size_b = (-1) ** side * limit.size_max * int(record["size_unit"])
+            held.positions[name] = Position(size_b, size_b // abs(size_b) * AMOUNT_MAX, 0)
+            if venue.markets[name].option is None:
+                price = limit.price_max * int(record["price_unit"])
+                venue.markets[name] = replace(venue.markets[name], mark=price, index=price)
+        venue.subaccounts = {held.id: held}
+        found.refresh(replace_unfit(venue, found))
+        columns = from_venue(venue, found, netted=True)
+        assert len(columns) == 1
+        risk = subaccount_risk(venue, held)
+        due = kernel.brute(found, sets_of(venue, found), columns)
+        assert bool(len(due)) == risk.liquidatable(at_equality=venue.policy.trigger_at_equality)
+
+
+def replace_unfit(venue, found):
+    """The venue with open interest on the plan's grid."""
+    for market in venue.markets.values():
+        market.open_interest_b = 0
+    assert not found.outside
+    return venue
+
+
+# -- what only the screen decides --------------------------------------------------------------------------------------
+
+
+def test_every_rule_is_tested_here_and_for_the_screen_alone():
+    venues = [netted(rulebook, 1, 0) for rulebook in NETTED]
+    assert {type(venue.policy.set_rule) for venue in venues} == set(get_args(SetRule))
+    for venue in venues:
+        assert {bound_of(market, venue.policy) for market in venue.markets.values()} == {SCREEN_ONLY}
+
+
+def test_bands_and_lines_refuse_positions_that_are_margined_together():
+    found, _, columns = compiled(option_book(RULE, 6, 3))
+    for index in (lambda: Bands(columns, found), lambda: Screen(found, columns)):
+        with pytest.raises(InputError, match="margined together"):
+            index()
+
+
+def test_an_option_without_prices_in_scenarios_is_left_to_the_reference():
+    venue = option_book(RULE, 7, 3)
+    venue.markets[CALL].grid = None
+    found = plan(venue)
+    assert found.outside == {CALL: "it has no prices in scenarios"}
+    venue.markets["ETH"].requirement = replace(venue.markets["ETH"].requirement, den=0)
+    assert found.outside.keys() < plan(venue).outside.keys()
+
+
+def test_a_price_off_the_grid_is_refused_in_words():
+    venue = option_book(RULE, 8, 3)
+    found = plan(venue)
+    venue.markets["ETH"].index = found.limits[0].price_max + 1
+    with pytest.raises(InputError, match=r"ETH: a price of .* does not fit"):
+        sets_of(venue, found)
+
+
+# -- longer searches ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fuzz
+@given(st.sampled_from(NETTED), st.integers(0, 2**32))
+def test_any_book_at_the_boundary(rulebook, seed):
+    venue = netted(rulebook, seed, 8)
+    if plan(venue).markets:
+        check(venue)
+        check_radius(venue)
+
+
+@pytest.mark.fuzz
+@given(st.sampled_from(sorted(RULES)), st.integers(0, 2**32), st.booleans(), st.integers(2_000, 40_000))
+def test_any_options_at_the_boundary(name, seed, is_doubtful, eth):
+    venue = option_book(RULES[name], seed, 8, eth)
+    venue = doubtful(venue, seed) if is_doubtful else venue
+    check(venue)
+    check_radius(venue)
