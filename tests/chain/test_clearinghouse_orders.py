@@ -71,6 +71,14 @@ def test_an_order_can_be_taken_back_before_and_between(house):
         assert settle(house, order, house.order(MAKER, 0, -COIN, MARK), 100) == "ORDER_FINISHED"
 
 
+def test_an_order_is_good_until_its_very_second(house):
+    house.evm.warp(1)
+    now = house.evm.time_s
+    sell = house.order(MAKER, 0, -2 * COIN, MARK)
+    assert settle(house, house.order(TAKER, 0, COIN, MARK, expiry=now), sell, COIN) == ""
+    assert settle(house, house.order(TAKER, 0, COIN, MARK, expiry=now - 1), sell, COIN) == "EXPIRED"
+
+
 def test_nobody_cancels_for_another(house):
     buy = house.order(TAKER, 0, COIN, MARK)
     for sub in (0, 1):

@@ -88,6 +88,26 @@ def test_nobody_pays_more_than_the_equity_there_is(house):
     assert refusal(house, [house.key("cyd.1")]) == "NO_COUNTERPARTY"
 
 
+def test_who_has_no_equity_is_listed_and_pays_nothing(house):
+    """At 1,000 USD cyd's half coin has lost the 500 USD that she brought, and she owes her fee of 0.45 USD."""
+    house.prices({0: 1_000_000})
+    assert house.house.call("risk_of", house.people["cyd"].address, 1)[0] == -450_000
+    before_q = quote_q(house, "ben.0")
+    assert refusal(house, [house.key("ben.0")]) == "PAYER_MISSING"
+    cyd_q = quote_q(house, "cyd.1")
+    assert house.socialize(0)
+    assert (before_q - quote_q(house, "ben.0"), quote_q(house, "cyd.1")) == (DEBT_Q, cyd_q)
+
+
+def test_what_the_fund_pays_is_paid_even_where_nobody_has_equity(house):
+    assert house.trade("ben.0", 0, 1_000)
+    house.prices({0: 1_000_000})
+    insure(house, 100 * USD)
+    assert house.socialize(0)
+    assert house.house.call("debts", 0) == DEBT_Q - 100 * USD
+    assert refusal(house, [house.key("cyd.1")]) == "NO_COUNTERPARTY"
+
+
 def test_who_holds_elsewhere_does_not_pay(house):
     house.deposit("cyd.2", 5_000 * USD)
     house.trade("cyd.2", 2, 10 * COIN)
