@@ -137,6 +137,22 @@ def test_histories_are_the_engines(design):
         run_state_machine_as_test(machine(design), settings=_settings())
 
 
+def test_who_names_a_position_that_is_not_held_liquidates_nothing():
+    """The whole transaction is refused, though the account is due."""
+    found = twin("CrossOnly")
+    found.deposit("ada", 0, 10**9)
+    assert found.trade("ada", 0, 19 * 10**9 * 10**10 // START_PRICE)
+    found.set_prices({0: START_PRICE * 96 // 100})
+    assert subaccount_risk(found.engine.venue, found.engine.venue.subaccounts["ada"]).liquidatable(
+        at_equality=False
+    )
+    found.liquidate_account("ada", {0, 1})
+    found.check_all()
+    found.liquidate_account("ada", {0})
+    found.check_all()
+    assert not found.engine.venue.subaccounts["ada"].positions
+
+
 def _settings():
     return settings(
         max_examples=EXAMPLES,
