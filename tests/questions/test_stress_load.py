@@ -283,13 +283,34 @@ def test_a_table_with_other_columns_is_read(tmp_path, column):
     path.write_text(
         f"account,{COLLATERAL},symbol,side,contracts,entryPrice,markPrice,marginMode,{column}\na,1,BTC,long,1,1,1,cross,\n"
     )
-    assert plain_table(path) is None
+    assert plain_table(path) == f"a plain table has no column '{column}'"
 
 
 def test_what_is_no_table_is_not_scanned(tmp_path):
     path = tmp_path / "book.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    assert plain_table(path) is None
-    assert plain_table(tmp_path / "nosuch.csv") is None
+    assert plain_table(path) == "its columns cannot be told"
+    assert plain_table(tmp_path / "nosuch.csv") == "it cannot be read"
     (tmp_path / "book.json").write_text("[]")
-    assert plain_table(tmp_path / "book.json") is None
+    assert plain_table(tmp_path / "book.json") == "it is neither Parquet nor a .csv file"
+    path.write_text("account,symbol\na,BTC\n")
+    assert plain_table(path) == "a plain table has the column collateral.USDC"
+
+
+def test_a_book_too_large_to_be_read_singly_says_why_it_would_have_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(stress_book, "FILE_BYTES_MAX", 10)
+    path = write(tmp_path, [leg("a") | {COLLATERAL: ""}], "csv")
+    for setting, reason in (
+        (Setting("hyperliquid", {}, "cross"), "--collateral and --mode change accounts one by one"),
+        (Setting("hyperliquid", {}, None), "columns hold none of its accounts under hyperliquid"),
+    ):
+        with pytest.raises(
+            InputError, match=rf"book.csv: \d+ bytes, expected at most 10 .* one by one: {reason}"
+        ):
+            open_book(str(path), (), setting)
+
+
+def test_a_leverage_that_is_no_number_is_named_with_its_row(tmp_path):
+    path = write(tmp_path, [leg("a"), leg("b", leverage="much")], "csv")
+    with pytest.raises(InputError, match=r"book.csv: row 2 leverage: expected a decimal number"):
+        open_book(str(path), (), Setting("hyperliquid", {}, None))

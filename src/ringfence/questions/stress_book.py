@@ -8,6 +8,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..books.account import Account
+from ..books.files import FILE_BYTES_MAX
+from ..errors import InputError
 from ..venues.overrides import load_spec
 from .arrange import Arrangement
 from .given import BAR_AFTER_S, read_book
@@ -37,8 +39,10 @@ def open_book(name: str, collateral: Sequence[str], setting: Setting) -> tuple[S
     """The surface of a book, warnings of its rulebooks, and notes on where it is from."""
     from ..terminal import progress
 
-    if (found := _scanned(name, collateral, setting)) is not None:
+    found = _scanned(name, collateral, setting)
+    if not isinstance(found, str):
         return found
+    _can_be_read_singly(Path(name), found)
     accounts, notes = read_book(name, collateral)
     check_prices(setting.prices, accounts)
     bench = _bench({setting.venue or account.venue or DEFAULT_VENUE for account in accounts}, setting)
@@ -59,11 +63,13 @@ def _warnings(bench: Bench) -> list[str]:
 
 def _scanned(
     name: str, collateral: Sequence[str], setting: Setting
-) -> tuple[Surface, list[str], list[str]] | None:
-    """A large plain table as columns without an object per account; nothing for any other book."""
+) -> tuple[Surface, list[str], list[str]] | str:
+    """A large plain table as columns without an object per account; of any other book, why it is none."""
     path = Path(name)
-    if collateral or setting.wanted is not None or not _is_large(path):
-        return None
+    if not _is_large(path):
+        return "it is small"
+    if collateral or setting.wanted is not None:
+        return "--collateral and --mode change accounts one by one"
     from ..terminal import progress
     from .stress_columns import Columned
     from .stress_load import load, samples
@@ -72,21 +78,30 @@ def _scanned(
     with progress("scanning", BAR_AFTER_S) as report:
         report(0, None, "scanning the table")
         table = plain_table(path)
-        scan = None if table is None else table.scan(lambda rows: report(rows, None, "reading rows"))
-        if table is None or scan is None or len(scan.names) < COLUMNS_FROM:
-            return None
+        if isinstance(table, str):
+            return table
+        scan = table.scan(lambda rows: report(rows, None, "reading rows"))
+        if scan is None or len(scan.names) < COLUMNS_FROM:
+            return f"it has no account in every row, no positions, or fewer than {COLUMNS_FROM} accounts"
         bench = _bench([setting.venue or DEFAULT_VENUE], setting)
         check_prices(setting.prices, samples(scan))
         report(len(scan.names), None, "accounts into columns")
         book, odd = load(bench, scan)
         if book is None:
-            return None
+            return f"columns hold none of its accounts under {next(iter(bench.rulebooks))}"
         surfaces: list[Surface] = [Columned(book, setting.workers)]
         if odd.any():
             report(int(odd.sum()), None, "accounts one by one")
             apart = table.accounts(scan.rows(odd))
             surfaces.append(Reference(apart, bench, setting.workers))
     return _as_one(surfaces), _warnings(bench), []
+
+
+def _can_be_read_singly(path: Path, why: str) -> None:
+    """Refuse a file that is too large for the reader of single accounts, with the reason why it would have to be."""
+    if _is_large(path) and (size := path.stat().st_size) > FILE_BYTES_MAX:
+        most = f"{size} bytes, expected at most {FILE_BYTES_MAX}"
+        raise InputError(f"{path}: {most} for a book whose accounts are read one by one: {why}")
 
 
 def _is_large(path: Path) -> bool:

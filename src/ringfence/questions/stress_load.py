@@ -253,8 +253,8 @@ class Labels(Sequence[str]):
 
 
 def samples(scan: Scan) -> list[Account]:
-    """An account for every kind of position in a scan."""
-    return [_sample(kind) for kind in scan.kinds if kind.symbol]
+    """An account for every kind of position in a scan, of which nothing but the market is asked."""
+    return [_sample(kind._replace(mark="", leverage="")) for kind in scan.kinds if kind.symbol]
 
 
 def _sample(kind: Kind) -> Account:

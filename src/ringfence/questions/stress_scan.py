@@ -18,6 +18,7 @@ from ..books import Account, table
 from ..books.account import checked
 from ..books.arrow import NATIVE_DECIMALS, Batch, Integers, Texts, batches
 from ..books.files import PARQUET_MAGIC
+from ..books.record import shown
 from ..clearing.model import QUOTE
 from ..database import connect
 from ..errors import InputError
@@ -129,15 +130,15 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, tuple[str | N
             yield number, tuple(texts)
 
 
-def plain_table(path: Path) -> Table | None:
-    """The table in a file; nothing where it is not a plain one."""
+def plain_table(path: Path) -> Table | str:
+    """The table in a file; a sentence that says why it is not a plain one."""
     try:
         with path.open("rb") as file:
             is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
     except (OSError, ValueError):
-        return None
+        return "it cannot be read"
     if not (is_parquet or path.suffix.lower() == ".csv") or any(mark in str(path) for mark in "*?["):
-        return None
+        return "it is neither Parquet nor a .csv file"
     source = "read_parquet(?, hive_partitioning = false)"
     if not is_parquet:
         source = "read_csv(?, all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
@@ -145,10 +146,12 @@ def plain_table(path: Path) -> Table | None:
         with connect() as connection:
             found = connection.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()
     except duckdb.Error:
-        return None
+        return "its columns cannot be told"
     columns = {str(name): str(kind) for name, kind, *_ in found}
-    if not NEEDED <= columns.keys() <= {"account", *COMMON, *NUMBERS}:
-        return None
+    if lacking := sorted(NEEDED - columns.keys()):
+        return f"a plain table has the column {lacking[0]}"
+    if others := sorted(columns.keys() - {"account", *COMMON, *NUMBERS}):
+        return f"a plain table has no column {shown(others[0])}"
     return Table(path, source, columns)
 
 
