@@ -282,7 +282,7 @@ def book_of(venue: Venue, names: Names) -> Book:
     (markets, margins), (assets, haircuts) = market_arrays(venue, names), asset_arrays(venue, names)
     rows, legs, leg_top = subaccount_arrays(venue, names)
     clock, room = clock_of(venue), tape_room(len(names.rows))
-    clock[at.ROWS], clock[at.LEG_TOP] = len(names.rows), leg_top
+    clock[at.ROWS], clock[at.LEG_TOP], clock[at.HEAP_TOP] = len(names.rows), leg_top, 1
     clock[at.FROZEN_ROWS] = np.count_nonzero(rows[:, at.FLAGS] & at.FROZEN)
     return Book(
         rows,

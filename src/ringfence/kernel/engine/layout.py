@@ -16,7 +16,7 @@ cache line. Names of word offsets below are those of `clearing.model`.
 | `pools` | (pools, 4) | gate and ledger accounts of a collateral pool |
 | `terms` | (TERMS) | the policy |
 | `clock` | (CLOCK) | time, block, counters of the block |
-| `heap` | (room, 6) | a claim in the queue of one side of a market |
+| `heap` | (room, 6) | a claim in the queue of one side of a market; the first one is room to move another |
 | `queues` | (2 x markets, 6) | extent of a queue |
 | `holders` | (positions,) | row of who has a position, by market |
 | `holders_end` | (markets + 1,) | extent of a market in `holders` |

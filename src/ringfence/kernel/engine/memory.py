@@ -200,6 +200,23 @@ def _stride(typingctx, view):  # noqa: ARG001
     return types.int64(VIEW), codegen
 
 
+@intrinsic
+def _fetch(typingctx, view, record):  # noqa: ARG001
+    def codegen(context, builder, _sig, args):
+        found = cgutils.create_struct_proxy(VIEW)(context, builder, value=args[0])
+        address = builder.add(found.base, builder.shl(builder.mul(args[1], found.stride), I64(3)))
+        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), (pointer, flag, flag, flag))
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        for_read, keep, data = flag(0), flag(3), flag(1)
+        for line in (0, 64):
+            where = builder.inttoptr(builder.add(address, I64(line)), pointer)
+            builder.call(prefetch, (where, for_read, keep, data))
+        return context.get_dummy_value()
+
+    return types.none(VIEW, types.int64), codegen
+
+
 @overload(len)
 def _overload_len(view):
     return (lambda view: _records(view)) if isinstance(view, _ViewType) else None  # noqa: PLW0108 - an overload's form
@@ -216,6 +233,12 @@ def put(array: Words, i: int, k: int, amount: Wide) -> None:
     """Write an amount, low word at `array[i, k]`."""
     array[i, k] = lo64(amount)
     array[i, k + 1] = hi64(amount)
+
+
+@jit
+def fetch(array: Words, record: int) -> None:
+    """Have a record of at most two cache lines brought in, which is read soon."""
+    _fetch(array, record)
 
 
 @jit

@@ -16,12 +16,14 @@ from ..jit import jit
 from ..wide import Wide, abs_, hi64, lo64, mul_div_down, wide
 from . import layout as at
 from .far import INT, NOTHING, YES_NO, far
-from .memory import Book, copy_record, get
+from .memory import Book, copy_record, fetch, get
 from .risk import equity_of, leg_worth, trigger_of
 from .tape import leg_of
 
 USD_Q = 1_000_000
 CHUNK = 1 << 32
+HELD = 0
+"""Record of `heap` where a claim is kept that moves."""
 CURRENT, LATE = 1, 2
 """What `HOLDERS_KNOWN` says of the list: right, or right but for positions opened since."""
 
@@ -31,7 +33,7 @@ def forget(book: Book) -> None:
     """Drop every queue."""
     for queue in range(len(book.queues)):
         book.queues[queue, at.QUEUE_LIVE] = 0
-    book.clock[at.HOLDERS_KNOWN] = book.clock[at.HEAP_TOP] = 0
+    book.clock[at.HOLDERS_KNOWN], book.clock[at.HEAP_TOP] = 0, 1
     book.clock[at.SEEN] = book.clock[at.EVENTS]
 
 
@@ -131,22 +133,26 @@ def claims_end(book: Book, queue: int) -> int:
 def _sink(book: Book, queue: int, place: int) -> None:
     """Let the late claim at a place sink to where it belongs."""
     first, count = _late_first(book, queue), book.queues[queue, at.QUEUE_LATE]
+    copy_record(book.heap, HELD, first + place)
     while 2 * place + 1 < count:
         child = 2 * place + 1
         if child + 1 < count and _goes_before(book, first + child + 1, first + child):
             child += 1
-        if not _goes_before(book, first + child, first + place):
-            return
-        _swap(book, first + child, first + place)
+        if not _goes_before(book, first + child, HELD):
+            break
+        copy_record(book.heap, first + place, first + child)
         place = child
+    copy_record(book.heap, first + place, HELD)
 
 
 @jit
 def _rise(book: Book, queue: int, place: int) -> None:
     first = _late_first(book, queue)
-    while place > 0 and _goes_before(book, first + place, first + (place - 1) // 2):
-        _swap(book, first + place, first + (place - 1) // 2)
+    copy_record(book.heap, HELD, first + place)
+    while place > 0 and _goes_before(book, HELD, first + (place - 1) // 2):
+        copy_record(book.heap, first + place, first + (place - 1) // 2)
         place = (place - 1) // 2
+    copy_record(book.heap, first + place, HELD)
 
 
 @jit
@@ -165,6 +171,15 @@ def _take_late(book: Book, queue: int) -> int:
     return first + last
 
 
+@jit
+def _fetch_ahead(book: Book, n: int, end: int) -> None:
+    """Have the owners of the next ranked claims brought in, who stand anywhere in the book."""
+    if n + 2 < end:
+        fetch(book.rows, book.heap[n + 2, at.CLAIM_ROW])
+    if n + 1 < end:
+        fetch(book.legs, book.rows[book.heap[n + 1, at.CLAIM_ROW], at.LEG_FIRST])
+
+
 @far(INT, INT)
 def pop(book: Book, queue: int) -> int:
     """Take the first claim out of a queue; its record, or -1 where there is none."""
@@ -179,6 +194,7 @@ def pop(book: Book, queue: int) -> int:
     if found == late:
         return -1
     queues[queue, at.QUEUE_NEXT] = found + 1
+    _fetch_ahead(book, found, late)
     return found
 
 

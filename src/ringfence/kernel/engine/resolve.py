@@ -98,18 +98,35 @@ def _draw(book: Book, row: int, market: int) -> int:
 
 
 @jit
-def _deleverage_at_once(book: Book, row: int, market: int, price: Wide) -> int:
+def _leaves_a_loss(book: Book, row: int, market: int, equity_q: Wide) -> bool:
+    """Whether it needs no fill to know that a liquidation leaves a loss, and that no cooldown forbids to go on.
+
+    Who has one position and quote alone loses all of the equity when the whole of it is closed at the price of risk.
+    """
+    rows, terms, clock = book.rows, book.terms, book.clock
+    alone = rows[row, at.LEG_COUNT] == 1 and len(book.assets) == 1
+    whole = terms[at.SIZE] == at.FULL and terms[at.BLOCK_SUBACCOUNT_Q] == 0
+    here = not terms[at.BY_INDEX] and clock[at.SLIPPAGE] == 0
+    plain = not book.markets[market, at.MARKET_FLAGS] & at.APART and not terms[at.HAS_COUNTERPARTY]
+    return (
+        alone and whole and here and plain and equity_q < 0 and rows[row, at.COOLDOWN_MS] <= clock[at.TIME_MS]
+    )
+
+
+@jit
+def _deleverage_at_once(book: Book, row: int, market: int, equity_q: Wide, price: Wide) -> int:
     """Where a fund is empty, go on to winners without asking first whether there are any.
 
     A liquidation whose loss nobody bears is refused if somebody can be deleveraged, which is what deleveraging finds
     out too. Where it finds nobody, nothing was done, and the reference's order of proposals is followed to the letter.
     """
     tried = book.clock[at.TRIED]
-    book.clock[at.ASSUMED] = 1
-    came = _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price)
-    book.clock[at.ASSUMED] = 0
-    if came != ON:
-        return came
+    if not _leaves_a_loss(book, row, market, equity_q):
+        book.clock[at.ASSUMED] = 1
+        came = _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price)
+        book.clock[at.ASSUMED] = 0
+        if came != ON:
+            return came
     book.clock[at.TRIED] = tried
     came = _propose(book, at.DELEVERAGE, row, 0, market, wide(0))
     book.clock[at.TRIED] = tried
@@ -125,7 +142,7 @@ def _close_market(book: Book, row: int, leg: int, equity_q: Wide) -> int:
         price = slipped_price(get(book.markets, market, at.MARK), book.clock[at.SLIPPAGE], sells)
     at_once = book.terms[at.HAS_DELEVERAGE] and book.terms[at.GATE_BLOCKS] == 0
     if at_once and equity_q <= 0 and _fund_q(book, market) <= 0:
-        came = _deleverage_at_once(book, row, market, price)
+        came = _deleverage_at_once(book, row, market, equity_q, price)
         if came != ON:
             return came
     came = _propose(book, at.LIQUIDATE, row, at.ABSENT, market, price)
