@@ -14,6 +14,8 @@ from ringfence.clearing.set_rules import SetRule
 from ringfence.errors import InputError
 from ringfence.kernel import bands_record
 from ringfence.kernel.bands import BOUNDS, EXACT, LOWER_BOUND, SCREEN_ONLY, bound_of
+from ringfence.kernel.bands_slots import PAGE
+from ringfence.kernel.bands_tick import key_of
 from ringfence.kernel.screen import assess
 
 
@@ -49,7 +51,17 @@ def test_every_rulebook_is_decided_as_by_a_look_at_everybody(rulebook):
         run(watched, Random(seed), 40)
 
 
-@pytest.mark.parametrize("shape", ["tiered", "stepped by notional", "skew"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "tiered",
+        "tiered with a floor",
+        "tiered with an amount added",
+        "sided, shorts above one",
+        "stepped by notional",
+        "skew",
+    ],
+)
 def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape, monkeypatch):
     monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
     random = Random(shape)
@@ -65,6 +77,36 @@ def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape,
     run(watched, random, 30)
 
 
+def crossed_owners(index):
+    """Rows that hold a trigger which the present prices cross."""
+    found = set()
+    for factor in range(len(index.price)):
+        slots = slice(*(int(page) * PAGE for page in index.slots.first[factor : factor + 2]))
+        for side in range(2):
+            crossed = index.slots.reach[side, slots] >= np.float32(key_of(index, side, factor))
+            found |= set(index.slots.owner[slots][crossed].tolist())
+    return found
+
+
+def test_a_gap_of_all_prices_is_swept_and_its_triggers_are_dropped(monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    found, columns = cross(400)
+    random, start = np.random.default_rng(8), found.table.markets["price"].copy()
+    taken = random.uniform(0, 1, 400) * assess(found, columns).surplus
+    columns.blocks[0].cash[:] -= taken.astype(np.int64)
+    watched = Watched(found, columns, touches_per_sweep=400)
+    (index,), behind = watched.bands.indices, 0
+    for share in (0.9, 0.91, 1.1, 0.8, 0.82):
+        watched.judge(watched.bands.batch(np.rint(start * share).astype(np.int64)))
+        behind += int(index.state[bands_record.BEHIND])
+    assert behind == 5
+    assert crossed_owners(index) & watched.reported
+    for _ in range(300):
+        watched.judge(watched.bands.tick(0, int(watched.prices()[0])))
+    assert not index.state[bands_record.BEHIND]
+    assert not crossed_owners(index) & watched.reported
+
+
 @pytest.mark.parametrize("kind", ["quiet", "crash", "bounce", "at the boundary"])
 def test_every_tick_of_a_market_is_decided_as_by_a_look_at_everybody(kind):
     found, columns = cross(300)
@@ -78,6 +120,17 @@ def test_every_tick_of_a_market_is_decided_as_by_a_look_at_everybody(kind):
     for prices in whole[::-1]:
         watched.judge(watched.bands.batch(prices))
     assert watched.reported or kind != "at the boundary"
+
+
+def test_the_price_of_a_collateral_asset_is_followed():
+    judged = 0
+    for rulebook in BOOKS:
+        watched = Watched.of(book(rulebook, 5, 25))
+        for asset in range(len(watched.plan.table.assets)):
+            price = int(watched.plan.table.assets["price"][asset]) * 2 // 3
+            judged += watched.judge(watched.bands.tick_asset(asset, price))
+            assert watched.plan.table.assets["price"][asset] == price or not len(watched.columns)
+    assert judged
 
 
 def test_many_ticks_in_one_call_are_the_same_as_one_by_one():

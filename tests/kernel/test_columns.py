@@ -5,11 +5,13 @@ import pytest
 from msgspec.structs import replace
 
 from kernel.books import BOOKS, book, shaped
+from population import cross
 from ringfence.clearing.model import QUOTE, Leverage, Option, Order, Position, Subaccount, Venue
 from ringfence.clearing.policy import Solvency, Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import DebtMargin
 from ringfence.errors import InputError
+from ringfence.kernel.bands import Bands
 from ringfence.kernel.columns import (
     WIDTHS,
     bytes_per_leg,
@@ -21,7 +23,7 @@ from ringfence.kernel.columns import (
 )
 from ringfence.kernel.limits import SIZE_MAX
 from ringfence.kernel.plan import grid, plan
-from ringfence.kernel.screen import assess
+from ringfence.kernel.screen import Screen, assess
 
 
 @pytest.mark.parametrize("rulebook", BOOKS, ids=lambda rulebook: rulebook.name)
@@ -76,6 +78,16 @@ def test_bytes_are_those_of_the_arrays():
     assert sum(column.nbytes for column in block) == 1000 * bytes_per_subaccount(8, 2)
     assert bytes_per_subaccount(8) == 8 * bytes_per_leg() + 9
     assert 10_000_000 * bytes_per_subaccount(8) < 8 << 30
+
+
+def test_ten_million_subaccounts_of_eight_legs_fit_in_8_gib_with_screen_and_index():
+    found, columns = cross(20_000)
+    screen, index = Screen(found, columns), Bands(columns, found)
+    arrays = [*(column for lines in screen.lines for column in lines), *screen._found, *screen._kept]
+    held = columns.nbytes + index.nbytes + sum(array.nbytes for array in arrays)
+    assert columns.nbytes == len(columns) * bytes_per_subaccount(8)
+    assert len(columns) * (201 + 72 + 16 + 128) < held
+    assert 10_000_000 // len(columns) * held < 8 << 30
 
 
 def test_resting_orders_and_leverage_raise_initial_margin_as_the_reference_says():

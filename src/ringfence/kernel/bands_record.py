@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bands_lines import Floats, Lines, lines_of, own_terms
-from .bands_slots import BLOCK, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
+from .bands_slots import BLOCK, Flags, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
 from .columns import Block
 from .jit import jit
-from .table import Table
+from .table import Records, Table
 from .wide import join, joined, to_float
 
 WAD = 1e18
 LEAST_ROOM = 256
 """A tick touches so many at least before it would rather sweep."""
 BEHIND, DOUBTS = range(2)
+GAINS = np.dtype([("until", np.float64), ("gain", np.float64), ("fixed", np.float64), ("spare", np.float64)])
+"""Up to `until` units a leg adds `gain` for each to its subaccount's surplus, and is asked `fixed` besides."""
 
 
 class Index(NamedTuple):
@@ -50,12 +52,15 @@ class Index(NamedTuple):
     """(factors,): what holding one size unit has cost since `base`, in price units"""
     narrowed: Floats
     """(2, factors): price units by which funding has narrowed the bands of each side since they were laid out"""
-    watched: NDArray[np.bool_]
+    watched: Flags
     """(n,): neither a system subaccount nor reported as liquidatable since it was last updated"""
     state: Ints64
     """(2,): at `BEHIND` 1 while bands are crossed that no tick has touched, at `DOUBTS` how many `doubts` there are"""
     doubts: Ints32
     """(n and as many as are found): rows that only 128 bits decide"""
+    gains: Records
+    """`GAINS` (2 * factors * room,) for `bands_sweep`: by factor and side, `room` lines each"""
+    room: int
     scratch: Floats
     """(2, w): notional and contribution of the legs of the subaccount that is touched"""
     found: Ints32
@@ -106,6 +111,8 @@ def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
         watched=np.zeros(rows, np.bool_),
         state=np.zeros(2, np.int64),
         doubts=np.zeros(rows + room, np.int32),
+        gains=np.zeros(2 * len(counts) * lines.rate.shape[1], GAINS),
+        room=lines.rate.shape[1],
         scratch=np.zeros((2, width)),
         found=np.zeros(room, np.int32),
         seen=np.zeros(slots.block.size, np.int32),

@@ -6,9 +6,9 @@ which are the price itself on the lower side and its negative on the upper one, 
 exactly when it is at least the key. A reach of `NEVER` cannot be crossed, one of `ALWAYS` is crossed by any price.
 
 Nothing is sorted. An extremum is the largest reach of its slots, or more: it is raised at once when a reach rises,
-and lowered only by `settle`, after a scan has gone through the block. A scan looks at the pages of one factor, at the
-blocks of those pages that are crossed, and at the slots of those blocks; a price that crosses nothing costs the pages
-alone.
+and lowered after a scan has gone through the block. A scan looks at the pages of one factor, at the blocks of those
+pages that are crossed, and at the slots of those blocks; a price that crosses nothing costs the pages alone. Nobody
+takes the reaches of a subaccount away that is no longer watched: a scan that crosses one does.
 """
 
 from collections.abc import Callable
@@ -43,6 +43,7 @@ apart = cast("Callable[[], None]", intrinsic(_apart))
 """Keeps the function that calls it out of line, so that what calls that one does not grow (and compile) by it."""
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 Ints64 = NDArray[np.int64]
 
 
@@ -116,12 +117,20 @@ def _raise(slots: Slots, side: int, slot: int, key: np.float32) -> None:
 
 @jit
 def scan(
-    slots: Slots, factor: int, side: int, key: float, found: Ints32, count: int, seen: Ints32, blocks: int
+    slots: Slots,
+    watched: Flags,
+    factor: int,
+    side: int,
+    key: float,
+    found: Ints32,
+    count: int,
+    seen: Ints32,
+    blocks: int,
 ) -> tuple[int, int]:
-    """Append the slots that a key crosses to `found[count:]` and the blocks it looked into to `seen[blocks:]`.
+    """Append the slots that a key crosses to `found[count:]` and the blocks they are in to `seen[blocks:]`.
 
     Returns how many there are now. It stops where `found` has no room for another block, and then returns more than
-    `found` could hold. Changes nothing in the index.
+    `found` could hold. Reaches of subaccounts that are not `watched` are taken away.
     """
     at, room = np.float32(key), found.size - BLOCK
     for page in range(slots.first[factor], slots.first[factor + 1]):
@@ -132,12 +141,39 @@ def scan(
                 continue
             if count > room:
                 return found.size + 1, blocks
-            seen[blocks] = block
-            blocks += 1
+            begin = count
             for slot in range(block * BLOCK, (block + 1) * BLOCK):
                 found[count] = slot
                 count += slots.reach[side, slot] >= at
+            count = _drop_unwatched(slots, watched, side, found, begin, count)
+            if count == begin:
+                slots.block[side, block] = _most(slots.reach[side], block)
+            seen[blocks] = block
+            blocks += 1
     return count, blocks
+
+
+@jit
+def _drop_unwatched(slots: Slots, watched: Flags, side: int, found: Ints32, begin: int, end: int) -> int:
+    """Keep those of `found[begin:end]` whose subaccount is watched; the others will not be found again."""
+    kept = begin
+    for number in range(begin, end):
+        slot = int(np.int64(found[number]))
+        if watched[slots.owner[slot]]:
+            found[kept] = slot
+            kept += 1
+        else:
+            slots.reach[side, slot] = NEVER
+    return kept
+
+
+@jit
+def _most(keys: Floats32, group: int) -> np.float32:
+    """The largest of the keys of one block or page."""
+    most = np.float32(NEVER)
+    for place in range(group * BLOCK, (group + 1) * BLOCK):
+        most = max(most, keys[place])
+    return most
 
 
 @jit
@@ -149,17 +185,11 @@ def settle(slots: Slots, side: int, seen: Ints32, begin: int, end: int) -> None:
         if last >= 0 and block // BLOCK != last:
             _settle_page(slots, side, last)
         last = block // BLOCK
-        most = np.float32(NEVER)
-        for slot in range(block * BLOCK, (block + 1) * BLOCK):
-            most = max(most, slots.reach[side, slot])
-        slots.block[side, block] = most
+        slots.block[side, block] = _most(slots.reach[side], block)
     if last >= 0:
         _settle_page(slots, side, last)
 
 
 @jit
 def _settle_page(slots: Slots, side: int, page: int) -> None:
-    most = np.float32(NEVER)
-    for block in range(page * BLOCK, (page + 1) * BLOCK):
-        most = max(most, slots.block[side, block])
-    slots.page[side, page] = most
+    slots.page[side, page] = _most(slots.block[side], page)

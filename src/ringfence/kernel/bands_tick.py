@@ -9,12 +9,12 @@ are noted in the index; whoever calls resolves them before the next tick.
 # mypy: disable-error-code="no-any-return"
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .bands_lines import EPSILON
 from .bands_record import BEHIND, DOUBTS, Index, rise_of, write
-from .bands_slots import NONE, PAGE, Ints32, Ints64, scan, settle
-from .bands_touch import SAFE, SHORT_OF_MARGIN, disarm, is_clearly_safe, note, touch, watch, weigh
+from .bands_slots import NONE, PAGE, Flags, Ints32, Ints64, scan, settle
+from .bands_sweep import sweep
+from .bands_touch import touch, watch
 from .columns import Block
 from .jit import jit
 from .table import Table
@@ -40,7 +40,7 @@ def look(index: Index, factor: int, side: int, span: int) -> bool:
     """Scan one side of a factor and note the span of what was found; False where it was too much."""
     found, seen = (index.spans[span - 1, 2], index.spans[span - 1, 3]) if span else (NONE, NONE)
     key = key_of(index, side, factor)
-    found, seen = scan(index.slots, factor, side, key, index.found, found, index.seen, seen)
+    found, seen = scan(index.slots, index.watched, factor, side, key, index.found, found, index.seen, seen)
     index.spans[span, 0], index.spans[span, 1] = factor, side
     index.spans[span, 2], index.spans[span, 3] = min(found, index.found.size), seen
     return found <= index.found.size
@@ -55,26 +55,10 @@ def decide(index: Index, table: Table, spans: int, most: int, out: Ints32, count
         key = np.float32(key_of(index, side, index.spans[span, 0]))
         for number in range(begin, end):
             slot = int(np.int64(index.found[number]))
-            if index.slots.reach[side, slot] >= key:
-                count = touch(index, table, int(np.int64(index.slots.owner[slot])), out, count)
+            row = int(np.int64(index.slots.owner[slot]))
+            if index.slots.reach[side, slot] >= key and index.watched[row]:
+                count = touch(index, table, row, out, count)
         begin = max(begin, end)
-    return count
-
-
-@jit
-def sweep(index: Index, table: Table, out: Ints32, count: int) -> int:
-    """Decide everybody who is watched, without banding anybody."""
-    is_plain = index.own.shape[0] == 0
-    for row in range(len(index.watched)):
-        if not index.watched[row] or (is_plain and is_clearly_safe(index, row)):
-            continue
-        found, _ = weigh(index, table, row)
-        if found == SHORT_OF_MARGIN:
-            disarm(index, row)
-            out[count] = row
-            count += 1
-        elif found != SAFE:
-            note(index, row)
     return count
 
 
@@ -189,9 +173,7 @@ def fund(index: Index, table: Table, number: int, epoch: int, out: Ints32) -> in
 
 
 @jit
-def enter(
-    index: Index, table: Table, block: Block, rows: Ints32, watched: NDArray[np.bool_], out: Ints32
-) -> int:
+def enter(index: Index, table: Table, block: Block, rows: Ints32, watched: Flags, out: Ints32) -> int:
     """Take over `rows` as they stand in the block, and watch those `watched` says; `NO_SLOT` where one has none."""
     count = NONE
     for number in range(len(rows)):

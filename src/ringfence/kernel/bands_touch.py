@@ -8,11 +8,10 @@ over. docs/explain/bands.md proves both bounds.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .bands_lines import EPSILON, LONG, SHORT, asked, lower_and_upper, outline
 from .bands_record import DOUBTS, Index, factors_at, slots_at
-from .bands_slots import ALWAYS, NEVER, Ints32, apart, arm
+from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm
 from .columns import FLAGGED, SYSTEM, Block
 from .jit import jit
 from .legs import is_liquidatable
@@ -63,25 +62,6 @@ def weigh(index: Index, table: Table, row: int) -> tuple[int, float]:
 
 
 @jit
-def is_clearly_safe(index: Index, row: int) -> bool:
-    """Whether a subaccount is safe, as `weigh` says it, where no lines are made at touch; False is no answer."""
-    width = index.scratch.shape[1]
-    factors = 4 * factors_at(width)
-    surplus = index.words[row, width]
-    size = abs(surplus)
-    for leg in range(width):
-        unit = index.words[row, leg]
-        if unit == 0.0:
-            continue
-        factor = int(np.int64(index.shorts[row, factors + leg]))
-        price, paid = index.price[factor], index.paid[factor]
-        need = asked(index.lines, 2 * factor + (LONG if unit > 0.0 else SHORT), abs(unit) * price)
-        surplus += unit * (price - paid) - need
-        size += abs(unit) * (price + abs(paid)) + abs(need)
-    return bool(surplus > width * index.lines.error_q + 1.0 + EPSILON * size)
-
-
-@jit
 def band(index: Index, row: int, share: float) -> None:
     """Arm every leg where `share` of its notional is used up; at any price where there is nothing to share.
 
@@ -113,23 +93,18 @@ def band(index: Index, row: int, share: float) -> None:
 
 
 @jit
-def disarm(index: Index, row: int) -> None:
-    """Watch a subaccount no more."""
-    apart()
-    index.watched[row] = False
-    width = index.scratch.shape[1]
-    slots = 2 * slots_at(width)
-    for leg in range(width):
-        slot = int(np.int64(index.ints[row, slots + leg]))
-        if slot >= 0:
-            index.slots.reach[0, slot] = index.slots.reach[1, slot] = NEVER
-
-
-@jit
 def note(index: Index, row: int) -> None:
     """Leave a subaccount to 128 bits."""
     index.doubts[index.state[DOUBTS]] = row
     index.state[DOUBTS] += 1
+
+
+@jit
+def report(index: Index, row: int, out: Ints32, count: int) -> int:
+    """Append a liquidatable subaccount to `out[count:]` and watch it no more; scans drop its triggers."""
+    index.watched[row] = False
+    out[count] = row
+    return count + 1
 
 
 @jit
@@ -139,9 +114,7 @@ def touch(index: Index, table: Table, row: int, out: Ints32, count: int) -> int:
     if found == SAFE:
         band(index, row, share)
     elif found == SHORT_OF_MARGIN:
-        disarm(index, row)
-        out[count] = row
-        count += 1
+        count = report(index, row, out, count)
     else:
         note(index, row)
     return count
@@ -153,31 +126,28 @@ def watch(index: Index, table: Table, block: Block, row: int, out: Ints32, count
     flags = block.flags[row]
     index.watched[row] = not flags & SYSTEM
     if flags & SYSTEM:
-        disarm(index, row)
-    elif flags & FLAGGED:
+        return count
+    if flags & FLAGGED:
         note(index, row)
-    else:
-        count = touch(index, table, row, out, count)
-    return count
+        return count
+    return touch(index, table, row, out, count)
 
 
 @jit
-def decided(table: Table, block: Block, rows: Ints32, found: NDArray[np.bool_]) -> None:
+def decided(table: Table, block: Block, rows: Ints32, found: Flags) -> None:
     """Whether each of `rows` is liquidatable, exactly."""
     for number in range(len(rows)):
         found[number] = is_liquidatable(table, block, int(np.int64(rows[number])))
 
 
 @jit
-def resolve(index: Index, found: NDArray[np.bool_], out: Ints32, count: int) -> int:
+def resolve(index: Index, found: Flags, out: Ints32, count: int) -> int:
     """Take over the verdicts on all doubts; append who is liquidatable to `out[count:]`."""
     for number in range(index.state[DOUBTS]):
         row = int(np.int64(index.doubts[number]))
         if not found[number]:
             band(index, row, 0.0)
         elif index.watched[row]:
-            disarm(index, row)
-            out[count] = row
-            count += 1
+            count = report(index, row, out, count)
     index.state[DOUBTS] = 0
     return count

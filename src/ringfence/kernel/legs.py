@@ -70,8 +70,8 @@ def _notional(market: Record, terms: Record, size: int, price: int) -> Wide:
 
 
 @jit
-def _row_of(rows: Records, rows_at: int, rows_end: int, amount: Wide) -> int:
-    """The row of a table that an amount falls into; a boundary belongs to the upper row."""
+def row_of(rows: Records, rows_at: int, rows_end: int, amount: float) -> int:
+    """The row of a table that an amount (of 128 bits, or a float) falls into; a boundary belongs to the upper row."""
     above = rows_at + 1
     while above < rows_end and amount >= rows[above].lower:
         above += 1
@@ -84,8 +84,8 @@ def _rates_row(market: Record, rows: Records, size: int, notional: Wide) -> int:
     if market.shape == SIDED:
         return market.rows_at + (1 if size < 0 else 0)
     if market.shape == STEPPED and market.by_size:
-        return _row_of(rows, market.rows_at, market.rows_end, abs_(size) * market.size_unit)
-    return _row_of(rows, market.rows_at, market.rows_end, notional)
+        return row_of(rows, market.rows_at, market.rows_end, abs_(size) * market.size_unit)
+    return row_of(rows, market.rows_at, market.rows_end, notional)
 
 
 @jit
@@ -291,7 +291,7 @@ def pledge_worth(table: Table, asset: int, amount: int) -> Wide:
     held = table.assets[asset]
     den = join(held.worth_den_hi, held.worth_den_lo)
     raw = value_q(amount, held.price, held.worth_num, den, FLOOR)
-    tier = table.rows[_row_of(table.rows, held.rows_at, held.rows_end, max(raw, 0))]
+    tier = table.rows[row_of(table.rows, held.rows_at, held.rows_end, max(raw, 0))]
     deduction = join(tier.deduction_hi, tier.deduction_lo)
     return collateral_value_q(raw, tier.maintenance_num, deduction, held.rate_den)
 

@@ -17,7 +17,7 @@ from ._rules import (
 )
 from .columns import Block
 from .jit import jit
-from .legs import Record, _rate, _rates_row, funding_of
+from .legs import Record, _rate, _rates_row, funding_of, row_of
 from .table import (
     ADDED,
     COST_SHARE,
@@ -56,20 +56,11 @@ def notional_f64(market: Record, size: int, price: float) -> float:
 
 
 @jit
-def row_of_f64(rows: Records, rows_at: int, rows_end: int, amount: float) -> int:
-    """The row of a table that an amount falls into."""
-    above = rows_at + 1
-    while above < rows_end and amount >= rows[above].lower:
-        above += 1
-    return above - 1
-
-
-@jit
 def rates_row_f64(market: Record, rows: Records, size: int, notional: float) -> int:
     """The row whose rates count for a leg; exact where it does not depend on the notional."""
     if market.shape == SIDED or (market.shape == STEPPED and market.by_size):
         return _rates_row(market, rows, size, wide(0))
-    return row_of_f64(rows, market.rows_at, market.rows_end, notional)
+    return row_of(rows, market.rows_at, market.rows_end, notional)
 
 
 @jit
@@ -86,7 +77,7 @@ def required_f64(
 ) -> float:
     """Maintenance margin by the rates alone; steps are read at `ceiling`, at or above the notional."""
     if market.shape == TIERED:
-        row = rows[row_of_f64(rows, market.rows_at, market.rows_end, notional)]
+        row = rows[row_of(rows, market.rows_at, market.rows_end, notional)]
         deduction = to_float(join(row.deduction_hi, row.deduction_lo))
         return tiered_q_f64(notional, row.maintenance_num, deduction, market.rate_den, 0)
     row = rows[rates_row_f64(market, rows, size, ceiling)]
@@ -163,7 +154,7 @@ def asset_f64(table: Table, asset: int, amount: int) -> tuple[float, float]:
     """Worth of another asset after its haircut, and before it."""
     held = table.assets[asset]
     raw = float(amount) * float(held.price) * held.worth
-    tier = table.rows[row_of_f64(table.rows, held.rows_at, held.rows_end, max(raw, 0.0))]
+    tier = table.rows[row_of(table.rows, held.rows_at, held.rows_end, max(raw, 0.0))]
     deduction = to_float(join(tier.deduction_hi, tier.deduction_lo))
     return collateral_value_q_f64(raw, tier.maintenance_num, deduction, held.rate_den), raw
 
