@@ -150,17 +150,61 @@ def test_accounts_that_columns_cannot_hold_go_to_the_reference():
     ]
 
 
-def test_options_go_to_the_reference():
-    option = OptionTerms(
-        underlying="ETH", kind="call", strike=D(3000), expiry_ms=NOW_MS + DAY_MS, volatility=D("0.6")
-    )
-    held = BookPosition("ETH", D(-1), D(100), D(100), "cross", option=option)
-    perp = BookPosition("ETH", D(1), D(3000), D(3000), "cross")
-    accounts = [
-        Account("optioned", {"USDC": D(5000)}, (perp, held), prices={"ETH": D(3000)}, time_ms=NOW_MS),
-        Account("plain", {"USDC": D(5000)}, (perp,), prices={"ETH": D(3000)}, time_ms=NOW_MS),
+def option(strike, kind, days, volatility="0.6"):
+    return OptionTerms("ETH", kind, D(strike), NOW_MS + days * DAY_MS, volatility=D(volatility))
+
+
+def optioned(name, lots, perp="0", usdc="3000", time_ms=NOW_MS, volatility="0.6"):
+    """An account with options on ETH at 3,000 and lots of ETH itself."""
+    prices = {(2500, "put", 7): 40, (3000, "call", 7): 110, (3000, "put", 30): 205, (3500, "call", 30): 70}
+    held = [
+        BookPosition("ETH", D(size), D(90), D(mark), "cross", option=option(*terms, volatility))
+        for (terms, mark), size in zip(prices.items(), lots, strict=False)
+        if size
     ]
-    assert names_apart(accounts, "derive") == ["optioned"]
+    if D(perp):
+        held.append(BookPosition("ETH", D(perp), D(2950), D(3000), "cross"))
+    return Account(name, {"USDC": D(usdc)}, tuple(held), prices={"ETH": D(3000)}, time_ms=time_ms)
+
+
+@pytest.mark.parametrize("venue", ["derive", "aevo"])
+def test_options_that_are_netted_by_expiry_are_the_same_on_both_ways(venue):
+    sizes = [
+        (-1, 0, 0, 2),
+        (-3, "0.5", 4),
+        (0, 0, 0, -6),
+        (2, -1),
+        ("-0.001", "0.25", -1, 1),
+        (-9, -9, -9, -9),
+    ]
+    accounts = [
+        optioned(f"a{number}{perp}", lots, perp, usdc)
+        for number, lots in enumerate(sizes)
+        for perp, usdc in (("0", "800"), ("1.5", "1500"), ("-2", "12000"))
+    ]
+    (surface,), reference = surfaces(load(venue), [*accounts, optioned("bare", (), "3", "900")])
+    assert surface.size == len(accounts) + 1
+    assert surface.markets == reference.markets == ["ETH"]
+    found = surface.survey(QUESTIONS, silent)
+    assert found == reference.survey(QUESTIONS, silent)
+    assert 0 < found.points[0].accounts < len(accounts)
+    for shock in POINTS:
+        assert surface.tolls(shock, 5, silent) == reference.tolls(shock, 5, silent)
+    points = map_shocks(wanted(grid="-60%:60%:20%"), "ETH")
+    moves = [shock.factor("ETH") - 1 for shock in points]
+    assert surface.ladder("ETH", points, moves, silent) == reference.ladder("ETH", points, moves, silent)
+
+
+def test_options_that_are_priced_otherwise_go_to_the_reference():
+    accounts = [
+        optioned("first", (-1, 2)),
+        optioned("same", (1, -2), "1"),
+        optioned("calmer", (-1,), volatility="0.5"),
+        optioned("later", (-1,), time_ms=NOW_MS + 1000),
+        optioned("without", (), "1", time_ms=NOW_MS + 1000),
+    ]
+    assert names_apart(accounts, "derive") == ["calmer", "later"]
+    assert names_apart(accounts, "derive-pm2") == ["first", "same", "calmer", "later"]
 
 
 def hedgers(rulebook, count):

@@ -5,7 +5,7 @@ a state of its own: marks moved, options repriced at the volatilities that they 
 the surplus is not concave, so the search walks in steps and finds the nearest side of liquidation up to a step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from ..clearing.risk import subaccount_risk
 from ..pricing.black76 import YEAR_SECONDS, Terms, price
 from ..pricing.scenarios import Quote
 from ..rules.words import PPM
+from ..venues.model import Rulebook
 from .build import Built
 from .listings import listings
 from .option_markets import set_grids
@@ -74,17 +75,19 @@ def moved(built: Built, move_ppm: int) -> Venue:
         name: replace(asset, price=_moved(asset.price, move_ppm)) if asset.market in before.markets else asset
         for name, asset in before.assets.items()
     }
-    reprice_options(built, venue, lambda _underlying: Fraction(PPM + move_ppm, PPM))
+    reprice_options(built.rulebook, built.quotes, venue, lambda _underlying: Fraction(PPM + move_ppm, PPM))
     return venue
 
 
-def reprice_options(built: Built, venue: Venue, factor: Callable[[str], Fraction]) -> None:
-    """Price the options of `venue` anew, whose underlyings cost `factor` (by name) times what they did when built.
+def reprice_options(
+    rulebook: Rulebook, quoted: Mapping[str, Quote], venue: Venue, factor: Callable[[str], Fraction]
+) -> None:
+    """Price the options of `venue` anew, whose underlyings cost `factor` (by name) times what they did when `quoted`.
 
     Options on an underlying that has not moved keep their prices. The markets of `venue` are its own, and change.
     """
     by_row: dict[str, dict[str, Quote]] = {}
-    for name, quote in built.quotes.items():
+    for name, quote in quoted.items():
         market = venue.markets[name]
         assert market.option is not None
         share = factor(market.option.underlying)
@@ -93,7 +96,7 @@ def reprice_options(built: Built, venue: Venue, factor: Callable[[str], Fraction
             market.mark = market.index = _option_mark(venue, market, now)
             by_row.setdefault(market.option.underlying, {})[name] = now
     for row, quotes in by_row.items():
-        set_grids(venue, listings(built.rulebook), row, quotes)
+        set_grids(venue, listings(rulebook), row, quotes)
 
 
 def _moved_market(market: Market, move_ppm: int) -> Market:

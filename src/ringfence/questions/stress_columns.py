@@ -22,10 +22,13 @@ from ..errors import InputError
 from ..kernel import sets as netted
 from ..kernel.columns import Block, Columns
 from ..kernel.plan import Plan
+from ..kernel.sets_scale import underlying_of
 from ..kernel.sets_table import Sets, sets_of
 from ..kernel.table import Table
+from ..pricing.scenarios import Quote
 from ..venues.model import Rulebook
 from . import stress_rows as compiled
+from .repriced import reprice_options
 from .spread import Report
 from .stress import NO_POOL, Fallen, Felled, Held, Ladder, Rung, Sums, Tally, Toll, outward
 from .stress_reference import market_of, proceeds_q, shocked_venue
@@ -70,6 +73,8 @@ class Book(NamedTuple):
     owner: NDArray[np.int64]
     names: Sequence[str]
     notes: Mapping[str, int]
+    quotes: Mapping[str, Quote] = {}
+    """What options are priced with."""
 
 
 class Columned:
@@ -90,12 +95,13 @@ class Columned:
 
     @property
     def markets(self) -> list[str]:
-        """Markets that the book has positions in, the most frequent first."""
+        """Markets that the book has positions in, the most frequent first; of options, their underlyings."""
         counts = np.zeros(len(self.book.plan.markets), np.int64)
         for block in self.book.columns.blocks:
             counts += np.bincount(block.market[block.size != 0], minlength=len(counts))
         order = sorted(range(len(counts)), key=lambda at: -counts[at])
-        return [self.book.plan.markets[at] for at in order if counts[at]]
+        held = [self.book.venue.markets[self.book.plan.markets[at]] for at in order if counts[at]]
+        return list(dict.fromkeys(underlying_of(market) for market in held))
 
     @property
     def assets(self) -> list[str]:
@@ -176,6 +182,7 @@ class Columned:
         if shock.is_now:
             return self._now
         venue, plan = shocked_venue(book.venue, book.rulebook, shock), copy(book.plan)
+        reprice_options(book.rulebook, book.quotes, venue, shock.factor)
         table = plan.table
         plan.table = table._replace(
             markets=table.markets.copy(), assets=table.assets.copy(), funding=table.funding.copy()

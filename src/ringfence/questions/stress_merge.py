@@ -1,7 +1,8 @@
 """Accounts put together into the columns of one venue per rulebook, as far as they fit; the others are named.
 
 An account fits whole or not at all. It does not where one of its subaccounts is outside the kernel's plan, where the
-file leaves open what backs a position, and where it states a mark or a margin rule of its own: a column has one.
+file leaves open what backs a position, and where it states a mark, a volatility, a time (with options) or a margin rule
+of its own: a column has one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,10 +12,13 @@ from msgspec.structs import replace
 
 from ..books.account import Account
 from ..clearing.model import Asset, CollateralPool, Market, Subaccount, Venue
+from ..clearing.set_rules import ScenarioMargin
 from ..errors import InputError
 from ..kernel.columns import Columns, from_venue
 from ..kernel.limits import UnfitError
 from ..kernel.plan import plan
+from ..kernel.sets_scale import underlying_of
+from ..pricing.scenarios import Quote
 from ..venues.model import Rulebook
 from .build import UNLISTED, Built
 from .grid import market_on_grid
@@ -49,6 +53,8 @@ class _Merging:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.venue = Venue(policy=listings(rulebook).policy)
+        self.quotes: dict[str, Quote] = {}
+        self.times: set[int] = set()
         self.same: set[tuple[int, int]] = set()
         self.kept: list[Market] = []
         self.members: list[tuple[Account, list[tuple[Subaccount, dict[str, int]]], tuple[str, ...]]] = []
@@ -61,7 +67,7 @@ class _Merging:
             return False
         parts = judged(built)
         if (
-            any(market.option for market in built.venue.markets.values())
+            not self._has_quotes(built)
             or UNLISTED in built.venue.markets
             or not all(part.knows_collateral for part in parts)
         ):
@@ -93,6 +99,24 @@ class _Merging:
         self.same |= {(id(each), id(market)) for each in (known, one)}
         return True
 
+    def _has_quotes(self, built: Built) -> bool:
+        """Whether the account's options are priced as in the venue, at the same time; adds what the venue lacks.
+
+        Prices in scenarios, which are worked out in floating point, have more digits than a column holds.
+        """
+        if not built.quotes:
+            return True
+        if isinstance(self.venue.policy.set_rule, ScenarioMargin):
+            return False
+        if any(self.quotes.get(name, quote) != quote for name, quote in built.quotes.items()):
+            return False
+        if self.times - {built.venue.time_ms}:
+            return False
+        self.times.add(built.venue.time_ms)
+        self.quotes |= built.quotes
+        self.venue.time_ms = built.venue.time_ms
+        return True
+
     def _has_assets(self, built: Built) -> bool:
         """Whether the account's collateral costs what it costs in the venue; adds what the venue lacks."""
         assets: dict[str, Asset] = built.venue.assets
@@ -122,6 +146,7 @@ class _Merging:
         `UnfitError` where the rule over their positions has no place in columns.
         """
         self.venue.subaccounts, owners = {}, {}
+        self._align_options()
         for account, held, _ in self.members:
             for subaccount, decimals in held:
                 self.venue.subaccounts[subaccount.id] = self._on_grid(subaccount, decimals)
@@ -129,6 +154,18 @@ class _Merging:
         self.plan = plan(self.venue)
         rule_of(self.venue, self.plan)
         return from_venue(self.venue, self.plan, netted=True), owners
+
+    def _align_options(self) -> None:
+        """Count options as finely as what they are on, and the other way round: their lots are added up."""
+        markets = self.venue.markets
+        finest: dict[str, int] = {}
+        for market in markets.values():
+            name = underlying_of(market)
+            finest[name] = max(finest.get(name, 0), market.base_decimals)
+        for market in list(markets.values()):
+            most = finest[underlying_of(market)]
+            if most > market.base_decimals:
+                markets[market.id] = market_on_grid(market, most, market.price_decimals)
 
     def _on_grid(self, subaccount: Subaccount, decimals: dict[str, int]) -> Subaccount:
         positions = {}
@@ -147,4 +184,5 @@ class _Merging:
                 notes[note] = notes.get(note, 0) + 1
         self.venue.subaccounts = {}
         columns.templates = {}
-        return Book(self.rulebook, self.venue, self.plan, columns, owner, names, notes)
+        quotes = {name: quote for name, quote in self.quotes.items() if name in self.venue.markets}
+        return Book(self.rulebook, self.venue, self.plan, columns, owner, names, notes, quotes)

@@ -246,7 +246,7 @@ def shocked(built: Built, shock: Shock) -> Venue:
     if shock.is_now:
         return built.venue
     venue = shocked_venue(built.venue, built.rulebook, shock)
-    reprice_options(built, venue, shock.factor)
+    reprice_options(built.rulebook, built.quotes, venue, shock.factor)
     return venue
 
 
