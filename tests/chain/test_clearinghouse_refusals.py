@@ -33,6 +33,7 @@ def house():
         ("AMOUNT_NOT_POSITIVE", ADA, ("withdraw", 0, 0, 0)),
         ("AMOUNT_NOT_POSITIVE", ADA, ("trade", 0, 0, 0, ANY_BUY)),
         ("AMOUNT_TOO_LARGE", ADA, ("deposit", 0, 0, 2**95)),
+        ("AMOUNT_TOO_LARGE", ADA, ("deposit", 0, 0, 2**80)),
         ("AMOUNT_TOO_LARGE", ADA, ("trade", 0, 0, 2**79, ANY_BUY)),
         ("AMOUNT_TOO_LARGE", "feed", ("accrue_funding", 0, TERMS.funding_cap_ppm + 1)),
         ("MARKET_UNKNOWN", ADA, ("trade", 0, UNLISTED, 1, ANY_BUY)),

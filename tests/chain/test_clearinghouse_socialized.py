@@ -88,6 +88,12 @@ def test_nobody_pays_more_than_the_equity_there_is(house):
     assert refusal(house, [house.key("cyd.1")]) == "NO_COUNTERPARTY"
 
 
+def test_who_holds_in_two_markets_of_the_pool_pays_once(house):
+    assert house.trade("cyd.1", 1, 5)
+    assert len(house.payers(0)) == 2
+    assert house.socialize(0)
+
+
 def test_who_has_no_equity_is_listed_and_pays_nothing(house):
     """At 1,000 USD cyd's half coin has lost the 500 USD that she brought, and she owes her fee of 0.45 USD."""
     house.prices({0: 1_000_000})

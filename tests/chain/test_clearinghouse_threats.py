@@ -292,6 +292,7 @@ def test_a_paused_system_lets_people_reduce_and_leave(house):
     assert house.refusal("trade", 0, 0, 1, ANY_BUY, by="ada") == "PAUSED"
     assert house.refusal("trade", 0, 0, -1_001, 0, by="ada") == "PAUSED"
     assert house.refusal("trade", 0, 1, 1, ANY_BUY, by="ada") == "PAUSED"
+    assert house.refusal("trade", 0, 2, 10, ANY_BUY, by="ada") == "PAUSED"  # of another pool
     orders = (house.order("ada.0", 0, 1, 2**60), house.order("ben.0", 0, -1, MARK), 1)
     assert house.refusal("settle", orders, by="keeper") == "PAUSED"
     assert house.trade("ada.0", 0, -400)

@@ -130,6 +130,7 @@ def _check_signature(digest: bytes32, signed: Signed):
 
 
 @external
+@nonreentrant
 def cancel(sub: uint8, nonce: uint256):
     """
     @notice Finish the order of that nonce of the caller's subaccount, whatever of it is filled.
