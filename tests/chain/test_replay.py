@@ -188,8 +188,8 @@ def test_a_simulated_crash_ends_the_same_on_chain(mode):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("mode", ["isolated", "cross", "hybrid"])
 def test_a_larger_crash_in_finer_steps_ends_the_same_on_chain(mode):
-    """Some hundred traders and a price path of small moves under `make fuzz`."""
-    run = crash(mode, *((150, 20_000) if FUZZ else (4, 50_000)))
+    """A hundred traders under `make fuzz`: some hundred liquidations."""
+    run = crash(mode, *((100, 50_000) if FUZZ else (4, 50_000)))
     found = on_chain(run.entries, restore(run.state))
     assert found.differences == []
     assert found.liquidations == len(run.tally.liquidations)
