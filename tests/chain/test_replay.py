@@ -102,6 +102,7 @@ STORY = (
     cmd.Liquidate("ada/ETH", "ETH"),  # NOT_LIQUIDATABLE
     cmd.SetPrices(61_000, 2, {"ETH": PRICE * 85 // 100}),
     cmd.Liquidate("ada/ETH", "ETH"),
+    cmd.Liquidate("ada/ETH", "ETH"),  # NOT_LIQUIDATABLE any more
     cmd.SetPrices(121_000, 3, {"ETH": PRICE * 60 // 100}),
     cmd.Liquidate("ada/ETH", "ETH"),
     trade("ada", COIN, "SOL", PRICE // 10),

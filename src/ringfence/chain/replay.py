@@ -106,6 +106,7 @@ class _Run:
         if isinstance(command, cmd.Liquidate) and isinstance(verdict, Accepted):
             self._due.append((command, verdict))
         elif call is not None:
+            self._liquidate_due()  # a liquidation that is refused comes after those that were not
             self._sweep(verdict, "margin_posted")
             self._both(call, verdict)
             self._sweep(verdict, "margin_returned")
