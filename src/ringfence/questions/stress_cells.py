@@ -147,10 +147,11 @@ def read_digits(column: Texts, begin: int, end: int) -> tuple[int, int]:
 @jit
 def read_text(column: Texts, row: int) -> tuple[int, int]:
     """A decimal number that a text states: `atoms` and `places` (or `UNSTATED`, `UNREAD`)."""
-    begin, end = trimmed(column, row)
+    begin, end = span(column, row)
     if begin == end:
         return 0, UNSTATED
-    if end - begin > LENGTH_MAX:
+    begin, end = trimmed(column, row)
+    if begin == end or end - begin > LENGTH_MAX:
         return 0, UNREAD
     is_negative = column.data[begin] == MINUS
     if is_negative or column.data[begin] == PLUS:

@@ -206,7 +206,7 @@ class _Rows:
 
     def _kind(self, columns: Iterable[Texts], row: int) -> int:
         """Place of a row's kind."""
-        symbol, side, mode, leverage, mark = (_text(column, row).strip() for column in columns)
+        symbol, side, mode, leverage, mark = (_text(column, row) for column in columns)
         return self.kinds.setdefault(
             Kind(symbol, side.lower(), mode.lower(), leverage, mark), len(self.kinds)
         )
@@ -250,11 +250,11 @@ def _flags(kinds: Iterable[Kind]) -> Kinds:
 def _read(column: Texts | Integers, scale: int | None) -> Numbers:
     """The numbers of a column; `scale` where it has integers."""
     rows = len(column.offsets) - 1 if isinstance(column, Texts) else len(column.values)
-    found = Numbers(np.empty(rows, np.int64), np.empty(rows, np.int8))
-    if isinstance(column, Texts):
-        cells.read_texts(column, *found)
-    else:
+    found = Numbers(np.zeros(rows, np.int64), np.full(rows, cells.UNSTATED, np.int8))
+    if isinstance(column, Integers):
         cells.read_integers(column, scale or 0, *found)
+    elif len(column.data):
+        cells.read_texts(column, *found)
     return found
 
 
@@ -262,6 +262,8 @@ def _numbered(columns: Iterable[Texts], rows: int) -> tuple[Codes, Codes]:
     """Rows numbered by their texts in all columns, and the first row of each number."""
     codes, firsts = np.zeros(rows, np.int32), np.zeros(min(rows, 1), np.int32)
     for column in columns:
+        if not len(column.data):  # nowhere stated: it tells no rows apart
+            continue
         slots = np.full(1 << (2 * rows).bit_length(), -1, np.int32)
         before, codes, firsts = codes, np.empty(rows, np.int32), np.empty(rows, np.int32)
         firsts = firsts[: cells.number_texts(column, before, slots, codes, firsts)]
@@ -269,8 +271,10 @@ def _numbered(columns: Iterable[Texts], rows: int) -> tuple[Codes, Codes]:
 
 
 def _text(column: Texts, row: int) -> str:
+    """What a row states, without spaces around it; spaces alone are something that is stated."""
     begin, end = cells.span(column, row)
-    return column.data[begin:end].tobytes().decode()
+    text = column.data[begin:end].tobytes().decode()
+    return text.strip() or text
 
 
 @contextmanager
