@@ -30,6 +30,7 @@ TARGETS: dict[tuple[str, str, int], tuple[int, int]] = {
     ("Clearinghouse, cross", "deposit", 1): (60_000, 50_000),
     ("Clearinghouse, cross", "withdraw", 1): (90_000, 80_000),
     ("Clearinghouse, cross", "withdraw", 16): (180_000, 130_000),
+    ("Clearinghouse, cross", "fill_first", 1): (150_000, 120_000),
     ("Clearinghouse, cross", "fill", 1): (150_000, 120_000),
     ("Clearinghouse, cross", "fill", 16): (240_000, 170_000),
     ("Clearinghouse, cross", "fill_of_10", 1): (700_000, 550_000),
