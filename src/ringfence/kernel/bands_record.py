@@ -30,6 +30,8 @@ class Index(NamedTuple):
 
     words: Floats
     """(n, words): worth (quote atoms per price unit, signed) of each of `w` legs, then what no price moves"""
+    bits: Ints64
+    """the same memory: whether there is a leg, and its side, without floats"""
     ints: Ints32
     """the same memory: slots of the legs begin at `2 * slots_at`"""
     shorts: NDArray[np.uint16]
@@ -96,6 +98,7 @@ def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
     epoch = table.markets["epoch"].copy()
     return Index(
         words=words,
+        bits=words.view(np.int64),
         ints=ints,
         shorts=words.view(np.uint16),
         own=np.zeros((rows, legs, 3) if lines.made.any() else (0, 0, 3)),

@@ -100,11 +100,11 @@ def _unclear(legs: int) -> Callable[[Index, Ints32, int], int]:
             surplus = index.words[row, width]
             surplus -= EPSILON * abs(surplus) + error
             for leg in range(width):
-                unit = index.words[row, leg]
-                if unit != 0.0:
+                unit, bits = index.words[row, leg], index.bits[row, leg]
+                if bits != 0:
                     # Unsigned, so that nothing asks whether a place counts from the end.
-                    at = np.uint64(2) * np.uint64(index.shorts[row, factors + leg]) + np.uint64(unit < 0.0)
-                    at *= room
+                    side = np.uint64(bits) >> np.uint64(63)
+                    at = (np.uint64(2) * np.uint64(index.shorts[row, factors + leg]) + side) * room
                     while abs(unit) > index.gains[at].until:
                         at += np.uint64(1)
                     surplus += unit * index.gains[at].gain - index.gains[at].fixed
