@@ -9,7 +9,7 @@ from kernel.engine.crowds import crowd, crowd_venue, fallen
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, state_hash
 from ringfence.clearing.model import QUOTE, Option, Subaccount
-from ringfence.clearing.policy import Auction, Liquidation, Policy, Solvency
+from ringfence.clearing.policy import Auction, Liquidation, Policy, Solvency, Window
 from ringfence.clearing.set_rules import SpreadCredit
 from ringfence.clearing.verdict import Accepted
 from ringfence.kernel.engine.engine import Engine
@@ -61,6 +61,19 @@ def test_an_option_is_traded_by_the_reference_and_alike():
     fill = cmd.Trade("A", 5, 100_000, "ann", "ben")
     assert engine.submit([fill]) == [house.submit(fill)]
     assert engine.by_reference == 1
+
+
+def test_a_window_leaves_fills_compiled_and_liquidations_to_the_reference():
+    venue = venue_with(window=Window(10**9, 10**6, 10**6, 60_000))
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue)
+    assert "a window paces liquidations of A" in plan_of(venue).reasons[0]
+    fills = [cmd.Trade("A", 9 * 10**7, 100_000, "ann", "ben"), cmd.Trade("A", -5, 100_000, "ann", "ben")]
+    assert engine.submit(fills) == [house.submit(fill) for fill in fills]
+    assert engine.by_reference == 0
+    fall = [cmd.SetPrices(2, 2, {"A": 99_000 - 8_000}), cmd.Liquidate("ann", "A")]
+    assert engine.submit(fall) == [house.submit(command) for command in fall]
+    assert engine.by_reference == 1
+    assert engine.state_hash() == state_hash(house.venue)
 
 
 HUGE = (1 << 95) + 12_345

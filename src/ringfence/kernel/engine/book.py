@@ -91,7 +91,7 @@ def fill_prices(record: Words, market: Market) -> None:
     """Write what commands change of a market into its record."""
     _put(record, at.MARK, market.mark, market.index, market.previous_mark, market.funding_index)
     _put(record, at.OPEN_B, market.open_interest_b)
-    apart = at.APART if market.option is not None or market.window is not None else 0
+    apart = at.APART * (market.option is not None) | at.PACED * (market.window is not None)
     locked, settling = at.LOCKED * market.margin_locked, at.SETTLING * market.settling
     record[at.MARKET_FLAGS] = apart | locked | settling
 

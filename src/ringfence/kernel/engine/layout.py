@@ -122,7 +122,9 @@ LOCKED = 1
 SETTLING = 2
 """Flag: in final settlement."""
 APART = 4
-"""Flag: an option or a market with a window, whose fills only the reference decides."""
+"""Flag: an option, whose fills only the reference decides."""
+PACED = 8
+"""Flag: a window paces its liquidations, which only the reference decides."""
 
 # -- assets ------------------------------------------------------------------------------------------------------------
 

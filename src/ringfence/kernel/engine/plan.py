@@ -40,9 +40,10 @@ def plan_of(venue: Venue) -> Plan:
         how = "by auction" if close.auction is not None else "at the pace of windows"
         reasons.append(f"subaccounts are closed {how}, so the reference decides the loss waterfall")
     for market in venue.markets.values():
-        if market.option is not None or market.window is not None:
-            what = "an option" if market.option is not None else "a market with a window"
-            reasons.append(f"{market.id} is {what}: the reference decides its fills")
+        if market.option is not None:
+            reasons.append(f"{market.id} is an option: the reference decides its fills")
+        if market.window is not None:
+            reasons.append(f"a window paces liquidations of {market.id}: the reference decides them")
     return Plan(frozenset(compiled), tuple(reasons))
 
 
