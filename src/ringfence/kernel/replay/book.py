@@ -7,6 +7,8 @@ order of their names, so that a row is also a rank. Nothing here knows a margin 
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ...rules.words import PPM
 from ..jit import jit
 from ..wide import Wide, narrow, to_float, wide
@@ -27,17 +29,19 @@ from .rule import GRID_WORDS, Floats, Grid, Ints, initial_q, maintenance_q, noti
     NEXT,
     BEFORE,
     LISTED,
+    FLOOR,
     VERSION,
     NEWER,
     OLDER,
     SUB_WORDS,
-) = range(17)
+) = range(18)
 """Columns of `Book.subs`.
 
 Owner, row of the parent (-1: none), legs from `FIRST` to `LAST`, quote balance, open positions; what top-ups restore,
 which margin calls its owner answers (bit by bit) and how many there were; step at which it is due (-1: none), the rows
-after and before it at the same step, and the pass in which it was last due. `VERSION` is the change that last touched
-it, counted over all subaccounts; `NEWER` and `OLDER` link whoever was touched, the latest first.
+after and before it at the same step, the pass in which it was last due, and the quote balance down to which that step
+and every ranking hold. `VERSION` is the change that last touched it, counted over all subaccounts; `NEWER` and `OLDER`
+link whoever was touched, the latest first.
 """
 _, _, SUB, COST, FLOW, MEMBER, LEG_WORDS = range(7)
 """Columns of `Book.legs` after market and size.
@@ -98,6 +102,8 @@ STEP, LEG, NOTIONAL, FEE, LOSS, SOLVENT, FILL_WORDS = range(7)
 """
 RETRY_STEPS = 16
 """A liquidation that nothing accepted is tried again after so many steps of the path."""
+RESERVE = 1e5
+"""What a subaccount may pay before it is looked at anew, in units of `slack`: a ten-thousandth of gross notional."""
 
 
 class Book(NamedTuple):
@@ -212,9 +218,18 @@ def is_liquidatable(book: Book, sub: int) -> bool:
 
 
 @jit
+def set_floor(book: Book, sub: int) -> None:
+    """Let a subaccount pay a little before it is looked at anew: shares of socialized losses are many and small."""
+    subs = book.subs
+    near = slack(book.grid, book.path, book.legs, subs[sub, FIRST], subs[sub, LAST])
+    subs[sub, FLOOR] = narrow(wide(subs[sub, QUOTE]) - np.int64(RESERVE * near))
+
+
+@jit
 def touch(book: Book, sub: int) -> None:
     """Note that a balance or position of a subaccount changed."""
     subs, state = book.subs, book.state
+    set_floor(book, sub)
     state[CHANGES] += 1
     subs[sub, VERSION] = state[CHANGES]
     latest = state[LATEST]
@@ -254,7 +269,7 @@ def sweep(book: Book, sub: int) -> None:
 @jit
 def _search(book: Book, sub: int, start: int, level: float, margins: bool) -> int:
     first, last = book.subs[sub, FIRST], book.subs[sub, LAST]
-    cash = float(book.subs[sub, QUOTE])
+    cash = float(book.subs[sub, FLOOR])
     return first_step(book.grid, book.path, book.legs, first, last, cash, level, start, margins)
 
 
@@ -307,14 +322,28 @@ def schedule(book: Book, sub: int, start: int, stuck: bool) -> None:
 
 
 @jit
+def _is_due(book: Book, sub: int, step: int) -> bool:
+    """Whether a subaccount is due at a step also with what it did not pay of its reserve; if not, find when it is."""
+    if book.subs[sub, FLOOR] < book.subs[sub, QUOTE]:
+        book.subs[sub, FLOOR] = book.subs[sub, QUOTE]
+        schedule(book, sub, step, False)
+        if book.subs[sub, DUE] != step:
+            return False
+        _unlink(book, sub)
+    return True
+
+
+@jit
 def collect(book: Book, step: int) -> int:
     """Empty the bucket of a step into `DUE_NAMES`, in order; how many are due."""
     subs, found, count, sub = book.subs, book.room[DUE_NAMES], 0, book.buckets[step]
     book.buckets[step] = -1
     while sub >= 0:
-        subs[sub, DUE], subs[sub, LISTED] = -1, book.state[PASS]
-        book.room[WEIGHTS, count] = sub
-        count, sub = count + 1, subs[sub, NEXT]
+        after, subs[sub, DUE] = subs[sub, NEXT], -1
+        if _is_due(book, sub, step):
+            subs[sub, LISTED], book.room[WEIGHTS, count] = book.state[PASS], sub
+            count += 1
+        sub = after
     order(book.room[WEIGHTS], count, book.room[SHARES])
     for k in range(count):
         found[k] = book.room[WEIGHTS, book.room[SHARES, k]]

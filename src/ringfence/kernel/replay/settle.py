@@ -22,6 +22,7 @@ from .book import (
     FEES,
     FILLED,
     FIRST,
+    FLOOR,
     FUND,
     HAS_COUNTERPARTY,
     HAS_DELEVERAGE,
@@ -65,7 +66,16 @@ from .book import (
 from .path import MARKET, SIZE
 from .plan import split
 from .rule import DEN, NUM, Ints, worth_q
-from .winners import bankruptcy_q, has_counterparty, lots_against, next_winner, open_queue, overlaps, push
+from .winners import (
+    bankruptcy_q,
+    close_queues,
+    has_counterparty,
+    lots_against,
+    next_winner,
+    open_queue,
+    overlaps,
+    push,
+)
 
 
 @jit
@@ -305,8 +315,10 @@ def _socialize(book: Book, at: int) -> None:
         return
     split(debt, weights, count, shares)
     for k in range(count):
-        if shares[0, k]:
-            book.subs[names[k], QUOTE] -= shares[0, k]
+        book.subs[names[k], QUOTE] -= shares[0, k]
+        if book.subs[names[k], QUOTE] < book.subs[names[k], FLOOR]:
             touch(book, names[k])
+    for market in range(len(book.grid.table)):
+        close_queues(book, market)
     pool[DEBT] -= debt
     pool[SOCIALIZED] += debt

@@ -15,6 +15,7 @@ from ..wide import Wide, mul_div_down, to_float, wide
 from .book import (
     CHANGES,
     COST,
+    FLOOR,
     HINT,
     LATEST,
     LONGS,
@@ -29,6 +30,7 @@ from .book import (
     RANKED_LONGS,
     RANKED_SHORTS,
     SHARES,
+    SHORTS,
     SUB,
     VERSION,
     Book,
@@ -148,7 +150,7 @@ def _bound(book: Book, leg: int, at: int) -> float:
     """An upper bound of a leg's score over a stretch of the path; 0 where it is surely not eligible."""
     grid, subs, sub, extents = book.grid, book.subs, book.legs[leg, SUB], book.path.extents
     gross, count, cost = 0.0, 1.0, float(book.legs[leg, COST])
-    least = most = float(subs[sub, QUOTE])
+    least, most = float(subs[sub, FLOOR]), float(subs[sub, QUOTE])
     worth = large = 0.0
     for each in range(subs[sub, LEGS_FROM], subs[sub, LEGS_TO]):
         market = book.legs[each, MARKET]
@@ -282,6 +284,12 @@ def open_queue(book: Book, market: int, side: int) -> None:
         _rank(book, market, side, stretch)
         _clear(book, market, side)
     table[market, side + SEEN] = book.state[CHANGES]
+
+
+@jit
+def close_queues(book: Book, market: int) -> None:
+    """Forget the queues of a market, whose exact keys no longer hold; its rankings do, down to the floors."""
+    book.grid.table[market, LONGS] = book.grid.table[market, SHORTS] = -1
 
 
 @jit

@@ -23,6 +23,7 @@ from .book import (
     DUE_ONES,
     FILLED,
     FIRST,
+    FLOOR,
     FLOW,
     LAST,
     LATEST,
@@ -55,6 +56,7 @@ from .book import (
     is_liquidatable,
     maintained_q,
     schedule,
+    set_floor,
     touch,
 )
 from .path import MARKET, SIZE
@@ -207,6 +209,8 @@ def _advance(book: Book, step: int) -> None:
     state[PASS] += 1
     state[CHANGES_BEFORE] = state[CHANGES]
     named = collect(book, step)
+    if named == 0:
+        return
     if state[NOW] != step:
         _set_prices(book, step)
     if state[DRAWS] > 0:
@@ -224,10 +228,15 @@ def _advance(book: Book, step: int) -> None:
 
 @jit
 def _reschedule(book: Book, step: int, named: int, due: int) -> None:
-    """Find the next step for all that were named or touched; who was due and untouched is stuck."""
+    """Find the next step for all that were named or touched; who was due and untouched is stuck.
+
+    Who was named has no reserve: whatever it pays at this step from now on has it looked at again.
+    """
     state, subs = book.state, book.subs
     for k in range(named):
-        schedule(book, book.room[DUE_NAMES, k], step + 1, False)
+        sub = book.room[DUE_NAMES, k]
+        subs[sub, FLOOR] = subs[sub, QUOTE]
+        schedule(book, sub, step + 1, False)
     for k in range(due):
         sub = book.room[DUE_ONES, k]
         if subs[sub, VERSION] <= state[CHANGES_BEFORE]:
@@ -253,6 +262,7 @@ def run(book: Book, end_of_window: int, wealth: Ints) -> None:
     """Walk the whole path; `wealth` (2, accounts) is what everybody has at the end of the window and of the path."""
     end = len(book.path.quanta)
     for sub in range(len(book.subs) - 1):
+        set_floor(book, sub)
         schedule(book, sub, 0, False)
     for step in range(end):
         while book.buckets[step] >= 0:
