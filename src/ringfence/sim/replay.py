@@ -44,6 +44,7 @@ class Replay:
         self.source, self.markets, self.policy = path, dict(markets), policy
         self.path = pyramid(path.quanta)
         self._along = {path: self.path}
+        self._survival: dict[tuple[FlowColumns, Partition], IntArray] = {}
         self.grid = grid_of(markets, policy.rounding)
         self.names = tuple(markets)
 
@@ -66,6 +67,16 @@ class Replay:
         group = np.array([*_group_numbers(mode, self.names).values()], dtype=np.int64)
         columns = np.stack((flow.market, flow.size_b, flow.notional_q, posted, *priced.T), axis=1)
         return Wanted(columns, np.stack((flow.first, np.append(flow.equity_q, 0)), axis=1), group)
+
+    def survival_q(self, flow: FlowColumns, mode: Partition, legs: IntArray, first: IntArray) -> IntArray:
+        """Least collateral of every group that survives the path; kept, because arms differ in collateral alone."""
+        from ringfence.kernel.replay.path import curves_for, survivals
+
+        if (flow, mode) not in self._survival:
+            found = self._survival[flow, mode] = np.empty(len(first) - 1, dtype=np.int64)
+            curves = curves_for(self.grid, self.path, int(np.diff(first).max(initial=1)))
+            survivals(self.grid, self.path, legs, first, curves, found)
+        return self._survival[flow, mode]
 
     def slots(self, flow: FlowColumns) -> "Slots":
         """Room for one account's groups."""
@@ -103,7 +114,7 @@ class Replay:
             order[number] = ranks.get(mode.group(name), 0)
         count = lay_out(self.grid, self.path, wanted, self.slots(flow), _arm(arm), order, groups)
         check(count >= 0, f"account {-1 - count} was admitted and cannot enter {mode.name}")
-        return Entered.of(self, flow, wanted, groups._replace(table=table[: count + 1]))
+        return Entered.of(self, flow, mode, wanted, groups._replace(table=table[: count + 1]))
 
 
 def _group_numbers(mode: Partition, names: Sequence[str]) -> dict[str, int]:
@@ -126,13 +137,16 @@ class Entered:
 
     replay: Replay
     flow: FlowColumns
+    mode: Partition
     groups: "Groups"
     posted: IntArray
     """(L,) in the order of the groups"""
     book: "Book"
 
     @classmethod
-    def of(cls, replay: Replay, flow: FlowColumns, wanted: "Wanted", groups: "Groups") -> "Entered | None":
+    def of(
+        cls, replay: Replay, flow: FlowColumns, mode: Partition, wanted: "Wanted", groups: "Groups"
+    ) -> "Entered | None":
         """Open all positions at the path's first prices; `None` where somebody lacks the collateral."""
         from ringfence.kernel.replay.book import SYSTEM_QUOTE
         from ringfence.kernel.replay.plan import BACKING, POSTED
@@ -144,7 +158,7 @@ class Entered:
             return None
         traded = _worths(replay, list(flow.balancer.values()), replay.path.quanta[0].tolist())
         book.grid.table[:, SYSTEM_QUOTE] += np.array(traded)
-        return cls(replay, flow, groups, posted, book)
+        return cls(replay, flow, mode, groups, posted, book)
 
     @property
     def markets(self) -> dict[str, Market]:
@@ -164,15 +178,11 @@ class Entered:
         """What entering asked of every group."""
         from ringfence.clearing.risk import leg_risk
         from ringfence.kernel.replay import plan as at
-        from ringfence.kernel.replay.path import curves_for, survivals
 
         replay, table, legs = self.replay, self.groups.table, self.book.legs
         rounds, markets, first = replay.policy.rounding, self.markets, table[:, at.LEGS_FROM].copy()
         priced, prices = np.empty((len(legs), 2), dtype=np.int64), replay.path.quanta[0]
         at.price_legs(grid_of(markets, rounds), legs, prices, prices, priced)
-        curves = curves_for(replay.grid, replay.path, int(np.diff(first).max(initial=1)))
-        survival = np.empty(len(first) - 1, dtype=np.int64)
-        survivals(replay.grid, replay.path, legs, first, curves, survival)
         best = next(iter(markets.values()))
         unit = leg_risk(best, 10**12, best.mark, rounds)
         return Standing(
@@ -181,7 +191,7 @@ class Entered:
             table[:-1, at.BACKING],
             _sums(self.posted, first),
             _sums(priced[:, 0], first),
-            survival,
+            replay.survival_q(self.flow, self.mode, legs, first),
             int(self.groups.outside.sum()),
             (unit.notional_q, unit.initial_q),
         )
