@@ -2,7 +2,11 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+WATCHERS: list[Callable[[str], None]] = []
+"""Who is told, in a few words, what is being made that takes long and is then kept."""
 
 
 def default_cache_dir() -> Path:

@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ringfence import cache
+
 WIDTH = 100
 """Columns where nobody says how wide the terminal is."""
 
@@ -91,7 +93,8 @@ def warn(sentences: Iterable[str]) -> None:
 def progress(what: str, after_s: float = 0.0) -> Iterator[Callable[[int, int | None, str], None]]:
     """Show a bar on standard error; yields a function that is told how many are done, of how many, and what.
 
-    With `after_s` the bar appears only for work that takes longer.
+    With `after_s` the bar appears only for work that takes longer. What is made once and then kept, such as compiled
+    code, is shown at once.
     """
     begun = time.monotonic()
     bar = Progress(
@@ -110,11 +113,17 @@ def progress(what: str, after_s: float = 0.0) -> Iterator[Callable[[int, int | N
             bar.start()
         bar.update(task, completed=done, total=total, description=name)
 
+    def making(name: str) -> None:
+        bar.update(task, description=name)
+        bar.start()
+
+    cache.WATCHERS.append(making)
     try:
         if not after_s:
             bar.start()
         yield report
     finally:
+        cache.WATCHERS.remove(making)
         bar.stop()
 
 

@@ -15,9 +15,13 @@ from ringfence.kernel import jit
 CALLER = """
 import numpy as np
 from ringfence.kernel import jit
+from ringfence.cache import WATCHERS
 from ringfence.kernel.caller import answer
+told = []
+WATCHERS.append(told.append)
 got = answer(100)
 dispatcher_hits = sum(answer.stats.cache_hits.values())
+assert bool(told) == (not dispatcher_hits), told
 print(got, dispatcher_hits, jit.CACHE)
 """
 MODULE = """
@@ -37,7 +41,8 @@ def package(tmp_path_factory):
     root = tmp_path_factory.mktemp("copy") / "ringfence"
     source = Path(ringfence.__file__).parent
     root.mkdir()
-    shutil.copy(source / "__init__.py", root)
+    for name in ("__init__", "cache"):
+        shutil.copy(source / f"{name}.py", root)
     shutil.copytree(source / "rules", root / "rules")
     (root / "kernel").mkdir()
     for name in ("__init__", "jit", "wide", "_rules"):

@@ -32,6 +32,8 @@ import numba
 from numba.core import config
 from numba.core.caching import FunctionCache
 
+from ..cache import WATCHERS
+
 if sys.platform != "win32":
     import fcntl
 
@@ -39,6 +41,7 @@ SOURCES = Path(__file__).parent
 KEPT_DAYS = 30
 DIVISION = "__divti3"
 """The symbol that LLVM calls to divide 128-bit integers."""
+COMPILING = "compiling (once, a minute or so)"
 LIBRARIES = ("libgcc_s.so.1",)
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Liberties of `screen_jit`: reordering, fusing, reciprocals, the sign of zero. Never `nnan` or `ninf`."""
@@ -116,7 +119,11 @@ class _SharedCache(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> object:
         with _turn():
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
+        if found is None:
+            for tell in WATCHERS:
+                tell(COMPILING)
+        return found
 
     def save_overload(self, sig: object, data: object) -> None:
         with _turn():
