@@ -15,17 +15,16 @@ import time
 from pathlib import Path
 
 from ringfence.compare.command import DEFAULT_FRAME, DEFAULT_SCENARIO
-from ringfence.compare.lab import Lab, Results, Setup, run_all
+from ringfence.compare.lab import EngineName, Lab, Results, Setup, run_all
 from ringfence.sim.scenarios import load_scenario
 
 RESULT = Path(__file__).parent / "results" / "replay.json"
 SMALL = 500
 LARGE = 100_000
-NEVER = 10**9
 SEED = 1
 
 
-def compare(accounts: int, *, columns_from: int, workers: int) -> tuple[float, Results]:
+def compare(accounts: int, *, engine: EngineName, workers: int) -> tuple[float, Results]:
     """Seconds that drawing, admitting, entering and replaying take, and the result."""
     begun = time.perf_counter()
     candles = load_scenario(DEFAULT_SCENARIO)
@@ -37,7 +36,7 @@ def compare(accounts: int, *, columns_from: int, workers: int) -> tuple[float, R
             traders=accounts,
             seed=SEED,
             venue_frame=frame,
-            columns_from=columns_from,
+            engine=engine,
         )
     )
     results = run_all(lab, workers=workers)
@@ -46,13 +45,13 @@ def compare(accounts: int, *, columns_from: int, workers: int) -> tuple[float, R
 
 def measure(accounts: int) -> dict[str, float | int]:
     """Seconds of each run and their ratio."""
-    compare(SMALL, columns_from=0, workers=1)
-    columns, fast = compare(SMALL, columns_from=0, workers=1)
-    reference, slow = compare(SMALL, columns_from=NEVER, workers=1)
+    compare(SMALL, engine="columns", workers=1)
+    columns, fast = compare(SMALL, engine="columns", workers=1)
+    reference, slow = compare(SMALL, engine="reference", workers=1)
     if fast != slow:
         raise SystemExit("columns and the reference engine disagree")
     cores = os.cpu_count() or 1
-    large, _ = compare(accounts, columns_from=0, workers=cores)
+    large, _ = compare(accounts, engine="columns", workers=cores)
     return {
         f"columns, {SMALL} accounts, one process (s)": round(columns, 2),
         f"reference, {SMALL} accounts, one process (s)": round(reference, 2),

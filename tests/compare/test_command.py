@@ -35,6 +35,23 @@ def test_json_on_standard_output_is_json_alone_and_the_same_twice() -> None:
     assert without_time[0] == without_time[1], "byte for byte, times apart"
 
 
+@pytest.mark.slow
+def test_both_engines_print_the_same_figures() -> None:
+    found = []
+    for engine in ("reference", "columns"):
+        result = run("--engine", engine, "--json", "-", "--no-html")
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(result.stdout))
+        del found[-1]["timing"]
+    assert found[0] == found[1]
+
+
+def test_columns_are_refused_where_they_do_not_hold_the_rules() -> None:
+    result = run("--venue", "gmx-v2", "--engine", "columns", "--venue-frame", "none", "--no-html")
+    assert result.exit_code != 0
+    assert "--engine: columns do not hold all rules of gmx-v2" in result.output
+
+
 def test_the_result_names_the_command_that_gives_it_again() -> None:
     result = run("--venue-frame", "none", "--arms", "c", "--json", "-", "--no-html")
     command = json.loads(result.stdout)["command"]

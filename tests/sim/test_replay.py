@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ringfence.clearing.adl import split as split_exactly
 from ringfence.clearing.model import Scale
 from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Stepped
-from ringfence.compare.lab import MODES, Lab, Setup, run_all
+from ringfence.compare.lab import MODES, EngineName, Lab, Setup, run_all
 from ringfence.compare.measures import percentile, total
 from ringfence.compare.result import document
 from ringfence.sim.flow import build_flow
@@ -24,16 +24,14 @@ from ringfence.sim.scenarios import load_scenario
 from ringfence.sim.traders import generate
 from ringfence.venues.overrides import load_spec
 
-NEVER = 10**9
 
-
-def lab(columns_from: int, scenario: str = "2025-10-10", **changes: Any) -> Lab:
-    return Lab(Setup(load_scenario(scenario), scenario, columns_from=columns_from, **changes))
+def lab(engine: EngineName, scenario: str = "2025-10-10", **changes: Any) -> Lab:
+    return Lab(Setup(load_scenario(scenario), scenario, engine=engine, **changes))
 
 
 def both(**changes: Any) -> None:
     """Whole documents, not only headlines, on columns and in the reference."""
-    fast, slow = lab(0, **changes), lab(NEVER, **changes)
+    fast, slow = lab("columns", **changes), lab("reference", **changes)
     assert document(fast, run_all(fast, workers=1)) == document(slow, run_all(slow, workers=1))
 
 
@@ -73,7 +71,7 @@ def test_a_market_is_taken_only_where_all_that_it_asks_is_compiled() -> None:
 
 
 def test_columns_and_objects_are_the_same_flow() -> None:
-    found = lab(NEVER, traders=200, seed=3).drawn
+    found = lab("reference", traders=200, seed=3).drawn
     assert [account.equity_q for account in found.accounts] == found.equity_q.tolist()
     legs = [leg for account in found.accounts for leg in account.legs]
     assert [leg.posted_q for leg in legs] == found.posted_q.tolist()
@@ -83,7 +81,7 @@ def test_columns_and_objects_are_the_same_flow() -> None:
 
 
 def test_a_flow_without_some_legs_leaves_out_accounts_that_have_none() -> None:
-    found = lab(NEVER, traders=200, seed=3).drawn
+    found = lab("reference", traders=200, seed=3).drawn
     kept = found.only(found.size_b > 0)
     assert (kept.size_b > 0).all()
     longs = [account for account in found.accounts if any(leg.size_b > 0 for leg in account.legs)]
@@ -180,10 +178,9 @@ def test_every_waterfall_agrees(waterfall: str, fee_ppm: int, monkeypatch: pytes
         )
 
     found = []
-    for columns_from in (0, NEVER):
-        ready = lab(
-            columns_from, traders=100, seed=2, slippage_ppm=20_000, sensitivity=False, arms=("c", "e")
-        )
+    engines: tuple[EngineName, ...] = ("columns", "reference")
+    for engine in engines:
+        ready = lab(engine, traders=100, seed=2, slippage_ppm=20_000, sensitivity=False, arms=("c", "e"))
         policy(ready)
         found.append(run_all(ready, workers=1))
     assert found[0] == found[1]

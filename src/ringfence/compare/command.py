@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO = "2025-10-10"
 DEFAULT_FRAME = {"isolated": "hyperliquid", "cross": "dydx-v4", "hybrid": "hyperliquid"}
 REPORT = Path("out") / "compare.html"
-_OUTPUT = {"json_file", "html", "no_html", "workers"}
+_OUTPUT = {"json_file", "html", "no_html", "workers", "engine"}
+"""Options that leave the result as it is."""
 
 
 @click.command()
@@ -73,6 +74,13 @@ _OUTPUT = {"json_file", "html", "no_html", "workers"}
 @click.option(
     "--allow-gaps", is_flag=True, help="Let --prices have missing candles; the path walks across them."
 )
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    type=click.Choice(("auto", "columns", "reference")),
+    help="What replays; the result is the same.",
+)
 @click.option("--workers", default=0, type=click.IntRange(0, 64), help="Processes; 0 takes one per core.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the result as JSON ('-': stdout)."
@@ -93,6 +101,8 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     targets = _targets(options)
     began = time.perf_counter()
     lab = Lab(_setup(options))
+    with terminal.progress("admitting traders"):
+        lab.compile()
     if not len(lab.flow):
         raise InputError("no account may enter every mode; try another venue, population or seed")
     terminal.warn(lab.warnings())
@@ -105,7 +115,7 @@ def compare(**options: Any) -> None:  # noqa: ANN401
 
 
 def _command(options: dict[str, Any]) -> str:
-    """The command that gives this result again: every option that was given and is not about output."""
+    """The command that gives this result again: every option that was given and changes it."""
     words, given = ["ringfence", "compare"], click.get_current_context().get_parameter_source
     for parameter in compare.params:
         name = parameter.name or ""
@@ -151,6 +161,7 @@ def _setup(options: dict[str, Any]) -> "Setup":
         insurance_ppm=options["insurance_ppm"],
         slippage_ppm=options["slippage_ppm"],
         sensitivity=options["sensitivity"],
+        engine=options["engine"],
     )
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from msgspec.structs import replace
@@ -46,6 +46,9 @@ from ringfence.venues.overrides import load_spec
 from ringfence.venues.rulebook import Rulebook
 
 Engine = Replay | Reference
+EngineName = Literal["auto", "columns", "reference"]
+COLUMNS_FROM = 500
+"""Accounts from which columns are the sooner done; the reference does fewer before compiled code is loaded."""
 
 MODES: dict[str, Partition] = {"isolated": ISOLATED, "cross": CROSS, "hybrid": HYBRID}
 LAYERS = ("shared", "per_market")
@@ -75,8 +78,8 @@ class Setup:
     """Total insurance, as a share of one side of open interest at entry (assumed; the same in both layers)."""
     slippage_ppm: int = 0
     sensitivity: bool = True
-    columns_from: int = 500
-    """Accounts from which runs go on columns; fewer are done in the reference before compiled code is loaded."""
+    engine: EngineName = "auto"
+    """What replays: the reference account by account, compiled columns, or whichever is the sooner done."""
 
 
 @dataclass(frozen=True)
@@ -194,12 +197,18 @@ class Lab:
     def engine(self, rulebook: str, *, reference: bool = False) -> Engine:
         """What replays a rulebook, kept for all runs: columns where they hold all of it, the reference otherwise."""
         markets, policy = self.rules[rulebook]
-        enough = not reference and len(self.drawn) >= self.setup.columns_from
-        on_columns = enough and takes(markets, policy, self.drawn)
+        on_columns = not reference and self._wants_columns and takes(markets, policy, self.drawn)
+        if self.setup.engine == "columns" and not on_columns and not reference:
+            raise InputError(f"--engine: columns do not hold all rules of {rulebook}; leave it at 'auto'")
         if (rulebook, on_columns) not in self._engines:
             make = Replay if on_columns else Reference
             self._engines[rulebook, on_columns] = make(self.path, markets, policy)
         return self._engines[rulebook, on_columns]
+
+    @property
+    def _wants_columns(self) -> bool:
+        many = len(self.drawn) >= COLUMNS_FROM
+        return self.setup.engine == "columns" or (self.setup.engine == "auto" and many)
 
     @cached_property
     def admitted(self) -> dict[str, BoolArray]:
@@ -268,6 +277,17 @@ class Lab:
         path, topup = self.path_in(case.order), self._topup(job)
         found = staged.run(path, ring, case.slippage_ppm, topup)
         return self._staged(job).run(path, ring, case.slippage_ppm, topup) if found is None else found
+
+    def compile(self) -> None:
+        """Send one account through a replay, so that its code is compiled once, here, and found by all processes."""
+        job = self.jobs[0]
+        engine, flow = self.engine(job.rulebook), self.flow_in(job.frame)
+        if isinstance(engine, Replay) and len(flow):
+            first = flow.only(flow.owner == 0)
+            staged = engine.enter(first, job.mode, job.arm, raised=self._is_raised(job))
+            if staged is not None:
+                staged.standing()
+                staged.run(self.path, Ring(False, {}), self.setup.slippage_ppm, TopUp())
 
     def _topup(self, job: Job) -> TopUp:
         return self.flow_in(job.frame).topup if job.arm == "e" else TopUp()
@@ -413,6 +433,8 @@ def run_all(lab: Lab, *, workers: int = 0, progress: Callable[[], None] = lambda
             found[key(job)] = lab.run(job)
             progress()
     else:
+        for frame in dict.fromkeys(job.frame for job in lab.jobs):
+            lab.flow_in(frame)  # what all processes need is worked out before they begin
         context = get_context("spawn")  # a fork would copy the thread of a progress bar
         with ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(lab,)) as pool:
             for job, results in zip(longest_first, pool.map(_work, longest_first), strict=True):
