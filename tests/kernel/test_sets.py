@@ -145,6 +145,12 @@ def test_a_debt_without_a_position_asks_for_nothing():
     check(venue)
 
 
+def test_more_credit_than_margin_is_no_surplus():
+    """A hedged pair was given back more than both legs ask: floats took that for equity, and cleared who was short."""
+    (rulebook,) = (each for each in NETTED if each.name.startswith("vertex"))
+    check(netted(rulebook, 3_015_407_173, 15))
+
+
 def test_nothing_overflows_at_the_limits():
     for rulebook in NETTED:
         venue = netted(rulebook, 52, 0)

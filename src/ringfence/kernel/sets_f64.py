@@ -366,6 +366,19 @@ def _standard(table, sets, block, row, legs):
 
 
 @jit
+def _held(table: Table, block: Block, row: int) -> float:
+    """What the weights of other assets ask for maintenance."""
+    total = 0.0
+    for place in range(block.asset.shape[1]):
+        asset, amount = table.assets[block.asset[row, place]], block.amount[row, place]
+        if amount != 0 and asset.weighs:
+            num = asset.long_maintenance_num if amount > 0 else asset.short_maintenance_num
+            worth, _ = asset_f64(table, block.asset[row, place], amount)
+            total += abs(worth) * (num / asset.weight_den)
+    return total
+
+
+@jit
 def row_surplus_f64(table: Table, sets: Sets, block: Block, row: int) -> tuple[float, float]:
     """Equity less maintenance margin of a subaccount, and the radius within which the exact one lies."""
     surplus, magnitude, atoms = rest_surplus_f64(table, block, row)
@@ -378,5 +391,6 @@ def row_surplus_f64(table: Table, sets: Sets, block: Block, row: int) -> tuple[f
         magnitude, atoms = magnitude + size_of_it, atoms + rounded
     asked, added, rounded = _asked(table, sets, block, row, legs)
     width = 4 * block.size.shape[1] + 2 * block.asset.shape[1]
-    # One more atom: whoever has a position is asked for one at least.
-    return surplus - asked, atoms + rounded + 1.0 + share_of(width) * (magnitude + added)
+    # Margin is nothing at least, however much is given back; one more atom, since a position is asked for one.
+    surplus = min(surplus - asked, surplus + _held(table, block, row))
+    return surplus, atoms + rounded + 1.0 + share_of(width) * (magnitude + added)
