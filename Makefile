@@ -51,7 +51,7 @@ bench: $(VENV)/dev.stamp
 	@$(BIN)/ringfence bench $(ARGS)
 
 # Other tools contradict each other's dependencies, so each has an environment of its own.
-PEERS := lrvx freqtrade nautilus
+PEERS := lrvx freqtrade nautilus driftpy
 bench-peers: $(VENV)/dev.stamp $(PEERS:%=.venv-peers/%.stamp)
 	@$(BIN)/ringfence bench peers
 
