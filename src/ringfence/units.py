@@ -78,6 +78,18 @@ def format_fraction(value: Fraction, decimals: int) -> str:
     return format_atoms(-atoms if value < 0 else atoms, decimals)
 
 
+def significant(text: str, digits: int = 3) -> str:
+    """A decimal text for people, rounded to so many significant digits, but not above the unit.
+
+    Without an exponent, and never zero for what is not: `significant("0.00000818112") == "0.00000818"`.
+    """
+    number = Decimal(text)
+    last = min(0, number.adjusted() - digits + 1) if number else 0
+    rounded = number.quantize(Decimal(1).scaleb(last), context=_EXACT)
+    shown = f"{rounded:,f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
 def to_fraction(text: object, what: str) -> Fraction:
     """Exact fraction of a decimal number or of text such as `90000/97`."""
     if isinstance(text, str) and "/" in text:

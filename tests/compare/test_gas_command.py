@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from ringfence.chain.gas import Figure, Snapshot, read
 from ringfence.cli import main
 from ringfence.compare.gas_crash import crash_tables
-from ringfence.compare.gas_fees import figure_fee
+from ringfence.compare.gas_fees import SHOWN, figure_fee
+from ringfence.compare.gas_tables import crossover_rows
 from ringfence.compare.onchain import liquidation_gas
 
 
@@ -111,6 +112,39 @@ def test_a_crash_is_shown_on_the_designs_that_are_asked_for():
     assert {row["design"] for row in found} == {"IsolatedOnly"}
 
 
+def test_a_crash_costs_what_the_parameters_that_were_set_say():
+    """Two thirds of the notional below which a liquidation does not pay, at two thirds of ether's price."""
+    arguments = ("--crash", "--traders", "10", "--design", "CrossOnly", "--chain", "base", "--set")
+    (dear,), (cheap,) = (answer(*arguments, f"price.ETH={usd}")["crash"] for usd in (3000, 2000))
+    assert dear["chain"] == cheap["chain"] == "base"
+    assert float(cheap["dust_usd"]) == pytest.approx(float(dear["dust_usd"]) * 2 / 3, abs=0.01)
+
+
+def test_where_sharing_costs_less_is_said_also_where_it_ends():
+    """CrossOnly opens up to four positions for less than IsolatedOnly, and never adds to one for less."""
+    rows = {row[:3]: row[3] for row in crossover_rows(read())}
+    pair = ("IsolatedOnly", "CrossOnly")
+    assert rows[*pair, "open"] == "up to 4"
+    assert rows[*pair, "liquidate all"] == "from 2 on"
+    assert rows[*pair, "add"] == "never"
+    assert rows[*pair, "deposit"] == "always"
+
+
+def test_sharing_that_costs_less_in_between_is_listed_number_by_number():
+    figures = [("IsolatedOnly", "open", count, 10) for count in (1, 2, 4, 8)]
+    figures += [("CrossOnly", "open", count, gas) for count, gas in ((1, 11), (2, 9), (4, 9), (8, 11))]
+    snapshot = Snapshot("", "", "", {}, {}, (), tuple(Figure(*row) for row in figures))
+    assert crossover_rows(snapshot) == [("IsolatedOnly", "CrossOnly", "open", "at 2, 4")]
+
+
+def test_fees_of_every_chain_fit_a_terminal_unbroken():
+    lines = run("gas", "--fees", "--positions", "64").stdout.splitlines()
+    rows = [line.split() for line in lines if " high " in line]
+    assert len(rows) == 4 * len(SHOWN)
+    assert {len(row[row.index("high") :]) for row in rows} == {7}
+    assert max(map(len, lines)) <= 100
+
+
 def test_the_tables_of_a_crash_name_a_design_by_the_mode_where_it_holds_several():
     row = {
         "mode": "cross",
@@ -177,6 +211,9 @@ def test_gas_between_measured_positions_lies_on_a_line():
         (("--chain", "nowhere"), "nowhere"),
         (("--set", "nothing"), "expected PATH=VALUE"),
         (("--crash", "--scenario", "1999-01-01"), "1999-01-01"),
+        (("--crash", "--chain", "starknet"), "--chain starknet: runs no EVM"),
+        (("--traders", "500"), "--traders: says something of a crash; give --crash with it"),
+        (("--as-of", "2025-10-10"), "--as-of: says something of a crash"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(arguments, sentence):

@@ -1,12 +1,16 @@
 """What a run is on chain: transactions and gas by minute, priced on every chain."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from ringfence.chain.fees import parameters
 from ringfence.chain.gas import read
+from ringfence.compare.gas_fees import figure_fee
 from ringfence.compare.onchain import chain_rows, keepers, liquidation_gas, margin_action
+from ringfence.compare.table import chains_table
 from ringfence.errors import InputError
 from ringfence.sim.flow import FlowColumns
 from ringfence.sim.outcome import Fills
@@ -110,3 +114,17 @@ def test_without_a_liquidation_it_has_no_price():
     }
     assert {row["liquidation_usd"] for row in chain_rows([run])} == {""}
     assert {Decimal(row["actions_usd"]) for row in chain_rows([run])} == {Decimal(0)}
+
+
+def test_a_fee_of_millionths_of_a_dollar_is_shown_with_its_digits():
+    """A transfer on OP Mainnet costs some 0.00004 USD: four decimals would be zero."""
+    sent = keepers(flow(), ISOLATED, TWO_AT_ONCE, 0)
+    run = {"mode": "isolated", "keepers": sent._asdict(), "measures": {"margin_actions": "0.010000"}}
+    rows = chain_rows([run])
+    (optimism,) = (row for row in rows if row["chain"] == "optimism")
+    one = figure_fee(margin_action(), parameters("optimism", "mid")).usd
+    assert Fraction(optimism["actions_usd"]) == Fraction(one) / 100
+    *_, liquidation, actions, _ = chains_table({"chains": [optimism]}).columns
+    for shown, exact in ((liquidation, optimism["liquidation_usd"]), (actions, optimism["actions_usd"])):
+        (text,) = shown.cells
+        assert float(text) == pytest.approx(float(exact), rel=0.005)

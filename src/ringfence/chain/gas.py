@@ -241,14 +241,23 @@ def slope(snapshot: Snapshot, design: str, operation: str, low: int = 8, high: i
     return None if first is None or last is None else (last - first) / (high - low)
 
 
+def cheaper(snapshot: Snapshot, first: str, second: str, operation: str) -> dict[int, bool]:
+    """Whether `second` costs less gas than `first`, by the positions at which `first` was measured."""
+    counts = (figure.positions for figure in snapshot.series(first, operation))
+    gas = {
+        count: (snapshot.gas(first, operation, count), snapshot.gas(second, operation, count))
+        for count in counts
+    }
+    return {
+        count: one is not None and other is not None and other < one for count, (one, other) in gas.items()
+    }
+
+
 def crossover(snapshot: Snapshot, first: str, second: str, operation: str) -> int | None:
     """Fewest positions (of those measured) from which on `second` costs less gas than `first`; None for never."""
-    counts = [figure.positions for figure in snapshot.series(first, operation)]
-    cheaper = []
-    for count in counts:
-        one, other = snapshot.gas(first, operation, count), snapshot.gas(second, operation, count)
-        cheaper.append(one is not None and other is not None and other < one)
-    for at, count in enumerate(counts):
-        if all(cheaper[at:]):
-            return count
-    return None
+    found = None
+    for count, is_cheaper in reversed(cheaper(snapshot, first, second, operation).items()):
+        if not is_cheaper:
+            break
+        found = count
+    return found

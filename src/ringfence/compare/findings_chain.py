@@ -11,6 +11,7 @@ from ..chain.complexity import Complexity
 from ..chain.fees import CHAINS, SCENARIOS, parameters
 from ..chain.fees.parameters import capacity, chain_data
 from ..chain.gas import Snapshot, read
+from ..units import significant
 from .finding import Figures, Finding, measurement, number
 from .gas_fees import figure_fee
 from .reading import Document
@@ -78,7 +79,7 @@ def _fees(snapshot: Snapshot) -> Figures:
             priced = [
                 figure_fee(figure, parameters(chain, scenario)) for scenario in (SCENARIOS[0], SCENARIOS[-1])
             ]
-            both.append(" to ".join(f"{float(each.usd):.4f}" for each in priced))
+            both.append(" to ".join(significant(each.usd) for each in priced))
         modelled = " (modelled)" if chain_data(chain).rule in {"zksync", "starknet"} else ""
         found[f"USD to liquidate 16 positions on {chain}{modelled}: isolated, cross"] = ", ".join(both)
     return found

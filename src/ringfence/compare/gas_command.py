@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ringfence.chain.gas import Snapshot
 
 POSITIONS = 8
+CRASH_FEES = ("mid", "live")
+"""Fees that a crash is taken at: the usual ones, or those that a node states."""
+OF_A_CRASH = ("scenario", "traders", "accounts", "as_of")
+"""Options that mean something only for a crash."""
 
 
 @click.command()
@@ -60,12 +64,13 @@ def gas(**options: Any) -> None:  # noqa: ANN401 - click's options
     from ringfence import terminal
     from ringfence.compare.gas_tables import document
 
+    _refuse_what_would_be_ignored(options)
     snapshot = _snapshot(options)
     given = _parameters(options)
-    fees = _fees(snapshot, given, options["positions"])
+    fees = _fees(snapshot, given if _asks_for_fees(options) else (), options["positions"])
     found = document(snapshot, fees)
     if options["crash"]:
-        found["crash"] = _crash(snapshot, options)
+        found["crash"] = _crash(snapshot, given, options)
     if options["out"]:
         from ringfence.compare.gas_report import write_report
 
@@ -76,6 +81,20 @@ def gas(**options: Any) -> None:  # noqa: ANN401 - click's options
         _print(snapshot, found, fees)
         if options["out"]:
             click.echo(f"report: {options['out']}")
+
+
+def _refuse_what_would_be_ignored(options: dict[str, Any]) -> None:
+    """Raise `InputError` for an option that nothing else makes use of."""
+    source = click.get_current_context().get_parameter_source
+    typed = [name for name in OF_A_CRASH if source(name) is click.core.ParameterSource.COMMANDLINE]
+    if typed and not options["crash"]:
+        raise InputError(f"--{typed[0].replace('_', '-')}: says something of a crash; give --crash with it")
+    from ringfence.chain.fees.parameters import chain_data
+    from ringfence.compare.onchain import OTHER_MACHINES
+
+    chains = options["chains"]
+    if options["crash"] and chains and all(chain_data(each).rule in OTHER_MACHINES for each in chains):
+        raise InputError(f"--chain {chains[0]}: runs no EVM, and what liquidations ask of it is not known")
 
 
 def _snapshot(options: dict[str, Any]) -> "Snapshot":
@@ -101,17 +120,18 @@ def _snapshot(options: dict[str, Any]) -> "Snapshot":
 
 
 def _parameters(options: dict[str, Any]) -> "list[Parameters]":
-    """Parameters of the chains in their scenarios; none where no fees were asked for."""
+    """Parameters of the chains that were asked for (all, where none was) in their scenarios, as they were set."""
     from ringfence.chain.fees import CHAINS
     from ringfence.questions import fees_command
 
-    chains = list(dict.fromkeys(options["chains"]))
-    asked = options["with_fees"] or chains or options["rpc"] or options["settings"] or options["out"]
-    if not asked:
-        return []
+    chains = list(dict.fromkeys(options["chains"])) or [*CHAINS]
     return fees_command.overridden(
-        fees_command.scenario_parameters(chains or [*CHAINS], options["rpc"]), options["settings"]
+        fees_command.scenario_parameters(chains, options["rpc"]), options["settings"]
     )
+
+
+def _asks_for_fees(options: dict[str, Any]) -> bool:
+    return any(options[name] for name in ("with_fees", "chains", "rpc", "settings", "out"))
 
 
 def _fees(snapshot: "Snapshot", given: "Sequence[Parameters]", positions: int) -> list[Any]:
@@ -123,13 +143,16 @@ def _fees(snapshot: "Snapshot", given: "Sequence[Parameters]", positions: int) -
     return operation_fees(snapshot, given, positions)
 
 
-def _crash(snapshot: "Snapshot", options: dict[str, Any]) -> list[dict[str, Any]]:
+def _crash(
+    snapshot: "Snapshot", given: "Sequence[Parameters]", options: dict[str, Any]
+) -> list[dict[str, Any]]:
     from ringfence import terminal
     from ringfence.compare.gas_crash import crash
 
     with terminal.progress("crash", after_s=1.0) as report:
         return crash(
             snapshot,
+            [each for each in given if each.scenario in CRASH_FEES],
             scenario=options["scenario"],
             traders=options["traders"],
             accounts=options["accounts"],
@@ -146,19 +169,22 @@ def _print(snapshot: "Snapshot", found: dict[str, Any], fees: list[Any]) -> None
     for design in snapshot.designs:
         columns = ("operation", *(f"N={count}" for count in COUNTS), "tx", "calldata")
         print_table(f"Gas of {design} with N positions", columns, tables.gas_rows(snapshot, design, COUNTS))
-    columns = ("isolated", "shared", "operation", "from")
+    columns = ("isolated", "shared", "operation", "positions")
     if rows := tables.crossover_rows(snapshot):
-        print_table("Where sharing collateral costs less gas", columns, rows, text_columns=3)
+        print_table(
+            "Where sharing collateral costs less gas (of 1 to 64 positions)", columns, rows, text_columns=4
+        )
     columns = ("design", "operation", "N", "gas", "venue's", "ratio", "cheapest venue")
     venues = tables.venue_rows(snapshot)
     print_table("Against the cheapest real venue", columns, venues, text_columns=2, words_width=36)
     columns = ("design", "bytes of code", "branches", "calls", "invariants", *tables.slot_columns())
     rows = tables.complexity_rows(snapshot.complexity)
     print_table("Complexity (slots at 1 and 16 positions)", columns, rows)
-    if fees:
-        chains = dict.fromkeys(each.chain for each in fees)
-        columns = ("design", "operation", "N", *chains)
-        print_table("Fees, USD (low / mid / high)", columns, tables.fee_rows(fees), text_columns=2)
+    chains = dict.fromkeys(each.chain for each in fees)
+    for design in dict.fromkeys(each.design for each in fees):
+        of_design = tables.fee_rows(each for each in fees if each.design == design)
+        columns = ("operation", "N", "fees", *chains)
+        print_table(f"Fees of {design}, USD", columns, [each[1:] for each in of_design], text_columns=3)
     if "crash" in found:
         from ringfence.compare.gas_crash import crash_tables
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ..chain.capacity import clearing_time, dust_threshold_usd, rates
-from ..chain.fees import CHAINS, fee, parameters
+from ..chain.fees import Parameters, fee
 from ..chain.fees.envelope import signed_transaction
 from ..chain.fees.parameters import capacity, chain_data
 from ..chain.gas import Snapshot
@@ -43,11 +43,18 @@ Document = dict[str, Any]
 
 
 def crash(
-    snapshot: Snapshot, *, scenario: str, traders: int, accounts: int, as_of: date | None, report: Report
+    snapshot: Snapshot,
+    fees: Sequence[Parameters],
+    *,
+    scenario: str,
+    traders: int,
+    accounts: int,
+    as_of: date | None,
+    report: Report,
 ) -> list[Document]:
-    """A row per margin mode, design and chain whose gas is the EVM's, with capacities of a day (the newest for None).
+    """A row per margin mode, design and set of `fees`, with capacities of a day (the newest for None).
 
-    Designs that the snapshot does not have are left out.
+    Left out are designs that the snapshot does not have, and chains whose gas is not the EVM's.
     """
     lab = Lab(_setup(scenario, traders))
     scale = Fraction(accounts, max(len(lab.flow), 1))
@@ -59,7 +66,7 @@ def crash(
             if figures not in snapshot.designs:
                 continue
             labels = {"scenario": scenario, "accounts": accounts, "mode": job.mode.name, "design": design}
-            rows = (_row(snapshot, figures, chain, due, scale, as_of) for chain in CHAINS)
+            rows = (_row(snapshot, figures, given, due, scale, as_of) for given in fees)
             found += [labels | row for row in rows if row is not None]
     return found
 
@@ -90,12 +97,13 @@ def transactions(lab: Lab, job: Job) -> list[tuple[int, int, int]]:
 def _row(
     snapshot: Snapshot,
     figures: str,
-    chain: str,
+    given: Parameters,
     due: Sequence[tuple[int, int, int]],
     scale: Fraction,
     as_of: date | None,
 ) -> Document | None:
     """What one chain makes of it; None where its gas is not the EVM's."""
+    chain = given.chain
     if chain_data(chain).rule in OTHER_MACHINES:
         return None
     known = capacity(chain, as_of)
@@ -103,7 +111,6 @@ def _row(
     each = -(-sum(used) // max(len(used), 1)) if used else 0
     by_minute = Counter(minute for minute, _, _ in due)
     minutes = [round(by_minute[minute] * scale) for minute in range(max(by_minute, default=0) + 1)]
-    given = parameters(chain, "mid")
     raw = signed_transaction(
         bytes.fromhex(snapshot.series(figures, "liquidate_one")[0].calldata), chain_data(chain).chain_id or 1
     )

@@ -71,7 +71,7 @@ def _sections(snapshot: Snapshot, found: tables.Document, charts: Sequence[Chart
             section(
                 "fees",
                 "Fees",
-                _table("USD at low / mid / high fees", ("design", "operation", "N", *chains), fees),
+                _table("Fees, USD", ("design", "operation", "N", "fees", *chains), fees),
             )
         )
     if "crash" in found:

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..chain.anchors import anchors, cheapest
 from ..chain.complexity import SLOT_OPERATIONS, Complexity
-from ..chain.gas import OPERATIONS, Snapshot, crossover, slope
+from ..chain.gas import OPERATIONS, Snapshot, cheaper, crossover, slope
+from ..units import significant
 from .gas_fees import OperationFee
 
 Document = dict[str, Any]
@@ -117,16 +118,12 @@ def venue_rows(snapshot: Snapshot) -> list[Row]:
 
 
 def fee_rows(fees: Iterable[OperationFee]) -> list[Row]:
-    """A row per design and operation, a column per chain: USD at low, mid and high."""
-    found: dict[tuple[str, str, int], dict[str, dict[str, str]]] = {}
+    """A row per design, operation and scenario of fees, a column of USD per chain."""
+    found: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for each in fees:
-        key = (each.design, each.operation, each.positions)
-        found.setdefault(key, {}).setdefault(each.chain, {})[each.scenario] = each.usd
-    rows: list[Row] = []
-    for (design, operation, positions), chains in found.items():
-        cells = (" / ".join(map(short_usd, scenarios.values())) for scenarios in chains.values())
-        rows.append((design, spoken(operation), str(positions), *cells))
-    return rows
+        key = (each.design, spoken(each.operation), str(each.positions), each.scenario)
+        found.setdefault(key, {})[each.chain] = significant(each.usd)
+    return [(*key, *chains.values()) for key, chains in found.items()]
 
 
 def fees_of(found: Document) -> list[OperationFee]:
@@ -146,23 +143,27 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def short_usd(text: str) -> str:
-    """An amount of any size in three digits."""
-    amount = float(text)
-    if amount >= 100:  # noqa: PLR2004 - three digits
-        return f"{amount:,.0f}"
-    return f"{amount:.3g}" if amount >= 1e-4 else f"{amount:.0e}"  # noqa: PLR2004 - as above
-
-
 def crossover_rows(snapshot: Snapshot) -> list[Row]:
-    """From how many positions on sharing collateral costs less, for what both designs do."""
-    rows: list[Row] = []
-    for first, second in pairs(snapshot):
-        for name in COMPARED:
-            if snapshot.series(first, name) and snapshot.series(second, name):
-                count = crossover(snapshot, first, second, name)
-                rows.append((first, second, spoken(name), f"N={count}" if count else "never"))
-    return rows
+    """With how many positions sharing collateral costs less, for what both designs do."""
+    return [
+        (first, second, spoken(name), _where(cheaper(snapshot, first, second, name)))
+        for first, second in pairs(snapshot)
+        for name in COMPARED
+        if snapshot.series(first, name) and snapshot.series(second, name)
+    ]
+
+
+def _where(is_cheaper: dict[int, bool]) -> str:
+    """The numbers of positions for which something is so, in words; few of them where it neither begins nor ends."""
+    counts = [count for count, so in is_cheaper.items() if so]
+    measured = list(is_cheaper)
+    if not counts or len(counts) == len(measured):
+        return "always" if counts else "never"
+    if counts == measured[-len(counts) :]:
+        return f"from {counts[0]} on"
+    if counts == measured[: len(counts)]:
+        return f"up to {counts[-1]}"
+    return "at " + ", ".join(map(str, counts))
 
 
 def complexity_rows(found: Iterable[Complexity]) -> list[Row]:

@@ -6,7 +6,6 @@ transfer between two positions of `IsolatedOnly`.
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -21,6 +20,7 @@ from ..errors import InputError
 from ..sim.flow import FlowColumns
 from ..sim.outcome import Fills
 from ..sim.partition import Partition
+from ..units import format_fraction
 from .gas_fees import figure_fee
 
 DESIGNS = {"isolated": "IsolatedOnly", "cross": "CrossOnly"}
@@ -31,6 +31,8 @@ OTHER_MACHINES = ("zksync", "starknet")
 
 MINUTE_MS = 60_000
 SCENARIO: Final = "mid"
+USD_DIGITS = 12
+"""Decimal places of a cost: rollups take millionths of a dollar, and traders act less than once a day."""
 COLUMNS = (
     "chain",
     "mode",
@@ -119,15 +121,16 @@ def chain_rows(runs: Sequence[Document]) -> list[dict[str, str]]:
     found = []
     for chain in CHAINS:
         given = parameters(chain, SCENARIO)
-        action_usd = Decimal(figure_fee(margin_action(), given).usd)
+        action_usd = Fraction(figure_fee(margin_action(), given).usd)
         for run in runs:
             sent = run["keepers"]
+            actions_usd = action_usd * Fraction(run["measures"]["margin_actions"])
             found.append(
                 {
                     "chain": chain,
                     "mode": run["mode"],
                     "liquidation_usd": _mean_fee(run, chain),
-                    "actions_usd": f"{action_usd * Decimal(run['measures']['margin_actions']):.6f}",
+                    "actions_usd": format_fraction(actions_usd, USD_DIGITS),
                     "worst_minute": _load(chain, [gas for _, _, gas in sent["by_minute"]]),
                 }
             )
@@ -143,7 +146,7 @@ def _mean_fee(run: Document, chain: str) -> str:
     mean = Figure(
         like.design, like.operation, like.positions, sent["gas"] // sent["transactions"], 1, like.calldata
     )
-    return f"{Decimal(figure_fee(mean, parameters(chain, SCENARIO)).usd):.6f}"
+    return figure_fee(mean, parameters(chain, SCENARIO)).usd
 
 
 def _load(chain: str, gas_by_minute: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 from ringfence.compare.measures import DEFINITIONS
 from ringfence.compare.onchain import COLUMNS
 from ringfence.compare.result import Document, is_base
+from ringfence.units import significant
 
 _SUFFIX = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -119,7 +120,7 @@ def chains_table(document: Document) -> Table:
         table.add_column(column, justify="left" if column in COLUMNS[:2] else "right")
     for row in document["chains"]:
         load = f"{100 * float(row['worst_minute']):.2f} %" if row["worst_minute"] else ""
-        usd = (f"{float(row[name]):.4f}" if row[name] else "" for name in ("liquidation_usd", "actions_usd"))
+        usd = (significant(row[name]) if row[name] else "" for name in ("liquidation_usd", "actions_usd"))
         table.add_row(row["chain"], row["mode"], *usd, load)
     return table
 
