@@ -131,3 +131,30 @@ def test_a_queue_takes_more_winners_than_it_was_made_for():
         assert engine.submit([command]) == [house.submit(command)], command
     assert engine.state_hash() == state_hash(house.venue)
     assert engine.by_reference == 0
+
+
+def test_whoever_opened_and_added_since_the_last_loser_is_a_winner_too():
+    """Holders were listed for one market; before another is asked for, a trader opens a position there in two steps."""
+    ids = ["loser-1", "loser-2", "winner-1", "winner-2", "a-newcomer", "b-newcomer"]
+    lots, worth_q = 100, 100 * MARK
+    engine = Engine.from_columns(
+        crowd_venue(0, policy("cyclic")),
+        Columns(
+            ids,
+            np.array([-worth_q + worth_q // 20] * 2 + [2 * worth_q] * 2 + [worth_q] * 2),
+            np.array([1] * 4 + [0] * 2),
+            np.array([0, 1, 0, 1]),
+            np.array([lots, lots, -lots, -lots]),
+            np.array([worth_q, worth_q, -worth_q, -worth_q]),
+        ),
+    )
+    house = Clearinghouse(engine.to_venue(), keep_log=False)
+    mark = MARK * 86 // 100
+    blocks = [
+        [cmd.SetPrices(2, 2, {"A": mark, "B": mark}), cmd.Deleverage("loser-1", "A")],
+        [*[cmd.Trade("B", -1, mark, "a-newcomer", "b-newcomer")] * 2, cmd.Deleverage("loser-2", "B")],
+    ]
+    for commands in blocks:
+        assert engine.submit(commands) == [house.submit(command) for command in commands]
+    assert engine.state_hash() == state_hash(house.venue)
+    assert engine.by_reference == 0

@@ -322,12 +322,16 @@ def _renew(book: Book, row: int) -> None:
 
 @jit
 def _is_new(book: Book, n: int) -> bool:
-    """Whether record `n` of the tape opened a trader's position, whom nobody may have listed."""
+    """Whether record `n` of the tape may have opened a trader's position, whom nobody has listed.
+
+    Whoever had none when holders were listed got to the side of today's in one of the records since, which is one that
+    adds to that side: its size alone does not tell, as later records may have changed it again.
+    """
     tape = book.tape
     if tape[n, at.EVENT] != at.POSITION_CHANGED or book.rows[tape[n, at.FIRST], at.FLAGS] & at.SYSTEM:
         return False
     leg = leg_of(book, tape[n, at.FIRST], tape[n, at.ABOUT])
-    return leg >= 0 and get(book.legs, leg, at.SIZE_B) == get(tape, n, at.X)
+    return leg >= 0 and (get(book.legs, leg, at.SIZE_B) > 0) == (get(tape, n, at.X) > 0)
 
 
 @far(NOTHING)
