@@ -145,7 +145,7 @@ def is_large(numbers: Numbers, at: int) -> bool:
 @jit
 def is_misfit(legs: Legs, market: int, grids: Grids, row: int) -> bool:
     """Whether a position cannot be counted in its market, or is beyond what columns hold."""
-    if market == NOWHERE:
+    if market == NOWHERE or legs.contracts.places[row] < 0:
         return True
     atoms, finer = legs.contracts.atoms[row], grids.places[market] - legs.contracts.places[row]
     if finer < 0 or atoms >= MANTISSA_END // TENS[finer] or atoms * TENS[finer] > grids.most[market]:
