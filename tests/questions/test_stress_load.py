@@ -171,6 +171,22 @@ def test_balances_are_rounded_once_and_costs_up(tmp_path):
     assert list(book.names) == ["a"]
 
 
+@pytest.mark.parametrize(
+    "marks", [("#1", "#2", "3"), ("#1", "#2"), ("1", "#2", "#3", "#4"), ("'1", "'2", ";3")]
+)
+def test_no_row_is_taken_for_a_comment(tmp_path, marks):
+    book, apart = scanned_of(tmp_path, [leg(name) for name in marks])
+    assert (book.names, apart) == ([*marks], [])
+
+
+def test_lines_above_the_header_are_not_skipped(tmp_path):
+    path = write(tmp_path, [leg()], "csv")
+    path.write_text(f"made by hand\n{path.read_text()}")
+    reference, scanned = answers(path, "hyperliquid")
+    assert "unknown column" in reference
+    assert scanned == reference
+
+
 def test_subaccounts_are_named_as_ever(tmp_path):
     alone = leg("b", marginMode="isolated", collateral="7") | {COLLATERAL: ""}
     book, apart = scanned_of(tmp_path, [leg("a"), alone, {"account": "c", COLLATERAL: "5"}])

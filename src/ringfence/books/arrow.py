@@ -154,6 +154,7 @@ def _next(stream: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
 
 
 def _column(array: Any, kind: str) -> Texts | Integers:  # noqa: ANN401 - as above
+    assert array.offset == 0  # DuckDB fills whole arrays; a slice of one would begin elsewhere
     rows = array.length
     stated = _view(array.buffers[0], np.uint8, (rows + 7) // 8 if array.null_count else 0)
     if kind != _TEXT:

@@ -141,7 +141,9 @@ def plain_table(path: Path) -> Table | str:
         return "it is neither Parquet nor a .csv file"
     source = "read_parquet(?, hive_partitioning = false)"
     if not is_parquet:
-        source = "read_csv(?, all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
+        # All is said, so that nothing is guessed: DuckDB would take "#7,BTC,..." for a comment, and leave that row out.
+        dialect = "header = true, delim = ',', quote = '\"', escape = '\"', comment = '', skip = 0"
+        source = f"read_csv(?, all_varchar = true, {dialect})"
     try:
         with connect() as connection:
             found = connection.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()
