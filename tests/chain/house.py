@@ -14,11 +14,12 @@ from ringfence.chain import clearinghouse as chain
 from ringfence.chain.accounts import Account
 from ringfence.chain.evm import Evm
 from ringfence.chain.node import RevertedError
+from ringfence.chain.terms import policy_of
 from ringfence.clearing import command as cmd
 from ringfence.clearing.adl import claims_against, queue
 from ringfence.clearing.log import Clearinghouse
 from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Venue, market_subaccount
-from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Tier, Tiered
+from ringfence.clearing.policy import Tier, Tiered
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.verdict import Rejected
 from ringfence.rules.close import slipped_price
@@ -61,25 +62,6 @@ def requirement(number):
         deduction = tier_deduction(below.deduction, lower_q, maintenance, below.maintenance_num)
         rows.append(Tier(lower_q, initial, maintenance, deduction))
     return Tiered(tuple(rows), PPM)
-
-
-def policy(terms):
-    """The engine's policy that the contract's terms stand for."""
-    return Policy(
-        taker_fee_ppm=terms.taker_fee_ppm,
-        maker_fee_ppm=terms.maker_fee_ppm,
-        withdrawal_floor_ppm=terms.withdrawal_floor_ppm,
-        liquidation=Liquidation(
-            size="target",
-            target_ppm=terms.target_ppm,
-            fee_ppm=terms.liquidation_fee_ppm,
-            fee_to_fund_ppm=terms.fee_to_fund_ppm,
-        ),
-        deleveraging=Deleveraging(policy="ranked", score="profit_leverage", price="bankruptcy"),
-        waterfall=("insurance", "socialize")
-        if terms.socializes
-        else ("insurance", "counterparty", "deleverage"),
-    )
 
 
 class House:
@@ -143,7 +125,7 @@ class House:
         haircut = Tiered((Tier(0, HAIRCUT_PPM, HAIRCUT_PPM, 0),), PPM)
         asset = Asset("BTC", Scale(1, 10**BTC_SCALE_EXP), haircut, conversion_discount_ppm=DISCOUNT_PPM)
         pools = {name: CollateralPool(name) for name in ("p0", "p1")}
-        self.engine = Clearinghouse(Venue(policy(self.terms), markets, {"BTC": asset}, pools), keep_log=False)
+        self.engine = Clearinghouse(Venue(policy_of(self.terms), markets, {"BTC": asset}, pools), keep_log=False)
         for name in (*markets, "BTC"):
             self.engine.require(cmd.OpenSubaccount(market_subaccount(name), "venue", system=True))
         for name in NAMES:

@@ -29,7 +29,10 @@ LEFT_OUT = ("minimum_margin_q", "close_cost", "solvency", "margin_locked", "sett
 
 
 def terms_of(policy: Policy) -> Terms:
-    """The terms that stand for a policy; raises `InputError` naming the first field that none can express."""
+    """The terms that stand for a policy with the pool's waterfall.
+
+    Raises `InputError` naming the first field that none can express.
+    """
     close = policy.liquidation
     found = Terms(
         taker_fee_ppm=policy.taker_fee_ppm,
@@ -62,7 +65,9 @@ def policy_of(terms: Terms) -> Policy:
             fee_to_fund_ppm=terms.fee_to_fund_ppm,
         ),
         deleveraging=Deleveraging(policy="ranked", score="profit_leverage", price="bankruptcy"),
-        waterfall=("insurance", "counterparty", "deleverage"),
+        waterfall=("insurance", "socialize")
+        if terms.socializes
+        else ("insurance", "counterparty", "deleverage"),
     )
 
 
