@@ -1,8 +1,7 @@
 """What a rule over sets asks of a subaccount, and whether that is liquidatable: `clearing.portfolio` in 128 bits.
 
 Rules are those of `_rules`, generated from `rules/`; this module walks over the legs and assets of a row and hands them
-over. The
-type of `sets` says which rule it is, and only that one is compiled.
+over. The type of `sets` says which rule it is, and only that one is compiled.
 """
 # mypy: disable-error-code="no-any-return, no-untyped-def, untyped-decorator"
 # ruff: noqa: ANN001, ANN202, ARG001 - the compiler's ways of choosing by type have no types of their own
