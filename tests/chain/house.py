@@ -125,7 +125,9 @@ class House:
         haircut = Tiered((Tier(0, HAIRCUT_PPM, HAIRCUT_PPM, 0),), PPM)
         asset = Asset("BTC", Scale(1, 10**BTC_SCALE_EXP), haircut, conversion_discount_ppm=DISCOUNT_PPM)
         pools = {name: CollateralPool(name) for name in ("p0", "p1")}
-        self.engine = Clearinghouse(Venue(policy_of(self.terms), markets, {"BTC": asset}, pools), keep_log=False)
+        self.engine = Clearinghouse(
+            Venue(policy_of(self.terms), markets, {"BTC": asset}, pools), keep_log=False
+        )
         for name in (*markets, "BTC"):
             self.engine.require(cmd.OpenSubaccount(market_subaccount(name), "venue", system=True))
         for name in NAMES:
