@@ -185,6 +185,10 @@ def test_lines_above_the_header_are_not_skipped(tmp_path):
     reference, scanned = answers(path, "hyperliquid")
     assert "unknown column" in reference
     assert scanned == reference
+    path.write_text(f"\n{write(tmp_path, [leg()], 'csv').read_text()}")
+    assert plain_table(path) == "its first line is blank"
+    reference, scanned = answers(path, "hyperliquid")
+    assert list(survey(scanned)) == list(survey(reference))
 
 
 def test_subaccounts_are_named_as_ever(tmp_path):

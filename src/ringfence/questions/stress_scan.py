@@ -134,11 +134,14 @@ def plain_table(path: Path) -> Table | str:
     """The table in a file; a sentence that says why it is not a plain one."""
     try:
         with path.open("rb") as file:
-            is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+            begins = file.read(len(PARQUET_MAGIC))
     except (OSError, ValueError):
         return "it cannot be read"
+    is_parquet = begins == PARQUET_MAGIC
     if not (is_parquet or path.suffix.lower() == ".csv") or any(mark in str(path) for mark in "*?["):
         return "it is neither Parquet nor a .csv file"
+    if begins[:1] in {b"\r", b"\n"}:
+        return "its first line is blank"
     source = "read_parquet(?, hive_partitioning = false)"
     if not is_parquet:
         # All is said, so that nothing is guessed: DuckDB would take "#7,BTC,..." for a comment, and leave that row out.
