@@ -49,7 +49,9 @@ def rows(draw):
     """Rows of a book, now and then one that only the reader understands or refuses."""
     found = []
     for owner in range(draw(st.integers(1, 8))):
-        name = draw(st.sampled_from((f"a{owner}", f"0x{owner:040x}", f"name {owner}", f" é{owner} ")))
+        name = draw(
+            st.sampled_from((f"a{owner}", f"0x{owner:040x}", f"name {owner}", f" é{owner} ", f"#{owner}"))
+        )
         held = draw(st.lists(st.sampled_from(sorted(MARKS)), max_size=4, unique=draw(st.integers(0, 7)) > 0))
         cash = draw(st.sampled_from(("", "0", "-5.5", "1e3", "0.1234567")) | numbers)
         if cash or not held:
