@@ -127,6 +127,13 @@ def progress(what: str, after_s: float = 0.0) -> Iterator[Callable[[int, int | N
         bar.stop()
 
 
+def typed(names: Iterable[str]) -> list[str]:
+    """Which of the running command's options were given on the command line, as they are written there."""
+    source = click.get_current_context().get_parameter_source
+    options = {each.name: each.opts[0] for each in click.get_current_context().command.params}
+    return [options[name] for name in names if source(name) is click.core.ParameterSource.COMMANDLINE]
+
+
 def money(text: object) -> str:
     """An amount as people read it: thousands apart, with cents below a million."""
     if text is None:

@@ -30,7 +30,7 @@ def test_a_key_in_the_environment(monkeypatch):
     assert KEY[2:] not in repr(account)
 
 
-@pytest.mark.parametrize("text", ["", "0x12", "zz" * 32])
+@pytest.mark.parametrize("text", ["", "0x12", "zz" * 32, "00" * 32, "ff" * 32])
 def test_a_key_that_is_none_is_refused_and_not_repeated(monkeypatch, text):
     monkeypatch.setenv("RINGFENCE_KEY", text)
     with pytest.raises(InputError, match="RINGFENCE_KEY") as refused:
@@ -46,11 +46,13 @@ def test_a_keystore_gives_its_key_for_the_right_password(tmp_path):
         from_keystore(path, "wrong")
 
 
-@pytest.mark.parametrize("content", [None, "{}", "no json"])
+@pytest.mark.parametrize(
+    "content", [None, b"{}", b"no json", b"[]", b"3", b"\xff\xfe", b'{"version": 3, "crypto": []}']
+)
 def test_a_keystore_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "key.json"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content)
     with pytest.raises(InputError, match=r"key\.json"):
         from_keystore(path, "secret")
 

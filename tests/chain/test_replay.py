@@ -276,6 +276,8 @@ def test_a_policy_that_the_contracts_do_not_follow_is_refused(changes, sentence)
             {"requirement": Tiered((*TABLE.tiers, Tier(10**10 + 1, 3, 3, 0)), PPM)},
             "bounds in steps of 10,000 USD",
         ),
+        ({"requirement": Tiered((Tier(0, 1, 1, 0),), 0)}, "bounds and rates from 0 on"),
+        ({"requirement": Tiered((Tier(0, -1, 1, 0),), PPM)}, "bounds and rates from 0 on"),
         ({"requirement": Tiered((Tier(0, 1, 1, 0),) * 5, PPM)}, "5 tiers: the contracts hold 4"),
         ({"scale": Scale(3, 10)}, "powers of ten only"),
         ({"step_b": 20}, "powers of ten only"),
@@ -306,6 +308,10 @@ def test_more_than_the_contracts_hold_is_refused():
     [
         (lambda found: setattr(found.markets["ETH"], "funding_index", 1), "market ETH: funding has accrued"),
         (
+            lambda found: setattr(found.markets["ETH"], "scale", Scale(1, 0)),
+            "market ETH: scale: expected a fraction above 0",
+        ),
+        (
             lambda found: setattr(found.markets["ETH"], "step_b", 1),
             "market ETH: a step of a lot is worth less",
         ),
@@ -323,6 +329,14 @@ def test_a_state_that_cannot_be_set_up_is_refused(change, sentence):
     change(house.venue)
     with pytest.raises(InputError, match=f"^{sentence}"):
         refuse_what_is_left_out(house.venue)
+
+
+def test_parameters_that_the_contract_refuses_are_no_traceback():
+    """Maintenance margin of nothing is a table like any other to the engine."""
+    free = market()
+    free = replace(free, requirement=Tiered((Tier(0, 1, 0, 0),), PPM))
+    with pytest.raises(InputError, match=r"the contracts refuse the state .*PARAMETER_INVALID"):
+        on_chain([], replace(venue(), markets={"ETH": free}))
 
 
 def test_positions_that_were_opened_elsewhere_cannot_be_set_up():

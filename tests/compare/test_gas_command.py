@@ -275,6 +275,7 @@ def test_a_key_without_money_is_refused():
         (("--rpc", "http://127.0.0.1:1", "--keystore", "absent.json"), "keystore absent.json"),
         (("--dry-run", "--token", "0x12"), "--token: is not on the embedded chain"),
         (("--dry-run", "--feed", "0x12"), "expected 0x and 40 hexadecimal digits"),
+        (("--dry-run", "--feed", "0x" + 40 * "0"), "is nobody's address"),
     ],
 )
 def test_a_deployment_that_cannot_be_is_refused_in_one_line(arguments, sentence):

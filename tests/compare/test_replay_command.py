@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from ringfence.cli import main
 
+ENTRY = '{"command":{"type":"Deposit","subaccount":"desk","asset":"USDC","amount":1},"hash":""}'
 FEW = ("--traders", "4", "--move", "20")
 
 
@@ -46,8 +47,19 @@ def test_a_difference_is_told_and_is_a_failed_check(monkeypatch):
     ("arguments", "sentence"),
     [
         (("absent.jsonl",), "absent.jsonl: --state names the snapshot that it starts from"),
-        (("absent.jsonl", "--state", "absent.json"), "absent.json: No such file or directory"),
+        (
+            ("absent.jsonl", "--state", "absent.json"),
+            "absent.json: cannot be read (No such file or directory)",
+        ),
         (("--state", "absent.json"), "--state: belongs to a LOG"),
+        (
+            ("absent.jsonl", "--state", "absent.json", "--traders", "7"),
+            "--traders: is about a crash to simulate",
+        ),
+        (
+            ("absent.jsonl", "--state", "absent.json", "--mode", "cross"),
+            "--mode: is about a crash to simulate",
+        ),
         (("--scenario", "1999-01-01"), "no scenario named '1999-01-01'"),
     ],
 )
@@ -60,9 +72,10 @@ def test_what_cannot_be_used_is_said_in_one_line(arguments, sentence):
 @pytest.mark.parametrize(
     ("log", "state", "sentence"),
     [
-        ("no json", "{}", "log line 1: "),
-        ("", "no json", "snapshot: "),
-        ("", "{}", "policy.liquidation.size is full; the contracts know target"),
+        ("no json", "{}", "log: log line 1: "),
+        ("", "{}", "log: has no entries"),
+        ("", "no json", "state: snapshot: "),
+        (ENTRY, "{}", "log: policy.liquidation.size is full; the contracts know target"),
     ],
 )
 def test_a_file_that_cannot_be_replayed_is_refused(tmp_path, log, state, sentence):

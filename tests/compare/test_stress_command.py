@@ -88,6 +88,12 @@ def test_many_points_print_those_that_tell_something():
     assert any("2025-10-10T21:00Z low" in row for row in rows)
 
 
+def test_where_nobody_is_liquidatable_no_point_is_the_worst():
+    text = run(EXAMPLES / "book.csv", "--grid", "-2%:2%:2%").stdout
+    assert "Liquidatable at one of the points at least: 0 accounts." in text
+    assert "The worst point" not in text
+
+
 def test_files(two, tmp_path):
     table, rows, page = (tmp_path / name for name in ("out.parquet", "out.csv", "out.html"))
     result = run(

@@ -3,6 +3,7 @@
 A key is never an argument of a command, where the process list and the shell's history would show it.
 """
 
+import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from eth_account import Account as _Signer
 from eth_account.messages import encode_typed_data
+from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
@@ -76,6 +78,8 @@ def from_environment(variable: str = KEY_VARIABLE) -> Account:
         key = b""
     if len(key) != KEY_BYTES:
         raise InputError(f"{variable}: expected a key of 64 hexadecimal digits")
+    if not 0 < int.from_bytes(key) < SECPK1_N:
+        raise InputError(f"{variable}: expected a key from 1 to below the order of secp256k1")
     return Account(key)
 
 
@@ -85,7 +89,15 @@ def from_keystore(path: Path, password: str) -> Account:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"keystore {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InputError(f"keystore {path}: expected UTF-8 text") from None
     try:
-        return Account(bytes(_Signer.decrypt(text, password)))
+        held = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise InputError(f"keystore {path}: expected a JSON object, as wallets write it")
+    try:
+        return Account(bytes(_Signer.decrypt(held, password)))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"keystore {path}: {error} (is {PASSWORD_VARIABLE} right?)") from error

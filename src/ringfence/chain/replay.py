@@ -44,7 +44,10 @@ def replay(venue: Venue, entries: Iterable[Entry], chain: LocalChain, report: Re
     Raises `InputError` for what the contracts do not have, and for an entry whose hash the engine does not give.
     """
     listed = list(entries)
-    run = _Run(Clearinghouse(venue), Twin(venue, chain, report))
+    try:
+        run = _Run(Clearinghouse(venue), Twin(venue, chain, report))
+    except RevertedError as error:
+        raise InputError(f"the contracts refuse the state that it starts from: {error}") from None
     for number, entry in enumerate(listed, 1):
         report(number, len(listed), f"{type(entry.command).__name__} on chain")
         try:

@@ -113,6 +113,8 @@ def market_terms(market: Market, pool: int) -> tuple[MarketTerms, list[tuple[int
 
 def _row(market: str, tier: Tier, den: int) -> tuple[int, int, int]:
     """A tier on the contracts' grid, exactly."""
+    if den <= 0 or min(tier.lower_q, tier.initial_num, tier.maintenance_num) < 0:
+        raise InputError(f"market {market}: tiers: expected bounds and rates from 0 on")
     rates = [divmod(rate * PPM, den) for rate in (tier.initial_num, tier.maintenance_num)]
     if any(rest for _, rest in rates):
         raise InputError(f"market {market}: margin rates: the contracts take whole parts per million only")
@@ -138,6 +140,8 @@ def numbered(names: Iterable[str], most: int, what: str) -> dict[str, int]:
 def refuse_what_is_left_out(venue: Venue) -> None:
     """Raise `InputError` for a state that a deployment cannot be brought to by deposits and trades at the marks."""
     for market in venue.markets.values():
+        if min(market.scale.num, market.scale.den) <= 0:
+            raise InputError(f"market {market.id}: scale: expected a fraction above 0")
         if market.funding_index:
             raise InputError(f"market {market.id}: funding has accrued; start from a state without any")
         if market.mark and worth_q(market, market.step_b, market.mark, venue.policy.rounding) < STEP_LEAST_Q:

@@ -85,12 +85,13 @@ def gas(**options: Any) -> None:  # noqa: ANN401 - click's options
 
 def _refuse_what_would_be_ignored(options: dict[str, Any]) -> None:
     """Raise `InputError` for an option that nothing else makes use of."""
-    source = click.get_current_context().get_parameter_source
-    typed = [name for name in OF_A_CRASH if source(name) is click.core.ParameterSource.COMMANDLINE]
-    if typed and not options["crash"]:
-        raise InputError(f"--{typed[0].replace('_', '-')}: says something of a crash; give --crash with it")
     from ringfence.chain.fees.parameters import chain_data
     from ringfence.compare.onchain import OTHER_MACHINES
+    from ringfence.terminal import typed
+
+    given = typed(OF_A_CRASH)
+    if given and not options["crash"]:
+        raise InputError(f"{given[0]}: says something of a crash; give --crash with it")
 
     chains = options["chains"]
     if options["crash"] and chains and all(chain_data(each).rule in OTHER_MACHINES for each in chains):

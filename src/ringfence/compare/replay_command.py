@@ -1,7 +1,8 @@
 """`ringfence chain replay`: a crash, or any log of the engine, replayed on the clearinghouse."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from ringfence.questions.chain_command import chain
 if TYPE_CHECKING:
     from ringfence.chain.replay import Replayed
     from ringfence.clearing.log import Entry
+    from ringfence.clearing.model import Venue
 
 CHECK_FAILED = 1
 MODES = ("isolated", "cross", "hybrid")
+OF_A_SIMULATION = ("scenario", "modes", "traders", "move", "out")
 STATE, LOG = "{mode}.state.json", "{mode}.log.jsonl"
 
 
@@ -51,12 +54,12 @@ def replay(**options: Any) -> None:  # noqa: ANN401 - click's options
     from ringfence import terminal
     from ringfence.chain.evm import Evm
     from ringfence.chain.replay import replay as replay_log
-    from ringfence.clearing.log import restore
 
     found: dict[str, Replayed] = {}
     with terminal.progress("simulating") as report:
-        for name, state, entries in _logs(options):
-            found[name] = replay_log(restore(state), entries, Evm(signed=False), report)
+        for name, venue, entries in _logs(options):
+            with _naming(name):
+                found[name] = replay_log(venue, entries, Evm(signed=False), report)
     if options["as_json"]:
         terminal.print_json({name: _document(each) for name, each in found.items()})
     else:
@@ -65,38 +68,58 @@ def replay(**options: Any) -> None:  # noqa: ANN401 - click's options
         sys.exit(CHECK_FAILED)
 
 
-def _logs(options: dict[str, Any]) -> "Iterable[tuple[str, bytes, Iterable[Entry]]]":
+@contextmanager
+def _naming(what: object) -> Iterator[None]:
+    """Say of an `InputError` what it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def _logs(options: dict[str, Any]) -> "Iterable[tuple[str, Venue, Iterable[Entry]]]":
     """Name, first state and entries of every log to replay."""
+    from ringfence.terminal import typed
+
     if options["log"] is not None:
+        if given := typed(OF_A_SIMULATION):
+            raise InputError(f"{given[0]}: is about a crash to simulate; leave it out with a LOG")
         return [_from_files(options["log"], options["state"])]
     if options["state"] is not None:
         raise InputError("--state: belongs to a LOG")
     return _simulated(options)
 
 
-def _from_files(log: Path, state: Path | None) -> "tuple[str, bytes, Iterable[Entry]]":
-    from ringfence.clearing.log import read
+def _from_files(log: Path, state: Path | None) -> "tuple[str, Venue, Iterable[Entry]]":
+    from ringfence.clearing.log import read, restore
 
     if state is None:
         raise InputError(f"{log}: --state names the snapshot that it starts from")
-    return log.name, _bytes(state), list(read(_bytes(log).splitlines()))
+    with _naming(state):
+        venue = restore(_bytes(state))
+    with _naming(log):
+        entries = list(read(_bytes(log).splitlines()))
+        if not entries:
+            raise InputError("has no entries, so there is nothing to compare")
+    return log.name, venue, entries
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise InputError(f"cannot be read ({error.strerror or error})") from None
 
 
-def _simulated(options: dict[str, Any]) -> "Iterable[tuple[str, bytes, Iterable[Entry]]]":
+def _simulated(options: dict[str, Any]) -> "Iterable[tuple[str, Venue, Iterable[Entry]]]":
+    from ringfence.clearing.log import restore
     from ringfence.compare.crash_log import crash_logs
 
     modes, move_ppm = options["modes"] or MODES, round(options["move"] * 10_000)
     for run in crash_logs(options["scenario"], traders=options["traders"], move_ppm=move_ppm, modes=modes):
         if options["out"]:
             _write(options["out"], run.mode, run.state, run.entries)
-        yield run.mode, run.state, run.entries
+        yield run.mode, restore(run.state), run.entries
 
 
 def _write(directory: Path, mode: str, state: bytes, entries: "Iterable[Entry]") -> None:

@@ -89,7 +89,7 @@ def deploy(**options: Any) -> None:  # noqa: ANN401 - click's options
         return
     rows = [(each["name"], each["address"], f"{each['code_bytes']:,}", f"{each['gas']:,}") for each in listed]
     title = f"{'Dry run of' if is_local else 'Deployed'} {options['design']} on chain {where.chain_id}"
-    terminal.print_table(title, ("contract", "address", "bytes", "gas"), rows, text_columns=2)
+    terminal.print_table(title, ("contract", "address", "bytes", "gas of creation"), rows, text_columns=2)
 
 
 def _embedded(options: dict[str, Any]) -> "tuple[Chain, Account]":
@@ -128,8 +128,8 @@ def _deploy(where: "Chain", owner: "Account", options: dict[str, Any], report: A
     from ringfence.chain.deploy import Baseline
 
     for name in ("token", "feed"):
-        if options[name]:
-            address_bytes(options[name])
+        if options[name] and not any(address_bytes(options[name])):
+            raise InputError(f"--{name} {options[name]}: is nobody's address")
     feed = options["feed"] or owner.address
     if options["design"] == "Clearinghouse":
         report(0, 2, "Clearinghouse")

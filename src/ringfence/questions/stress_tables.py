@@ -195,7 +195,8 @@ def show(found: Stress, top: int, *, maps: bool = True) -> None:
         )
     if len(found.points) > 1:
         click.echo(f"Liquidatable at one of the points at least: {_count(found.book.anywhere, 'account')}.")
-        click.echo(f"The worst point is {found.worst_shock.label}; there:\n")
+        if found.book.anywhere:
+            click.echo(f"The worst point is {found.worst_shock.label}; there:\n")
     _show_worst(found, top)
     for ladder in found.ladders if maps else ():
         show_ladder(ladder)
