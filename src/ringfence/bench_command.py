@@ -12,6 +12,7 @@ from .errors import InputError
 FOLDER = Path(__file__).resolve().parents[2] / "bench"
 SHARED = {"population"}
 """Scripts that others import and nobody runs."""
+WORDS_WIDTH = 80
 APART = {"peers"}
 """Run only by name: other tools are measured, which `make bench-peers` installs."""
 
@@ -36,8 +37,10 @@ def bench(names: Sequence[str], *, only_list: bool) -> None:
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"{unknown[0]}: no such measurement; expected some of {', '.join(known)}")
     if only_list:
-        for name, path in known.items():
-            click.echo(f"{name:16}{_purpose(path)}")
+        from .terminal import print_table
+
+        rows = [(name, _purpose(path)) for name, path in known.items()]
+        print_table("Measurements", ("name", "what it measures"), rows, words_width=WORDS_WIDTH)
         return
     for name in names or [name for name in known if name not in APART]:
         click.echo(f"{name}: {_purpose(known[name])}")
