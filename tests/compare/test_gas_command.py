@@ -231,6 +231,11 @@ def test_every_contract_is_listed_with_its_size():
     assert all(0 < size < 24_576 for size in found["code_bytes"].values())
 
 
+def test_the_compiler_is_named_on_a_line_of_its_own():
+    title, *_, last = run("chain", "contracts").stdout.splitlines()
+    assert (title.strip(), last) == ("Contracts", "vyper 0.4.3 (evm prague)")
+
+
 @pytest.mark.parametrize("design", ["IsolatedOnly", "CrossOnly", "Clearinghouse"])
 def test_a_dry_run_needs_neither_node_nor_key(design):
     found = json.loads(run("chain", "deploy", "--dry-run", "--design", design, "--json").stdout)

@@ -46,7 +46,8 @@ def contracts(*, as_json: bool) -> None:
         terminal.print_json({"compiler": compiler(), "limit": CODE_BYTES_MAX, "code_bytes": sizes})
         return
     rows = [(name, f"{size:,}", f"{size / CODE_BYTES_MAX:.0%}") for name, size in sizes.items()]
-    terminal.print_table(f"Contracts ({compiler()})", ("contract", "bytes", "of the limit"), rows)
+    terminal.print_table("Contracts", ("contract", "bytes", "of the limit"), rows)
+    click.echo(compiler())
 
 
 @chain.command()
