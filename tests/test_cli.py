@@ -61,6 +61,17 @@ def test_version():
     assert run("--version").stdout == f"ringfence {__version__}\n"
 
 
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "ringfence", "margin", "absent.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: absent.json: cannot be read (No such file or directory)\n"
+
+
 def test_an_unknown_command():
     result = run("margins")
     assert result.exit_code == 2
