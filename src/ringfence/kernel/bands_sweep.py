@@ -9,27 +9,32 @@ Whom this does not decide is weighed as at a touch.
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .bands_lines import EPSILON, LONG, SHORT
-from .bands_record import DOUBTS, Index, factors_at
-from .bands_slots import NONE, Ints32
+from .bands_lines import EPSILON, LONG, SHORT, Floats
+from .bands_record import Index, factors_at
+from .bands_slots import NONE, Flags, Ints32, Ints64
 from .bands_touch import SAFE, SHORT_OF_MARGIN, note, report, weigh
 from .jit import jit
-from .table import Table
+from .table import Records, Table
+
+Shorts = NDArray[np.uint16]
+Prices = tuple[Floats, Floats, Floats]
+"""Of an index: `price`, `paid`, and the first line of every factor and side."""
+Decide = Callable[
+    [Floats, Ints64, Shorts, Records, Flags, Prices, int, int, float, Ints32, Ints32], tuple[int, int]
+]
 
 
 @jit
 def sweep(index: Index, table: Table, out: Ints32, count: int) -> int:
-    """Decide everybody who is watched. There must be no doubts yet; those that there are then are in the index.
-
-    Each step is a loop of its own: to hand on an index takes longer than to look at a subaccount.
-    """
+    """Decide everybody who is watched. There must be no doubts yet; those that there are then are in the index."""
     if index.own.shape[0]:
-        index.state[DOUBTS] = watched_rows(index, index.doubts)
+        left = watched_rows(index, index.doubts)
     else:
         find_gains(index)
-        count = drop_short(index, out, count, unclear_rows(index, out, count))
-    left, index.state[DOUBTS] = index.state[DOUBTS], 0
+        due, left = decide_rows(index, out[count:])
+        count += due
     for number in range(left):
         row = int(np.int64(index.doubts[number]))
         found, _ = weigh(index, table, row)
@@ -89,73 +94,89 @@ def next_line(index: Index, row: int, line: int) -> tuple[float, int]:
     return until, found
 
 
-def _unclear(legs: int) -> Callable[[Index, Ints32, int], int]:
-    """`unclear_rows` for so many legs, or for any number where it is 0: a constant, so that its loop is unrolled."""
+@jit
+def is_surely_short(
+    words: Floats, shorts: Shorts, prices: Prices, row: int, width: int, error: float
+) -> bool:
+    """Whether the first lines alone, which ask no more than all, say that a subaccount is liquidatable."""
+    price, paid, first = prices
+    surplus, margin = words[row, width], 0.0
+    size = abs(surplus)
+    for leg in range(width):
+        unit, factor = words[row, leg], int(np.int64(shorts[row, 4 * factors_at(width) + leg]))
+        if unit == 0.0:
+            continue
+        line = 2 * factor + (LONG if unit > 0.0 else SHORT)
+        need = first[line, 0] * abs(unit) * price[factor] + first[line, 1]
+        surplus, margin = surplus + unit * (price[factor] - paid[factor]) - need, margin + need
+        size += abs(unit) * (price[factor] + abs(paid[factor])) + abs(need)
+    radius = error + EPSILON * size
+    return surplus < -radius and margin > radius
 
-    def unclear(index: Index, out: Ints32, count: int) -> int:
-        width = legs or index.scratch.shape[1]
-        factors, room = 4 * factors_at(width), np.uint64(index.room)
-        error = width * index.lines.error_q + 1.0
-        for row in range(len(index.watched)):
-            surplus = index.words[row, width]
+
+def _decide(legs: int) -> Decide:
+    """`decide_rows` for so many legs, or for any number where it is 0: a constant, so that its loop is unrolled.
+
+    It is given arrays one by one: to reach through an index for each leg would take longer than to read it.
+    """
+
+    def decide(
+        words: Floats,
+        bits: Ints64,
+        shorts: Shorts,
+        gains: Records,
+        watched: Flags,
+        prices: Prices,
+        any_legs: int,
+        lines: int,
+        error: float,
+        out: Ints32,
+        doubts: Ints32,
+    ) -> tuple[int, int]:
+        width, room = legs or any_legs, np.uint64(lines)
+        factors, count, left = 4 * factors_at(width), NONE, NONE
+        for row in range(len(watched)):
+            surplus = words[row, width]
             surplus -= EPSILON * abs(surplus) + error
             for leg in range(width):
-                unit, bits = index.words[row, leg], index.bits[row, leg]
-                if bits != 0:
+                unit, sign = words[row, leg], bits[row, leg]
+                if sign != 0:
                     # Unsigned, so that nothing asks whether a place counts from the end.
-                    side = np.uint64(bits) >> np.uint64(63)
-                    at = (np.uint64(2) * np.uint64(index.shorts[row, factors + leg]) + side) * room
-                    while abs(unit) > index.gains[at].until:
+                    side = np.uint64(sign) >> np.uint64(63)
+                    at = (np.uint64(2) * np.uint64(shorts[row, factors + leg]) + side) * room
+                    while abs(unit) > gains[at].until:
                         at += np.uint64(1)
-                    surplus += unit * index.gains[at].gain - index.gains[at].fixed
-            if index.watched[row] and not surplus > 0.0:
+                    surplus += unit * gains[at].gain - gains[at].fixed
+            if surplus > 0.0 or not watched[row]:
+                continue
+            if is_surely_short(words, shorts, prices, row, width, error):
+                watched[row] = False
                 out[count] = row
                 count += 1
-        return count
+            else:
+                doubts[left] = row
+                left += 1
+        return count, left
 
-    return jit(unclear)
+    return jit(decide)
 
 
-_unclear_1, _unclear_4, _unclear_8, _unclear_any = (_unclear(legs) for legs in (1, 4, 8, 0))
-
-
-@jit
-def unclear_rows(index: Index, out: Ints32, count: int) -> int:
-    """Append whoever is watched and not surely safe to `out[count:]`, where no lines are made at touch."""
-    width = index.scratch.shape[1]
-    if width == 8:  # noqa: PLR2004 - as many legs as the name says, here and below
-        return _unclear_8(index, out, count)
-    if width == 4:  # noqa: PLR2004
-        return _unclear_4(index, out, count)
-    if width == 1:
-        return _unclear_1(index, out, count)
-    return _unclear_any(index, out, count)
+_decide_1, _decide_4, _decide_8, _decide_any = (_decide(legs) for legs in (1, 4, 8, 0))
 
 
 @jit
-def drop_short(index: Index, out: Ints32, count: int, end: int) -> int:
-    """Keep those of `out[count:end]` who are surely liquidatable, as what they are; note the others as doubts.
+def decide_rows(index: Index, out: Ints32) -> tuple[int, int]:
+    """Report to `out` whoever surely is liquidatable, write whoever may be to `doubts`; how many both are.
 
-    The first lines alone say so: they ask no more than all.
+    For an index in which no lines are made at touch.
     """
-    width = index.scratch.shape[1]
-    factors = 4 * factors_at(width)
-    for number in range(count, end):
-        row = int(np.int64(out[number]))
-        surplus, margin = index.words[row, width], 0.0
-        size = abs(surplus)
-        for leg in range(width):
-            unit, factor = index.words[row, leg], int(np.int64(index.shorts[row, factors + leg]))
-            if unit == 0.0:
-                continue
-            price, paid = index.price[factor], index.paid[factor]
-            line = 2 * factor + (LONG if unit > 0.0 else SHORT)
-            need = index.lines.first[line, 0] * abs(unit) * price + index.lines.first[line, 1]
-            surplus, margin = surplus + unit * (price - paid) - need, margin + need
-            size += abs(unit) * (price + abs(paid)) + abs(need)
-        radius = width * index.lines.error_q + 1.0 + EPSILON * size
-        if surplus < -radius and margin > radius:
-            count = report(index, row, out, count)
-        else:
-            note(index, row)
-    return count
+    width, prices = index.scratch.shape[1], (index.price, index.paid, index.lines.first)
+    words, bits, shorts, watched = index.words, index.bits, index.shorts, index.watched
+    gains, room, error, doubts = index.gains, index.room, width * index.lines.error_q + 1.0, index.doubts
+    if width == 8:  # noqa: PLR2004 - as many legs as the name says, here and below
+        return _decide_8(words, bits, shorts, gains, watched, prices, width, room, error, out, doubts)
+    if width == 4:  # noqa: PLR2004
+        return _decide_4(words, bits, shorts, gains, watched, prices, width, room, error, out, doubts)
+    if width == 1:
+        return _decide_1(words, bits, shorts, gains, watched, prices, width, room, error, out, doubts)
+    return _decide_any(words, bits, shorts, gains, watched, prices, width, room, error, out, doubts)
