@@ -16,6 +16,8 @@ from ringfence.kernel import bands_record
 from ringfence.kernel.bands import BOUNDS, EXACT, LOWER_BOUND, SCREEN_ONLY, bound_of
 from ringfence.kernel.bands_slots import PAGE
 from ringfence.kernel.bands_tick import key_of
+from ringfence.kernel.columns import from_venue
+from ringfence.kernel.plan import plan
 from ringfence.kernel.screen import assess
 
 
@@ -75,6 +77,22 @@ def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape,
         market = random.randrange(3)
         watched.judge(watched.bands.tick(market, int(watched.prices()[market])))
     run(watched, random, 30)
+
+
+@pytest.mark.parametrize("shape", ["tiered", "tiered with an amount added", "sided, shorts above one"])
+def test_a_sweep_decides_whoever_it_puts_at_the_trigger(shape, monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    venue, random = shaped_venue(shape, Random(shape), 700), np.random.default_rng(9)
+    found = plan(venue)
+    columns, prices = from_venue(venue, found), found.table.markets["price"].copy()
+    surplus = assess(found, columns).surplus
+    for start, block in zip(columns.starts, columns.blocks, strict=False):
+        part = surplus[start : start + len(block.cash)]
+        np.subtract(block.cash, part - random.integers(-10, 11, len(part)), out=block.cash)
+    found.table.markets["price"] = prices * 99 // 100
+    watched = Watched(found, columns, touches_per_sweep=700)
+    watched.judge(watched.bands.batch(prices))
+    assert any(int(index.state[bands_record.BEHIND]) for index in watched.bands.indices)
 
 
 def crossed_owners(index):
