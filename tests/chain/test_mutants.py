@@ -53,9 +53,3 @@ def test_every_file_has_mutants_in_the_place_that_they_name():
         found = list(mutate.mutants(file, text))
         assert found
         assert all(text.splitlines()[mutant.line - 1] == mutant.was != mutant.now for mutant in found)
-
-
-@pytest.mark.fuzz
-def test_a_sample_of_mutants_is_noticed(capsys):
-    """Minutes: each compiles the contracts anew and runs their tests."""
-    assert mutate.main(["--sample", "1", "--tests", "clearinghouse"]) == 0, capsys.readouterr().out
