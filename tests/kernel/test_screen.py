@@ -55,6 +55,48 @@ def test_prices_that_move_within_and_out_of_the_window(shape):
         assert brute(found, columns).tolist() == want
 
 
+@pytest.mark.parametrize("costs", COSTS)
+@pytest.mark.parametrize("shape", TABLES)
+def test_the_surplus_lies_between_the_bound_and_its_slack_in_all_of_the_window(shape, costs):
+    venue = shaped(shape, costs, 7, 60)
+    found, columns = compiled(venue)
+    screen, random = Screen(found, columns), np.random.default_rng(7)
+    start, spread = found.table.markets["price"].copy(), []
+    ways = [np.full(len(start), way) for way in (0.9, 1.0, 1.1)]
+    for way in ways + [random.uniform(0.9, 1.1, len(start)) for _ in range(20)]:
+        prices = np.clip((start * way).astype(np.int64), screen._low, screen._high)
+        found.table.markets["price"] = prices
+        surplus = assess(found, columns).surplus
+        for at, (begin, block) in enumerate(zip(columns.starts, columns.blocks, strict=False)):
+            lines = screen.lines[at]
+            bound = lines.base + (lines.slope * prices[block.market]).sum(1)
+            due = surplus[begin : begin + len(bound)]
+            assert np.all(bound <= due)
+            assert np.all(due <= bound + lines.slack)
+            spread.extend(lines.slack / (abs(block.size) * prices[block.market] / 10**6).sum(1))
+    # In a window of a fifth of the price, what is asked changes by no more than the rates and what closing costs.
+    assert np.median(spread) < 0.1
+
+
+def test_who_is_asked_for_nothing_is_not_short():
+    """A debt of quote alone is not liquidatable: the policy asks that a position be margined."""
+    venue = shaped("tiered", "free", 8, 4)
+    for subaccount in venue.subaccounts.values():
+        subaccount.positions, subaccount.balances["USDC"] = {}, -(10**12)
+    found, columns = compiled(venue)
+    assert reference(venue, columns) == Screen(found, columns).liquidatable().tolist() == []
+
+
+@pytest.mark.parametrize("shape", TABLES)
+def test_of_a_fallen_book_few_are_left_to_128_bits(shape):
+    venue = shaped(shape, "keeper", 9, 200, off=10**12)
+    found, columns = compiled(venue)
+    screen = Screen(found, columns)
+    assert screen.liquidatable().tolist() == reference(venue, columns)
+    assert 50 < screen.unclear < 150
+    assert screen.exact < 20
+
+
 @pytest.mark.parametrize("rulebook", BOOKS, ids=lambda rulebook: rulebook.name)
 def test_every_rulebook(rulebook):
     for seed in range(3):

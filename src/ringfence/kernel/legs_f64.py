@@ -108,6 +108,12 @@ def maintenance_f64(
 
 
 @jit
+def reads_a_ceiling(market: Record) -> bool:
+    """Whether it matters at which notional `maintenance_f64` reads steps and a capped cost of closing."""
+    return (market.shape == STEPPED and not market.by_size) or (market.closes and market.close_upper_q > 0)
+
+
+@jit
 def rate_most_f64(market: Record, rows: Records, terms: Record, size: int) -> float:
     """The highest rate that a leg of this size can be asked, as a share."""
     if market.rate_most >= 0.0:
@@ -189,21 +195,13 @@ def rest_surplus_f64(table: Table, block: Block, row: int) -> tuple[float, float
 
 
 @jit
-def row_f64(table: Table, block: Block, row: int) -> tuple[float, float, float]:
-    """Surplus of a subaccount, what its positions ask for, and the radius within which both exact ones lie."""
+def row_surplus_f64(table: Table, block: Block, row: int) -> tuple[float, float]:
+    """Equity less maintenance margin of a subaccount, and the radius within which the exact one lies."""
     surplus, magnitude, atoms = rest_surplus_f64(table, block, row)
-    rows, terms, asked = table.rows, table.terms[0], 0.0
+    rows, terms = table.rows, table.terms[0]
     for leg in range(block.size.shape[1]):
         market = table.markets[block.market[row, leg]]
         size, cost = block.size[row, leg], block.cost[row, leg]
-        worth, needed, size_of_it, rounded = leg_f64(market, rows, terms, size, cost, float(market.price))
-        surplus, asked = surplus + worth - needed, asked + needed
-        magnitude, atoms = magnitude + size_of_it, atoms + rounded
-    return surplus, asked, atoms + share_of(block.size.shape[1] + block.asset.shape[1]) * magnitude
-
-
-@jit
-def row_surplus_f64(table: Table, block: Block, row: int) -> tuple[float, float]:
-    """Equity less maintenance margin of a subaccount, and the radius within which the exact one lies."""
-    surplus, _, radius = row_f64(table, block, row)
-    return surplus, radius
+        worth, asked, size_of_it, rounded = leg_f64(market, rows, terms, size, cost, float(market.price))
+        surplus, magnitude, atoms = surplus + worth - asked, magnitude + size_of_it, atoms + rounded
+    return surplus, atoms + share_of(block.size.shape[1] + block.asset.shape[1]) * magnitude
