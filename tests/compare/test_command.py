@@ -39,7 +39,7 @@ def test_json_on_standard_output_is_json_alone_and_the_same_twice() -> None:
 def test_both_engines_print_the_same_figures() -> None:
     found = []
     for engine in ("reference", "columns"):
-        result = run("--engine", engine, "--arms", "c", "--json", "-", "--no-html")
+        result = run("--engine", engine, "--arms", "c", "--venue-frame", "none", "--json", "-", "--no-html")
         assert result.exit_code == 0, result.output
         found.append(json.loads(result.stdout))
         del found[-1]["timing"]

@@ -120,7 +120,7 @@ def test_a_total_is_exact(amounts: list[int]) -> None:
 
 
 @pytest.mark.fuzz
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(
     seed=st.integers(0, 2**32),
     population=st.sampled_from(("default", "retail-heavy", "market-maker-heavy")),
