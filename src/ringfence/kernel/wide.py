@@ -33,8 +33,6 @@ Wide = int
 
 I64, I128 = ir.IntType(64), ir.IntType(128)
 FLOOR, CEIL, TRUNC = words.FLOOR, words.CEIL, words.TRUNC
-DENOMINATOR_MAX, QUOTIENT_MAX = 1 << 62, 2.0**61
-"""Below these, floats find a quotient and integers set it right."""
 
 
 class Int128(types.Type):
@@ -332,29 +330,6 @@ def _divided_64(n: int, d: int, rounding: int) -> int:
 
 
 @jit
-def _rough(x: Wide) -> float:
-    """It as a float without branches, off by at most 2^11 and the share 2^-52 of it."""
-    return float(hi64(x)) * 18446744073709551616.0 + float(np.uint64(lo64(x)))
-
-
-@jit
-def _divided_near(n: Wide, d: int, rounding: int) -> int:
-    """`n / d` for `0 < d < DENOMINATOR_MAX` and a quotient below `QUOTIENT_MAX`, by floats that integers set right.
-
-    Several times faster than the C runtime. The first quotient is off by less than 2^13: the share 2^-50 of it, 2^11,
-    and the fraction that it loses. So the rest is below `2^13 d`, and its own quotient, rounded to the nearest, is off
-    by less than one half and 2^-37. What is left then is less than `d`: its lower 64 bits are all of it.
-    """
-    inverse = 1.0 / float(d)
-    near = int(_rough(n) * inverse)
-    rest = _wrapping_sub(n, wide(near) * wide(d))
-    step = int(np.rint(to_float(rest) * inverse))
-    left = lo64(rest) - step * d
-    up = (rounding == CEIL) | ((rounding == TRUNC) & (hi64(n) < 0))
-    return near + step - (left < 0) + (up & (left != 0))
-
-
-@jit
 def product(a: Wide, b: Wide) -> Wide:
     """`a * b`; two that fit in 64 bits take one instruction and cannot overflow."""
     if fits(a) and fits(b):
@@ -368,8 +343,6 @@ def _divided(n: Wide, d: Wide, rounding: int) -> Wide:
         raise ZeroDivisionError("a denominator is not positive")
     if fits(n) and fits(d):
         return wide(_divided_64(lo64(n), lo64(d), rounding))
-    if d < DENOMINATOR_MAX and abs(_rough(n)) < QUOTIENT_MAX * float(lo64(d)):
-        return wide(_divided_near(n, lo64(d), rounding))
     quotient = _quotient(n, d)
     rest = _wrapping_sub(n, _wrapping_mul(quotient, d))
     return quotient + _step(hi64(rest) | (lo64(rest) != 0), rounding)
