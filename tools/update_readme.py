@@ -1,4 +1,4 @@
-"""Put what commands print into the README: figures there are printed by a command, never typed."""
+"""Put what commands print into the README and the guide of `compare`: figures there are printed, never typed."""
 
 import os
 import re
@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README, GUIDE = ROOT / "README.md", ROOT / "docs/guides/compare.md"
 
 
 def main() -> int:
@@ -16,12 +17,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = str(Path(folder) / "result.json")
         compared = printed("compare", "--json", result)
-        text = put(text, "compare", f"```\n{compared}\n```")
+        guide = put(GUIDE.read_text(encoding="utf-8"), "compare", f"```\n{compared}\n```")
+        text = put(text, "compare", f"```\n{first_table(compared)}\n```")
         text = put(text, "matrix", printed("claims", "--markdown", "--comparison", result))
     text = put(text, "gas", gas_table())
     text = put(text, "everywhere", f"```\n{printed('margin', 'examples/desk.json', '--venue', 'all')}\n```")
+    GUIDE.write_text(guide, encoding="utf-8")
     README.write_text(text, encoding="utf-8")
     return 0
+
+
+def first_table(compared: str) -> str:
+    """What stands before the second table: tables are parted by an empty line."""
+    return compared.split("\n\n", 1)[0]
 
 
 OPERATIONS = (
@@ -66,9 +74,7 @@ def printed(*arguments: str) -> str:
     """What a command of ours prints, without trailing blanks."""
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     command = [str(Path(sys.executable).with_name("ringfence")), *arguments]
-    found = subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=README.parent
-    )
+    found = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return "\n".join(line.rstrip() for line in found.stdout.strip().splitlines())
 
 
@@ -77,7 +83,7 @@ def put(text: str, name: str, block: str) -> str:
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     found, count = re.subn(f"{begin}.*{end}", lambda _: f"{begin}\n{block}\n{end}", text, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"README.md: expected the markers {begin} and {end} once")
+        raise SystemExit(f"expected the markers {begin} and {end} once")
     return found
 
 
