@@ -13,8 +13,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "bench"
 SHARED = {"population"}
 """Scripts that others import and nobody runs."""
 WORDS_WIDTH = 80
-APART = {"peers"}
-"""Run only by name: other tools are measured, which `make bench-peers` installs."""
+APART = {"peers", "soak"}
+"""Run only by name: other tools, which `make bench-peers` installs, and the long search for a wrong decision."""
 
 
 def scripts(folder: Path = FOLDER) -> dict[str, Path]:
