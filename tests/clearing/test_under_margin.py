@@ -1,12 +1,17 @@
 """What a subaccount short of initial margin may still do where positions may only shrink, and when leverage binds."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from clearing.world import World
+from clearing.world import PPM, TEN_FIVE, World
 from ringfence.clearing import command as cmd
+from ringfence.clearing.decide import decide
 from ringfence.clearing.model import QUOTE
 from ringfence.clearing.policy import Policy, Tier, Tiered
-from ringfence.clearing.verdict import Reason
+from ringfence.clearing.reducing import is_free
+from ringfence.clearing.verdict import Accepted, Reason
 
 STRICT = Policy(under_margin="strict_reduce")
 
@@ -130,3 +135,124 @@ def test_the_tier_binds_when_the_position_grows():
 
 def test_elsewhere_margin_simply_rises():
     geared("always").trade("ETH", 1, "trader", "maker")
+
+
+# --- lots that are closed against liquidity ---------------------------------------------------------------------------
+
+FREE = Policy(under_margin="free_reduce", taker_fee_ppm=1_000)
+
+
+def insolvent(policy=FREE, second="SOL", requirement=TEN_FIVE):
+    """`trader` is long 60 ETH and 10 of another market from 100 with 720; 7 went to fees, and ETH fell to 88."""
+    world = World(policy, requirement)
+    world.open("trader", 720)
+    world.trade("ETH", 60, "trader", "market/ETH")
+    world.trade(second, 10, "trader", f"market/{second}")
+    world.price(ETH=88)
+    assert world.equity("trader") == -7
+    return world
+
+
+def sale(size_b, market="ETH", price=88, maker="market/ETH"):
+    return cmd.Trade(market, -size_b, price, "trader", maker)
+
+
+def test_who_is_insolvent_may_close_lots_that_free_more_than_they_cost():
+    # 60 lots are worth 5,280: the fee of 6 is less than the 264 of maintenance margin that they free
+    world = insolvent()
+    before = world.risk("trader")
+    world.ok(sale(60))
+    assert world.equity("trader") == -13
+    assert world.risk("trader").surplus_q == before.surplus_q - 6 + 264
+
+
+@pytest.mark.parametrize("policy", [Policy(taker_fee_ppm=1_000), replace(FREE, under_margin="strict_reduce")])
+def test_elsewhere_that_makes_it_riskier(policy):
+    insolvent(policy).no(sale(1), Reason.INITIAL_MARGIN)
+
+
+def test_the_last_position_is_not_closed_into_a_debt():
+    world = insolvent()
+    world.ok(sale(10, "SOL", 100, "market/SOL"))
+    world.ok(sale(59))
+    world.no(sale(1), Reason.INITIAL_MARGIN)
+
+
+def test_nor_against_a_trader():
+    world = insolvent()
+    world.open("friend", 100_000)
+    world.no(sale(60, maker="friend"), Reason.INITIAL_MARGIN)
+
+
+def test_nor_by_whoever_could_leave_the_loss_to_another_pool():
+    insolvent(second="ARB").no(sale(60), Reason.INITIAL_MARGIN)
+
+
+def test_nor_beyond_zero():
+    insolvent().no(sale(61), Reason.INITIAL_MARGIN)
+
+
+def test_nor_more_of_it():
+    insolvent().no(sale(-1), Reason.INITIAL_MARGIN)
+
+
+@pytest.mark.parametrize(("price", "reason"), [(84, None), (83, Reason.INITIAL_MARGIN)])
+def test_a_price_may_cost_as_much_maintenance_margin_as_it_frees(price, reason):
+    # A lot frees 4.4 of maintenance margin; 60 of them 264. At 84 they cost 240 and a fee of 6, at 83 300 and 5.
+    world = insolvent()
+    world.no(sale(60, price=price), reason) if reason else world.ok(sale(60, price=price))
+
+
+def test_only_the_funding_of_the_position_is_booked():
+    world = insolvent()
+    for market in ("ETH", "SOL"):
+        world.ok(cmd.AccrueFunding(market, 10_000))
+    equity_q = world.equity("trader")
+    world.ok(sale(1))
+    positions = world.venue.subaccounts["trader"].positions
+    assert [each.funding_index != 0 for each in positions.values()] == [True, False]
+    assert world.equity("trader") == equity_q - 1
+    world.ok(cmd.Deposit("trader", QUOTE, 1_000))
+    world.trade("SOL", 1, "trader", "market/SOL")
+    assert world.venue.subaccounts["trader"].positions["SOL"].funding_index != 0
+
+
+def test_a_venue_that_asks_positions_together_looks_at_all_of_them():
+    gated = replace(FREE, account_gating="maintenance")
+    insolvent(gated).no(sale(60), Reason.INITIAL_MARGIN)
+
+
+lots = st.integers(-60, 60).filter(bool)
+pairs = st.tuples(lots, lots)
+
+
+@given(
+    held=pairs,
+    marks=st.tuples(st.integers(60, 140), st.integers(60, 140)),
+    rates_ppm=st.tuples(*[st.integers(-30_000, 30_000)] * 2),
+    part=st.integers(1, 60),
+    price=st.integers(50, 150),
+    fee_ppm=st.sampled_from((0, 1_000, 60_000)),
+)
+def test_a_fill_that_is_judged_alone_never_lowers_the_surplus(held, marks, rates_ppm, part, price, fee_ppm):
+    """The proof in `clearing.reducing`, tried to the atom; what is not judged alone is judged as elsewhere."""
+    world = World(replace(FREE, taker_fee_ppm=fee_ppm))
+    world.open("trader", 1_200 + 120 * fee_ppm // 10_000)
+    for market, size_b in zip(("ETH", "SOL"), held, strict=True):
+        world.trade(market, size_b, "trader", f"market/{market}")
+    world.price(ETH=marks[0], SOL=marks[1])
+    for market, rate_ppm in zip(("ETH", "SOL"), rates_ppm, strict=True):
+        world.ok(cmd.AccrueFunding(market, rate_ppm))
+    size_b = -min(part, abs(held[0])) * (1 if held[0] > 0 else -1)
+    command, venue = cmd.Trade("ETH", size_b, price, "trader", "market/ETH"), world.venue
+    fee_q = -(abs(size_b) * price * fee_ppm // -PPM)
+    trader, liquidity = venue.subaccounts["trader"], venue.subaccounts["market/ETH"]
+    alone = is_free(venue, trader, liquidity, venue.markets["ETH"], size_b, -size_b * price - fee_q)
+    elsewhere = decide(replace(venue, policy=replace(venue.policy, under_margin="ratio")), command)
+    surplus_q = world.risk("trader").surplus_q
+    verdict = world.house.submit(command)
+    if alone:
+        assert isinstance(verdict, Accepted)
+        assert world.risk("trader").surplus_q >= surplus_q
+    else:
+        assert verdict == elsewhere

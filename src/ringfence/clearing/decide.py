@@ -22,6 +22,7 @@ from .options import expire, must_be_alive, set_grids
 from .policy import Policy
 from .portfolio import priced
 from .portfolio import valid as valid_set_rule
+from .reducing import is_free
 from .risk import Risk, may_act, subaccount_risk
 from .shapes import Leg, initial_rate, valid
 from .solvency import relieve_pool
@@ -179,25 +180,29 @@ def _trade(draft: Draft, c: cmd.Trade) -> None:
     refuse_if(c.taker == c.maker, Reason.SUBACCOUNTS_MUST_DIFFER)
     sides = ((taker, c.size_b, c.taker_order), (maker, -c.size_b, c.maker_order))
     _may_fill(draft, market, sides)
+    policy, scale = draft.venue.policy, market.scale
+    worth_q = value_q(c.size_b, c.price, scale.num, scale.den, policy.rounding.value)
+    fees_q = [mul_div_up(abs_(worth_q), ppm, PPM) for ppm in (policy.taker_fee_ppm, policy.maker_fee_ppm)]
+    free = (
+        is_free(draft.venue, taker, maker, market, c.size_b, -worth_q - fees_q[0]),
+        is_free(draft.venue, maker, taker, market, -c.size_b, worth_q - fees_q[1]),
+    )
     before = {}
-    for who, size_b, order in sides:
-        draft.settle_all_funding(who.id)
+    for (who, size_b, order), is_judged_alone in zip(sides, free, strict=True):
+        if not is_judged_alone:
+            draft.settle_all_funding(who.id)
         before[who.id] = subaccount_risk(draft.venue, who)
         if order is not None:
             draft.emit(ev.OrderReleased(who.id, order, size_b))
-    policy = draft.venue.policy
-    fees = (policy.taker_fee_ppm, policy.maker_fee_ppm)
-    scale = market.scale
-    worth_q = value_q(c.size_b, c.price, scale.num, scale.den, policy.rounding.value)
     draft.fill(c.market, c.taker, c.maker, c.size_b, -worth_q, "trade")
-    for (who, _, _), fee_ppm in zip(sides, fees, strict=True):
-        draft.move(f"sub/{who.id}", "fees", mul_div_up(abs_(worth_q), fee_ppm, PPM), "trading_fee")
+    for (who, _, _), fee_q in zip(sides, fees_q, strict=True):
+        draft.move(f"sub/{who.id}", "fees", fee_q, "trading_fee")
     for who, size_b, _ in sides:
         _fund_opening(draft, who, c.market, size_b, before[who.id])
-    for (who, _, order), reason in zip(
-        sides, (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY), strict=True
-    ):
-        _must_stand(draft, who, before[who.id], "place" if order is None else "fill", reason)
+    reasons = (Reason.INITIAL_MARGIN, Reason.INITIAL_MARGIN_COUNTERPARTY)
+    for (who, _, order), reason, is_judged_alone in zip(sides, reasons, free, strict=True):
+        if not is_judged_alone:
+            _must_stand(draft, who, before[who.id], "place" if order is None else "fill", reason)
     for who, _, _ in sides:
         if policy.account_gating != "none" and not who.system:
             others_must_meet(draft, who)

@@ -102,7 +102,7 @@ class Draft:
 
     def reduces(self, name: str, after: Risk) -> bool:
         """Whether a subaccount short of initial margin only shrank its positions, where the venue asks for that."""
-        if self.venue.policy.under_margin == "ratio" or after.free_q >= 0:
+        if self.venue.policy.under_margin != "strict_reduce" or after.free_q >= 0:
             return True
         before, now = self.base.subaccounts[name].positions, self.subaccount(name).positions
         sizes = ((before[held].size_b if held in before else 0, now[held].size_b) for held in now)

@@ -248,9 +248,9 @@ class Policy(Struct, frozen=True):
     """What an order asks of the other subaccounts of its account; see `clearing.gating`."""
     exclusive_pools: bool = False
     """A subaccount may only hold positions whose markets share one collateral pool."""
-    under_margin: Literal["ratio", "strict_reduce"] = "ratio"
+    under_margin: Literal["ratio", "strict_reduce", "free_reduce"] = "ratio"
     """What a change may do that leaves a subaccount short of initial margin: anything that makes it no riskier, or only
-    shrink positions on their side (StarkEx)."""
+    shrink positions on their side (StarkEx), or also what `clearing.reducing` says cannot make it worse (Derive)."""
     taker_fee_ppm: int = 0
     maker_fee_ppm: int = 0
     liquidation: Liquidation = Liquidation()

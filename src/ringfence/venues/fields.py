@@ -274,7 +274,7 @@ PROCEDURE = {
     "socialize_by": choice("socialize_by", "equity", "open_interest"),
     "withdrawal_gate": count("withdrawal_gate_blocks", "blocks"),
     "outage_gate": seconds("outage_ms"),
-    "under_margin": choice("under_margin", "ratio", "strict_reduce"),
+    "under_margin": choice("under_margin", "ratio", "strict_reduce", "free_reduce"),
 }
 OF_ALL_MARKETS = {"leverage_checked": choice("leverage_checked", "always", "opening")}
 """Fields of the policy that the engine keeps with each market."""

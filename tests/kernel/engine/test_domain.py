@@ -46,7 +46,10 @@ def test_single_commands_are_left_out_with_a_reason():
     assert cmd.Liquidate not in plan.compiled
     assert cmd.Trade in plan.compiled
     gated = plan_of(replace(crowd_venue(0), policy=Policy(account_gating="maintenance")))
-    assert cmd.Trade not in gated.compiled
+    free = plan_of(replace(crowd_venue(0), policy=Policy(under_margin="free_reduce")))
+    for plan in (gated, free):
+        assert cmd.Trade not in plan.compiled
+        assert cmd.Withdraw in plan.compiled
     assert plan_of(crowd_venue(0)).reasons == ()
 
 

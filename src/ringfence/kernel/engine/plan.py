@@ -34,6 +34,9 @@ def plan_of(venue: Venue) -> Plan:
     if venue.policy.account_gating != "none":
         compiled.discard(cmd.Trade)
         reasons.append("fills look at every subaccount of an account, so the reference decides them")
+    if venue.policy.under_margin == "free_reduce":
+        compiled.discard(cmd.Trade)
+        reasons.append("fills that only shrink are judged by one position, so the reference decides them")
     close = venue.policy.liquidation
     if close.auction is not None or close.size == "window":
         compiled.difference_update(LOSSES)
