@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.books.arrow import Integers, Texts
+from ringfence.books.record import EXACT
+from ringfence.kernel.wide import split
 from ringfence.questions import stress_cells as cells
+from ringfence.questions.stress_names import Numbering
 from ringfence.units import parse_decimal
 
 pieces = st.text("0123456789.+-e ", max_size=24)
+texts_of_any_length = st.none() | st.text("ab", max_size=2) | st.text("ab", min_size=7, max_size=17)
 numbers = st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**9), max_value=10**9)
 
 
@@ -81,22 +85,69 @@ def test_numbers_one_by_one(text, expected):
     assert read([text]) == [expected]
 
 
+def integers(rows, scale):
+    """Decimals as Arrow has them, in words of 64 bits, and what is read of them."""
+    stated = np.packbits([bool(row) for row in rows], bitorder="little")
+    column = Integers(stated, np.array([row or (0,) * len(rows[0]) for row in rows], np.int64))
+    atoms, places = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int8)
+    cells.read_integers(column, scale, atoms, places)
+    return list(zip(atoms.tolist(), places.tolist(), strict=True))
+
+
 def test_integers_lose_the_zeros_at_their_ends():
-    values = np.array([12500, 0, -7, 10**18, -(2**63), 5], np.int64)
-    atoms, places = np.zeros(6, np.int64), np.zeros(6, np.int8)
-    cells.read_integers(Integers(np.array([0b011111], np.uint8), values), 4, atoms, places)
-    assert list(zip(atoms.tolist(), places.tolist(), strict=True)) == [
+    assert integers([(12500,), (0,), (-7,), (10**18,), (-(2**63),), None], 4) == [
         *((125, 2), (0, 0), (-7, 4)),
-        *((0, cells.UNREAD), (0, cells.UNREAD), (0, cells.UNSTATED)),
+        *((10**14, 0), (0, cells.UNREAD), (0, cells.UNSTATED)),
     ]
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.text("ab", max_size=2)), min_size=1, max_size=60))
-def test_rows_are_numbered_in_order_of_appearance(rows):
-    before = np.array([number for number, _ in rows], np.int32)
-    slots = np.full(1 << (2 * len(rows)).bit_length(), -1, np.int32)
-    codes, firsts = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32)
-    count = cells.number_texts(column([text for _, text in rows]), before, slots, codes, firsts)
+@given(
+    st.lists(st.integers(-(10**38), 10**38) | st.integers(-(10**6), 10**6), min_size=1), st.integers(0, 38)
+)
+def test_wide_decimals_are_read_as_their_texts_are(values, scale):
+    words = [split(value)[::-1] for value in values]
+    assert integers(words, scale) == read([f"{Decimal(value).scaleb(-scale, EXACT):f}" for value in values])
+
+
+@given(
+    st.lists(st.tuples(texts_of_any_length, texts_of_any_length), min_size=1, max_size=60), st.integers(1, 60)
+)
+def test_rows_are_numbered_in_order_of_appearance(rows, batch):
+    numbering, found = Numbering(2), []
+    for start in range(0, len(rows), batch):
+        some = rows[start : start + batch]
+        codes = np.empty(len(some), np.int32)
+        numbering.number([column([row[place] for row in some]) for place in range(2)], codes)
+        found += codes.tolist()
     numbered = {}
-    assert codes.tolist() == [numbered.setdefault(row, len(numbered)) for row in rows]
-    assert [rows[first] for first in firsts[:count]] == list(numbered)
+    assert found == [numbered.setdefault((one or "", other or ""), len(numbered)) for one, other in rows]
+    assert list(numbering.texts()) == [text for row in numbered for text in row]
+
+
+def test_an_index_grows_with_what_is_in_it():
+    names = [f"{'x' * (at % 40)}{at}" for at in range(5000)]
+    numbering, codes = Numbering(1), np.empty(len(names), np.int32)
+    numbering.number([column(names)], codes)
+    assert codes.tolist() == [*range(len(names))]
+    numbering.number([column(names[::-1])], codes)
+    assert codes.tolist() == [*range(len(names))][::-1]
+    assert list(numbering.texts()) == names
+    assert numbering.texts()[-2:] == names[-2:]
+    with pytest.raises(IndexError):
+        numbering.texts()[len(names)]
+
+
+@pytest.mark.parametrize("name", ["a", "0x12", "#7", "~!" * 60])
+def test_plain_names(name):
+    assert plain(name)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a b", "a/b", "é", "a\x7f", "a" * 121])
+def test_names_that_need_a_closer_look(name):
+    assert not plain(name)
+
+
+def plain(name):
+    numbering = Numbering(1)
+    numbering.number([column([name])], np.empty(1, np.int32))
+    return numbering.plain().tolist() == [True]

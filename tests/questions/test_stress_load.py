@@ -178,7 +178,7 @@ def test_balances_are_rounded_once_and_costs_up(tmp_path):
 )
 def test_no_row_is_taken_for_a_comment(tmp_path, marks):
     book, apart = scanned_of(tmp_path, [leg(name) for name in marks])
-    assert (book.names, apart) == ([*marks], [])
+    assert (list(book.names), apart) == ([*marks], [])
 
 
 def test_lines_above_the_header_are_not_skipped(tmp_path):

@@ -1,8 +1,7 @@
 """Rows that DuckDB hands over in Arrow's memory layout, as NumPy arrays that copy nothing.
 
 DuckDB fills Arrow's C data interface (https://arrow.apache.org/docs/format/CDataInterface.html) without any Arrow
-library; this is the reader for what tables of accounts are made of: texts, whole numbers of 64 bits, and decimals that
-such a number holds.
+library; this is the reader for what tables of accounts are made of: texts, whole numbers of 64 bits, and decimals.
 """
 
 import ctypes
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NATIVE_DECIMALS = "SET arrow_output_version = '1.5'"
-"""Makes a connection hand over decimals in the 64 bits that it keeps them in, where they have at most 18 digits."""
+"""Makes a connection hand over decimals of at most 18 digits in the 64 bits that it keeps them in, others in 128."""
 
 _CAPSULE = b"arrow_array_stream"
 _TEXT, _NUMBERS = "u", ("l", "d:")
@@ -32,12 +31,12 @@ class Texts(NamedTuple):
 
 
 class Integers(NamedTuple):
-    """A column of 64-bit integers; of decimals, without their point."""
+    """A column of integers; of decimals, without their point."""
 
     stated: NDArray[np.uint8]
     """As for texts."""
     values: NDArray[np.int64]
-    """(rows,)"""
+    """(rows, words) words of 64 bits, one or two of them, the lowest first"""
 
 
 class Batch(NamedTuple):
@@ -128,8 +127,8 @@ def _formats(stream: Any) -> list[str]:  # noqa: ANN401 - as above
     finally:
         schema.release(ctypes.byref(schema))
     for kind in found:
-        if kind != _TEXT and not (kind.startswith(_NUMBERS) and _bits(kind) == 64):  # noqa: PLR2004
-            raise TypeError(f"a column of Arrow's type {kind}: expected texts or 64-bit numbers")
+        if kind != _TEXT and not (kind.startswith(_NUMBERS) and _bits(kind) in {64, 128}):
+            raise TypeError(f"a column of Arrow's type {kind}: expected texts, 64-bit integers or decimals")
     return found
 
 
@@ -158,7 +157,8 @@ def _column(array: Any, kind: str) -> Texts | Integers:  # noqa: ANN401 - as abo
     rows = array.length
     stated = _view(array.buffers[0], np.uint8, (rows + 7) // 8 if array.null_count else 0)
     if kind != _TEXT:
-        return Integers(stated, _view(array.buffers[1], np.int64, rows))
+        words = _bits(kind) // 64
+        return Integers(stated, _view(array.buffers[1], np.int64, rows * words).reshape(rows, words))
     offsets = _view(array.buffers[1], np.int32, rows + 1)
     return Texts(stated, offsets, _view(array.buffers[2], np.uint8, int(offsets[-1]) if rows else 0))
 

@@ -3,11 +3,14 @@
 What is no plain decimal number of at most 18 digits is marked and left to `books`, which reads or refuses it.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..books.arrow import Integers, Texts
 from ..kernel.jit import jit
+from ..kernel.wide import fits, join, lo64, mul_div_down
 
 UNSTATED, UNREAD = -1, -2
 """In place of a number's decimal places: the cell is empty; it is for the reader of single accounts."""
@@ -26,9 +29,32 @@ NAME_LENGTH_MAX = 120
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Places = NDArray[np.int8]
+Bytes = NDArray[np.uint8]
 
-_OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-"""Of the hash FNV-1a."""
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, and without a pattern in its bits: what hashes are multiplied by."""
+
+WORD = 8
+"""Bytes that are compared at once."""
+
+
+class Index(NamedTuple):
+    """What has been seen, numbered in order of appearance; `stress_names.Numbering` makes room in it.
+
+    An entry is a row's texts in `k` columns.
+    """
+
+    slots: Codes
+    """A power of two of them: the number of an entry, or -1."""
+    hashes: NDArray[np.uint64]
+    """(room,)"""
+    bounds: Ints
+    """(room * k + 1,) text `c` of entry `e` is `data[bounds[n]:bounds[n + 1]]`, `n` being `e * k + c`"""
+    data: NDArray[np.uint8]
+    """`WORD` bytes at its end are never part of a text."""
+
+
+# -- texts -------------------------------------------------------------------------------------------------------------
 
 
 @jit
@@ -46,66 +72,157 @@ def span(column: Texts, row: int) -> tuple[int, int]:
 
 
 @jit
-def are_same(column: Texts, begin: int, end: int, row: int) -> bool:
-    """Whether a row's text is the one from `begin` to `end`."""
-    there, stop = span(column, row)
+def find_spans(column: Texts, shift: int, place: int, spans: Ints) -> None:
+    """Fill in, as column `place`, where the text of each row stands in bytes that follow `shift` others."""
+    for row in range(len(spans)):
+        begin, end = span(column, row)
+        spans[row, 2 * place], spans[row, 2 * place + 1] = shift + begin, shift + end
+
+
+@jit
+def word_at(data: Bytes, begin: int, end: int) -> np.uint64:
+    """The bytes from `begin` to `end`, at most eight of them, as a number; seven more may stand behind them."""
+    at, u = np.uint64(begin), np.uint64
+    low = (u(data[at + u(1)]) << u(8)) | (u(data[at + u(2)]) << u(16)) | (u(data[at + u(3)]) << u(24))
+    middle = (u(data[at + u(4)]) << u(32)) | (u(data[at + u(5)]) << u(40)) | (u(data[at + u(6)]) << u(48))
+    found = u(data[at]) | low | middle | (u(data[at + u(7)]) << u(56))  # the compiler makes one load of it
+    unused = u(8 * max(0, WORD - (end - begin)))
+    return (found << unused) >> unused
+
+
+@jit
+def are_same(data: Bytes, begin: int, end: int, others: Bytes, there: int, stop: int) -> bool:
+    """Whether two texts are the same."""
     if stop - there != end - begin:
         return False
-    same = 0
-    while same < end - begin and column.data[begin + same] == column.data[there + same]:
-        same += 1
-    return same == end - begin
+    for at in range(0, end - begin, WORD):
+        if word_at(data, begin + at, end) != word_at(others, there + at, stop):
+            return False
+    return True
 
 
 @jit
-def hash_of(column: Texts, begin: int, end: int, before: int) -> np.uint64:
-    """A hash of a text and of a number."""
-    found = (_OFFSET ^ np.uint64(before)) * _PRIME
-    for at in range(begin, end):
-        found = (found ^ np.uint64(column.data[at])) * _PRIME
-    return found ^ (found >> np.uint64(32))
+def is_repeated(data: Bytes, spans: Ints, row: int) -> bool:
+    """Whether a row says what the one before it says."""
+    for at in range(0, spans.shape[1], 2):
+        begin, end, there, stop = (
+            spans[row, at],
+            spans[row, at + 1],
+            spans[row - 1, at],
+            spans[row - 1, at + 1],
+        )
+        if not are_same(data, begin, end, data, there, stop):
+            return False
+    return True
 
 
 @jit
-def number_texts(column: Texts, before: Codes, slots: Codes, codes: Codes, firsts: Codes) -> int:
-    """Number rows by what they are numbered `before` and their text, in order of appearance; how many numbers it takes.
+def hash_of(data: Bytes, spans: Ints, row: int) -> np.uint64:
+    """A hash of a row's texts."""
+    found = np.uint64(0)
+    for at in range(0, spans.shape[1], 2):
+        begin, end = spans[row, at], spans[row, at + 1]
+        found = (found ^ np.uint64(end - begin)) * MIX
+        for part in range(begin, end, WORD):
+            found = (found ^ word_at(data, part, end)) * MIX
+            found ^= found >> np.uint64(32)
+    return found
 
-    Fills in `codes`, the number of each row, and `firsts`, the row where each number appears first. `slots` are -1, a
-    power of two of them, more than there are rows.
+
+@jit
+def is_entry(data: Bytes, spans: Ints, row: int, index: Index, entry: int) -> bool:
+    """Whether an entry is a row's texts."""
+    place = entry * (spans.shape[1] >> 1)
+    for at in range(0, spans.shape[1], 2):
+        there, stop = index.bounds[place], index.bounds[place + 1]
+        if not are_same(data, spans[row, at], spans[row, at + 1], index.data, there, stop):
+            return False
+        place += 1
+    return True
+
+
+@jit
+def slot_of(data: Bytes, spans: Ints, row: int, index: Index, hashed: np.uint64) -> np.uint64:
+    """The slot where a row's texts stand, or would stand."""
+    mask = np.uint64(len(index.slots) - 1)
+    slot = (hashed >> np.uint64(32)) & mask
+    while index.slots[slot] >= 0:
+        entry = index.slots[slot]
+        if index.hashes[entry] == hashed and is_entry(data, spans, row, index, entry):
+            break
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@jit
+def enter(data: Bytes, spans: Ints, row: int, index: Index, entry: int) -> bool:
+    """Add a row's texts as an entry; false where there is no room for it."""
+    place, room = entry * (spans.shape[1] >> 1), len(index.data) - WORD
+    if place + 1 >= len(index.bounds):
+        return False
+    for at in range(0, spans.shape[1], 2):
+        to, length = index.bounds[place], spans[row, at + 1] - spans[row, at]
+        if to + length > room:
+            return False
+        for part in range(length):
+            index.data[to + part] = data[spans[row, at] + part]
+        place += 1
+        index.bounds[place] = to + length
+    return True
+
+
+@jit
+def number_rows(
+    data: Bytes, spans: Ints, index: Index, row: int, count: int, codes: Codes
+) -> tuple[int, int]:
+    """Number rows from `row` on by their texts, in order of appearance; `count` entries are in the index.
+
+    `spans` (rows, 2 k) are begin and end in `data` of each row's texts, behind which `WORD` bytes follow. Fills in
+    `codes`; returns the row that it came to, which is not the end where the index has no more room, and how many
+    entries there are now.
     """
-    count, mask = 0, np.uint64(len(slots) - 1)
-    for row in range(len(codes)):
-        begin, end = span(column, row)
-        if row > 0 and before[row] == before[row - 1] and are_same(column, begin, end, row - 1):
+    while row < len(codes):
+        if row > 0 and is_repeated(data, spans, row):
             codes[row] = codes[row - 1]
+            row += 1
             continue
-        slot = hash_of(column, begin, end, before[row]) & mask
-        while slots[slot] >= 0:
-            first = firsts[slots[slot]]
-            if before[first] == before[row] and are_same(column, begin, end, first):
+        hashed = hash_of(data, spans, row)
+        slot = slot_of(data, spans, row, index, hashed)
+        if index.slots[slot] < 0:
+            if not enter(data, spans, row, index, count):
                 break
-            slot = (slot + np.uint64(1)) & mask
-        if slots[slot] < 0:
-            slots[slot] = count
-            firsts[count] = row
+            index.hashes[count], index.slots[slot] = hashed, count
             count += 1
-        codes[row] = slots[slot]
-    return count
+        codes[row] = index.slots[slot]
+        row += 1
+    return row, count
 
 
 @jit
-def find_plain(column: Texts, rows: Codes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> None:
-    """Where the texts of `rows` stand, and which need no closer look as the name of an account.
+def find_slots(hashes: NDArray[np.uint64], slots: Codes) -> None:
+    """Fill in empty slots anew with the entries of these hashes."""
+    mask = np.uint64(len(slots) - 1)
+    for entry in range(len(hashes)):
+        slot = (hashes[entry] >> np.uint64(32)) & mask
+        while slots[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = entry
+
+
+@jit
+def find_plain(bounds: Ints, data: NDArray[np.uint8], plain: NDArray[np.bool_]) -> None:
+    """Fill in which texts (`k` from `bounds[k]` to `bounds[k + 1]`) need no closer look as the name of an account.
 
     Plain are printable ASCII letters without spaces and without what subaccounts are named with.
     """
-    for at in range(len(rows)):
-        begins[at], ends[at] = span(column, rows[at])
-        plain[at] = 0 < ends[at] - begins[at] <= NAME_LENGTH_MAX
-        for k in range(begins[at], ends[at]):
-            letter = column.data[k]
-            if letter <= SPACE or letter > LAST_PLAIN or letter == SLASH:
-                plain[at] = False
+    for entry in range(len(plain)):
+        plain[entry] = 0 < bounds[entry + 1] - bounds[entry] <= NAME_LENGTH_MAX
+        for at in range(bounds[entry], bounds[entry + 1]):
+            if data[at] <= SPACE or data[at] > LAST_PLAIN or data[at] == SLASH:
+                plain[entry] = False
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
 
 
 @jit
@@ -168,15 +285,29 @@ def read_texts(column: Texts, atoms: Ints, places: Places) -> None:
 
 
 @jit
+def narrowed(column: Integers, row: int, scale: int) -> tuple[int, int]:
+    """A stated number with `scale` decimal places in 64 bits, `atoms` and `places` (or `UNREAD`)."""
+    if column.values.shape[1] == 1:
+        return column.values[row, 0], scale
+    value = join(column.values[row, 1], column.values[row, 0])
+    while scale > 0 and not fits(value):
+        tenth = mul_div_down(value, 1, 10)
+        if tenth * 10 != value:
+            return 0, UNREAD
+        value, scale = tenth, scale - 1
+    return (lo64(value), scale) if fits(value) else (0, UNREAD)
+
+
+@jit
 def read_integers(column: Integers, scale: int, atoms: Ints, places: Places) -> None:
     """Fill in the numbers of a column of decimals with `scale` places, without zeros at their ends."""
     for row in range(len(atoms)):
-        value, behind = column.values[row], scale
-        if not is_stated(column.stated, row):
-            value, behind = 0, UNSTATED
-        elif not -MANTISSA_END < value < MANTISSA_END:
-            value, behind = 0, UNREAD
+        value, behind = 0, UNSTATED
+        if is_stated(column.stated, row):
+            value, behind = narrowed(column, row, scale)
         while behind > 0 and value % 10 == 0:
             value //= 10
             behind -= 1
+        if not -MANTISSA_END < value < MANTISSA_END or behind > PLACES_MAX:
+            value, behind = 0, UNREAD
         atoms[row], places[row] = value, behind

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernel.columns import Block
+from ..kernel.columns import WIDTHS, Block
 from ..kernel.jit import jit
 from ..kernel.wide import Wide, mul_div_down, narrow, wide
 from ..units import QUOTE_DECIMALS
@@ -21,6 +21,9 @@ NOWHERE = -1
 TENS: Ints = 10 ** np.arange(PLACES_MAX + 1, dtype=np.int64)
 LARGE_Q = 2.0**55
 """Quote atoms that no cost and no backing reaches, so that those of the widest class add up to less than 2^62."""
+
+POWERS = 10.0 ** np.arange(2 * PLACES_MAX + QUOTE_DECIMALS + 1)
+"""Powers of ten as floats."""
 
 FINEST = 30
 """Places below the quote atom that a cost can have: a size and a price have 18 each."""
@@ -137,9 +140,16 @@ def count_digits(legs: Legs, kinds: Kinds, odd: Flags, counts: Ints) -> None:
 
 
 @jit
+def quote_atoms(atoms: float, places: int) -> float:
+    """An amount of so many decimal places in quote atoms, about."""
+    found: float = atoms * POWERS[QUOTE_DECIMALS] / POWERS[places]
+    return found
+
+
+@jit
 def is_large(numbers: Numbers, at: int) -> bool:
     """Whether an amount is beyond what columns hold."""
-    return not abs(numbers.atoms[at]) * 10.0 ** (QUOTE_DECIMALS - numbers.places[at]) < LARGE_Q
+    return numbers.places[at] >= 0 and not abs(quote_atoms(numbers.atoms[at], numbers.places[at])) < LARGE_Q
 
 
 @jit
@@ -150,8 +160,9 @@ def is_misfit(legs: Legs, market: int, grids: Grids, row: int) -> bool:
     atoms, finer = legs.contracts.atoms[row], grids.places[market] - legs.contracts.places[row]
     if finer < 0 or atoms >= MANTISSA_END // TENS[finer] or atoms * TENS[finer] > grids.most[market]:
         return True
-    size = atoms * 10.0 ** -legs.contracts.places[row]
-    cost = size * legs.entry.atoms[row] * 10.0 ** (QUOTE_DECIMALS - legs.entry.places[row])
+    cost = quote_atoms(
+        float(atoms) * legs.entry.atoms[row], legs.contracts.places[row] + legs.entry.places[row]
+    )
     return not cost < LARGE_Q or is_large(legs.margin, row)
 
 
@@ -166,29 +177,97 @@ def find_misfits(legs: Legs, kinds: Kinds, grids: Grids, owned: Numbers, odd: Fl
         odd[account] |= is_large(owned, account)
 
 
-@jit
-def sort_rows(keys: Codes, rows: Codes, ends: Ints, found: Codes) -> None:
-    """Fill in `rows` in order of their keys, those with the same key as they are; `ends` are zeros, one per key."""
-    for row in rows:
-        ends[keys[row]] += 1
-    total = 0
-    for key in range(len(ends)):
-        count, ends[key] = ends[key], total
-        total += count
-    for row in rows:
-        found[ends[keys[row]]] = row
-        ends[keys[row]] += 1
+# -- subaccounts -------------------------------------------------------------------------------------------------------
 
 
 @jit
-def sort_within(keys: Codes, ranks: Codes, rows: Codes) -> None:
-    """Sort rows with the same key, which stand together, by rank: few of each, so one by one into its place."""
-    for at in range(1, len(rows)):
-        row, to = rows[at], at
-        while to > 0 and keys[rows[to - 1]] == keys[row] and ranks[rows[to - 1]] > ranks[row]:
-            rows[to] = rows[to - 1]
-            to -= 1
-        rows[to] = row
+def count_positions(legs: Legs, kinds: Kinds, counts: Ints) -> None:
+    """Add the positions of each account to `counts`."""
+    for row in range(len(legs.account)):
+        counts[legs.account[row]] += not kinds.is_bare[legs.kind[row]]
+
+
+@jit
+def sort_rows(legs: Legs, kinds: Kinds, odd: Flags, ends: Ints, rows: Codes) -> None:
+    """Fill in the rows of positions by account, of accounts that are not odd.
+
+    `ends` is where those of each account begin in `rows`, and afterwards where they end.
+    """
+    for row in range(len(legs.account)):
+        owner = legs.account[row]
+        if not odd[owner] and not kinds.is_bare[legs.kind[row]]:
+            rows[ends[owner]] = row
+            ends[owner] += 1
+
+
+@jit
+def sort_within(legs: Legs, ranks: Ints, ends: Ints, rows: Codes) -> None:
+    """Sort the rows of each account by the rank of their kind: few of each, so one by one into its place."""
+    begin = 0
+    for end in ends:
+        for at in range(begin + 1, end):
+            row, to = rows[at], at
+            rank = ranks[legs.kind[row]]
+            while to > begin and ranks[legs.kind[rows[to - 1]]] > rank:
+                rows[to] = rows[to - 1]
+                to -= 1
+            rows[to] = row
+        begin = end
+
+
+@jit
+def find_apart(legs: Legs, kinds: Kinds, pools: Ints, ends: Ints, rows: Codes, odd: Flags) -> None:
+    """Mark the accounts whose sorted rows cannot stand together.
+
+    They have a market twice, more cross positions than the widest class holds, or cross ones in different `pools` (by
+    market).
+    """
+    begin = 0
+    for owner in range(len(ends)):
+        for at in range(begin + 1, ends[owner]):
+            kind, last = legs.kind[rows[at]], legs.kind[rows[at - 1]]
+            if kinds.is_isolated[kind] != kinds.is_isolated[last]:
+                continue
+            is_cross, market, before = not kinds.is_isolated[kind], kinds.market[kind], kinds.market[last]
+            odd[owner] |= market == before or (is_cross and pools[market] != pools[before])
+            odd[owner] |= is_cross and at - begin >= WIDTHS[-1]
+        begin = ends[owner]
+
+
+@jit
+def add_group(groups: Groups, count: int, place: tuple[int, int], owner: int, alone: bool) -> None:
+    """Add a subaccount whose rows begin at and are as many as `place` says."""
+    groups.begin[count], groups.legs[count] = place
+    groups.account[count], groups.is_isolated[count] = owner, alone
+
+
+@jit
+def group_up(legs: Legs, kinds: Kinds, owned: Numbers, ends: Ints, odd: Flags, groups: Groups) -> int:
+    """Fill in the subaccounts of all accounts that are not odd; how many there are.
+
+    Cross ones of whoever has cross positions or collateral, isolated ones of one position each.
+    """
+    begin, count = 0, 0
+    for owner in range(len(ends)):
+        at, end = begin, ends[owner]
+        begin = end
+        if odd[owner]:
+            continue
+        first = at
+        while at < end and not kinds.is_isolated[legs.kind[groups.rows[at]]]:
+            at += 1
+        if at > first or owned.places[owner] >= 0:
+            add_group(groups, count, (first, at - first), owner, False)
+            groups.backing.atoms[count] = owned.atoms[owner]
+            groups.backing.places[count] = max(owned.places[owner], 0)
+            count += 1
+        for place in range(at, end):
+            add_group(groups, count, (place, 1), owner, True)
+            row = groups.rows[place]
+            groups.backing.atoms[count] = legs.margin.atoms[row]
+            groups.backing.places[count] = legs.margin.places[row]
+            count += 1
+    return count
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
@@ -209,7 +288,8 @@ def floored(value: Wide, digits: int) -> tuple[Wide, Wide]:
         return value * power_of_ten(-digits), wide(0)
     unit = power_of_ten(digits)
     down = mul_div_down(value, 1, unit)
-    return down, (value - down * unit) * power_of_ten(FINEST - digits)
+    rest = value - down * unit
+    return down, rest if rest == 0 else rest * power_of_ten(FINEST - digits)
 
 
 @jit

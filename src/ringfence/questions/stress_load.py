@@ -23,6 +23,7 @@ from .margin import DEFAULT_VENUE
 from .stress_cells import PLACES_MAX, Codes, Ints
 from .stress_columns import Book
 from .stress_fill import NOWHERE, Flags, Grids, Groups, Numbers
+from .stress_names import Chosen
 from .stress_reference import Bench
 from .stress_scan import Kind, Scan
 
@@ -125,57 +126,39 @@ class _Loading:
 
     def _groups(self) -> Groups:
         """Subaccounts of all accounts that are not odd: cross ones of whoever has positions or collateral there."""
-        owned, legs, kinds = self.scan.collateral, self.scan.legs, self.kinds
-        rows = self._sorted()
-        account, alone = legs.account[rows], kinds.is_isolated[legs.kind[rows]]
-        begins = np.ones(len(rows), np.bool_)
-        begins[1:] = (account[1:] != account[:-1]) | alone[1:]
-        bare = (owned.places >= 0) & ~self.odd
-        bare[account[~alone]] = False
-        begin, unheld = np.flatnonzero(begins), np.flatnonzero(bare)
-        nothing = np.zeros(len(unheld), np.int64)
-        owner: Ints = np.append(account[begin], unheld)
-        backing = Numbers(owned.atoms[owner], np.maximum(owned.places[owner], 0))
-        isolated = np.flatnonzero(alone[begin])
-        first = rows[begin[isolated]]
-        backing.atoms[isolated], backing.places[isolated] = (
-            legs.margin.atoms[first],
-            legs.margin.places[first],
-        )
-        return Groups(
-            rows,
-            np.append(begin, nothing),
-            np.append(np.diff(np.append(begin, len(rows))), nothing),
-            owner,
-            np.append(alone[begin], nothing != 0),
-            backing,
-        )
-
-    def _sorted(self) -> Codes:
-        """The positions by account, cross before isolated, by market; accounts where they cannot stand so are left."""
         legs, kinds = self.scan.legs, self.kinds
-        held = ~kinds.is_bare[legs.kind]
-        most = 2 * len(self.markets)  # who has more has a market twice
-        self.odd |= np.bincount(legs.account[held], minlength=len(self.odd)) > most
-        rows = np.flatnonzero(held & ~self.odd[legs.account]).astype(np.int32)
-        if (np.diff(legs.account) < 0).any():
-            unsorted, rows = rows, np.empty_like(rows)
-            compiled.sort_rows(legs.account, unsorted, np.zeros(len(self.odd), np.int64), rows)
-        ranks = (kinds.is_isolated * len(self.markets) + kinds.market).astype(np.int32)
-        rank = ranks[legs.kind]
-        compiled.sort_within(legs.account, rank, rows)
-        account, kind, rank = legs.account[rows], legs.kind[rows], rank[rows]
-        cross = ~kinds.is_isolated[kind]
-        follows = account[1:] == account[:-1]
-        apart = follows & (rank[1:] == rank[:-1])
-        if self.venue.policy.exclusive_pools:
-            pool = self.grids.pool[kinds.market[kind]]
-            apart |= follows & cross[1:] & (pool[1:] != pool[:-1])
-        odd = np.bincount(account[cross], minlength=len(self.odd)) > WIDTHS[-1]
-        odd[account[1:][apart]] = True
-        self.odd |= odd
-        kept: Codes = rows[~odd[account]]
-        return kept
+        ends, rows = self._sorted()
+        most = len(self.odd) + len(rows)
+        groups = Groups(
+            rows,
+            np.empty(most, np.int64),
+            np.empty(most, np.int64),
+            np.empty(most, np.int64),
+            np.empty(most, np.bool_),
+            Numbers(np.empty(most, np.int64), np.empty(most, np.int8)),
+        )
+        count = compiled.group_up(legs, kinds, self.scan.collateral, ends, self.odd, groups)
+        begin, many, account, is_isolated, backing = groups[1:]
+        backing = Numbers(backing.atoms[:count], backing.places[:count])
+        return Groups(rows, begin[:count], many[:count], account[:count], is_isolated[:count], backing)
+
+    def _sorted(self) -> tuple[Ints, Codes]:
+        """The positions by account, cross before isolated, by market, and where those of each account end.
+
+        Accounts where they cannot stand so are left.
+        """
+        legs, kinds = self.scan.legs, self.kinds
+        counts = np.zeros(len(self.odd), np.int64)
+        compiled.count_positions(legs, kinds, counts)
+        self.odd |= counts > 2 * len(self.markets)  # who has more has a market twice
+        counts[self.odd] = 0
+        ends: Ints = np.cumsum(counts) - counts
+        rows = np.empty(counts.sum(), np.int32)
+        compiled.sort_rows(legs, kinds, self.odd, ends, rows)
+        compiled.sort_within(legs, kinds.is_isolated * len(self.markets) + kinds.market, ends, rows)
+        pools = self.grids.pool if self.venue.policy.exclusive_pools else np.zeros_like(self.grids.pool)
+        compiled.find_apart(legs, kinds, pools, ends, rows, self.odd)
+        return ends, rows
 
     # -- columns -------------------------------------------------------------------------------------------------------
 
@@ -192,7 +175,7 @@ class _Loading:
                 blocks.append(block)
                 chosen.append(mine)
         place = np.cumsum(~self.odd) - 1
-        names = [name for name, odd in zip(self.scan.names, self.odd.tolist(), strict=True) if not odd]
+        names = Chosen(self.scan.names, np.flatnonzero(~self.odd))
         owners = [place[groups.account[mine]] for mine in chosen]
         ids = [
             Labels(names, owner, self._market(mine), self.markets)

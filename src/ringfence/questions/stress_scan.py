@@ -5,10 +5,11 @@ not plain is left to `books`: a file with other columns as a whole, single accou
 """
 # ruff: noqa: S608 - all that is put into a query are names of columns, each of which is known
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import numpy as np
@@ -18,22 +19,31 @@ from ..books import Account, table
 from ..books.account import checked
 from ..books.arrow import NATIVE_DECIMALS, Batch, Integers, Texts, batches
 from ..books.files import PARQUET_MAGIC
-from ..books.record import shown
+from ..books.record import EXACT, shown
 from ..clearing.model import QUOTE
 from ..database import connect
 from ..errors import InputError
 from . import stress_cells as cells
 from .stress_cells import Codes, Ints
 from .stress_fill import Flags, Kinds, Legs, Numbers, find_wrong, own_collateral
+from .stress_names import Numbering, longer
 
 COMMON = ("symbol", "side", "marginMode", "leverage", "markPrice")
 """What many positions have in common."""
 
 MARGIN, COLLATERAL = "collateral", f"collateral.{QUOTE}"
 NUMBERS = ("contracts", "entryPrice", MARGIN, COLLATERAL)
-NEEDED = frozenset({"account", *COMMON, *NUMBERS}) - {"leverage", MARGIN}
+COLUMNS = ("account", *COMMON, *NUMBERS)
+NEEDED = frozenset(COLUMNS) - {"leverage", MARGIN}
+NUMERIC = frozenset({"leverage", "markPrice", *NUMBERS})
+"""What may come as a number; the others are texts whatever type they have."""
 WHOLE_KINDS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 CHUNK = 10_000
+ROOM = 1 << 16
+"""Rows that arrays begin with where nobody says how many there will be."""
+
+NOTHING = np.empty(0, np.uint8)
+T = TypeVar("T")
 
 
 class Kind(NamedTuple):
@@ -63,7 +73,7 @@ class Scan(NamedTuple):
     reader.
     """
 
-    names: list[str]
+    names: Sequence[str]
     kinds: list[Kind]
     flags: Kinds
     """What `kinds` are, their markets not known yet."""
@@ -87,26 +97,28 @@ class Table:
 
     def scan(self, told: Callable[[int], None] = lambda _rows: None) -> Scan | None:
         """The whole table as arrays; nothing where a row has no account or no row has a position."""
-        rows = _Rows([_scale(self.columns.get(name)) for name in NUMBERS])
         with _failing(self.path), connect() as connection:
             connection.execute(NATIVE_DECIMALS)
+            rows = _Rows(self.columns, self._room(connection))
             query = f"SELECT {', '.join(self._cells())} FROM {self.source}"
             for batch in batches(connection.sql(query, params=[str(self.path)])):
                 rows.add(batch)
                 told(rows.count)
         return rows.scan()
 
+    def _room(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """How many rows there are, where the file says so in one place."""
+        if not self.source.startswith("read_parquet"):
+            return ROOM
+        (found,) = connection.execute(f"SELECT count(*) FROM {self.source}", [str(self.path)]).fetchall()
+        return int(found[0])
+
     def _cells(self) -> Iterator[str]:
-        """The columns as texts, numbers as they are where 64 bits hold them; NULL where the table has none."""
-        for name in ("account", *COMMON, *NUMBERS):
-            kind = self.columns.get(name, "")
-            scale = _scale(kind) if name in NUMBERS else None
-            if not kind:
-                yield "NULL::VARCHAR"
-            elif scale is None:
-                yield f'"{name}"::VARCHAR'
-            else:
-                yield f'"{name}"::DECIMAL(18, {scale})' if kind.startswith("DECIMAL") else f'"{name}"::BIGINT'
+        """The columns that the table has, in order: numbers as they are where integers hold them, others as texts."""
+        for name in COLUMNS:
+            kind = self.columns.get(name)
+            if kind is not None:
+                yield f'"{name}"::{_handed_over(name, kind)}'
 
     def accounts(self, rows: Ints) -> list[Account]:
         """The accounts that stand in some rows (from 0), read one by one; complaints name the rows of this table."""
@@ -155,90 +167,118 @@ def plain_table(path: Path) -> Table | str:
     columns = {str(name): str(kind) for name, kind, *_ in found}
     if lacking := sorted(NEEDED - columns.keys()):
         return f"a plain table has the column {lacking[0]}"
-    if others := sorted(columns.keys() - {"account", *COMMON, *NUMBERS}):
+    if others := sorted(columns.keys() - {*COLUMNS}):
         return f"a plain table has no column {shown(others[0])}"
     return Table(path, source, columns)
 
 
-def _scale(kind: str | None) -> int | None:
-    """Decimal places of a type whose numbers 64 bits hold; nothing for any other, which is read as text."""
-    if kind in WHOLE_KINDS:
+def _scale(name: str, kind: str) -> int | None:
+    """Decimal places of a column whose numbers integers hold; nothing for any other, which is read as text."""
+    if name in NUMERIC and kind in WHOLE_KINDS:
         return 0
-    if kind is None or not kind.startswith("DECIMAL"):
-        return None
+    return _digits(kind)[1] if name in NUMERIC and kind.startswith("DECIMAL") else None
+
+
+def _digits(kind: str) -> tuple[int, int]:
+    """Digits of a type of decimals, and how many of them stand behind the point."""
     width, scale = map(int, kind.removeprefix("DECIMAL(").removesuffix(")").split(","))
-    return scale if width <= cells.PLACES_MAX else None
+    return width, scale
+
+
+def _handed_over(name: str, kind: str) -> str:
+    """The type that a column is asked for in: integers of 64 bits, or of 128 for decimals of more than 18 digits."""
+    scale = _scale(name, kind)
+    if scale is None:
+        return "VARCHAR"
+    return "BIGINT" if kind in WHOLE_KINDS else f"DECIMAL({max(_digits(kind)[0], cells.PLACES_MAX)}, {scale})"
 
 
 class _Rows:
     """Rows on their way into arrays."""
 
-    def __init__(self, scales: list[int | None]) -> None:
-        self.scales, self.count = scales, 0
-        self.names: dict[str, int] = {}
-        self.kinds: dict[Kind, int] = {}
-        self.unplain: set[int] = set()
-        self.parts: list[tuple[NDArray[Any], ...]] = []
-        """Accounts, kinds, and atoms and places of each number, batch by batch."""
+    def __init__(self, columns: Mapping[str, str], room: int) -> None:
+        self.scales = {name: _scale(name, columns[name]) for name in COLUMNS if name in columns}
+        self.count = 0
+        self.names, self.kinds = Numbering(1), Numbering(len(COMMON))
+        self.account, self.kind = _Growing(np.int32, room), _Growing(np.int32, room)
+        self.numbers = {
+            name: (_Growing(np.int64, room), _Growing(np.int8, room)) for name in NUMBERS if name in columns
+        }
 
     def add(self, batch: Batch) -> None:
         """Take over what a batch says."""
-        owner, *others = batch.columns
-        common = cast("list[Texts]", others[: len(COMMON)])
-        read = [_read(*each) for each in zip(others[len(COMMON) :], self.scales, strict=True)]
-        account, firsts = _numbered([cast("Texts", owner)], batch.rows)
-        kind, samples = _numbered(common, batch.rows)
-        owners = np.array(self._owners(cast("Texts", owner), firsts), np.int32)
-        kinds = np.array([self._kind(common, row) for row in samples.tolist()], np.int32)
-        self.parts.append((owners[account], kinds[kind], *(column for numbers in read for column in numbers)))
+        columns = dict(zip(self.scales, batch.columns, strict=True))
+        common = [_as_texts(columns.get(name), batch.rows) for name in COMMON]
+        self.names.number([_as_texts(columns["account"], batch.rows)], self.account.more(batch.rows))
+        self.kinds.number(common, self.kind.more(batch.rows))
+        for name, (atoms, places) in self.numbers.items():
+            _read(columns[name], self.scales[name], Numbers(atoms.more(batch.rows), places.more(batch.rows)))
         self.count += batch.rows
-
-    def _owners(self, column: Texts, rows: Codes) -> list[int]:
-        """Places of the accounts that are named in some rows."""
-        begins, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
-        plain = np.empty(len(rows), np.bool_)
-        cells.find_plain(column, rows, begins, ends, plain)
-        letters = column.data.tobytes().decode(
-            "latin-1"
-        )  # a letter per byte, to be cut faster than bytes are
-        texts = [letters[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        unplain = np.flatnonzero(~plain).tolist()
-        for at in unplain:
-            texts[at] = texts[at].encode("latin-1").decode().strip()
-        found = [self.names.setdefault(text, len(self.names)) for text in texts]
-        self.unplain.update(found[at] for at in unplain)
-        return found
-
-    def _kind(self, columns: Iterable[Texts], row: int) -> int:
-        """Place of a row's kind."""
-        symbol, side, mode, leverage, mark = (_text(column, row) for column in columns)
-        return self.kinds.setdefault(
-            Kind(symbol, side.lower(), mode.lower(), leverage, mark), len(self.kinds)
-        )
 
     def scan(self) -> Scan | None:
         """All rows; nothing where one has no account or none has a position."""
-        if "" in self.names or not any(kind.symbol for kind in self.kinds):
+        account, names, odd = self._accounts()
+        kind, kinds = _renumbered(self.kind.filled, list(self._kinds()))
+        if (odd.any() and "" in names) or not any(each.symbol for each in kinds):
             return None
-        account, kind, *columns = self._joined()
-        contracts, entry, margin, held = map(Numbers, columns[::2], columns[1::2])
-        legs = Legs(account, kind, contracts, entry, margin)
-        flags = _flags(self.kinds)
-        odd = np.zeros(len(self.names), np.bool_)
-        odd[list(self.unplain)] = True
+        contracts, entry, margin, held = map(self._numbers, NUMBERS)
+        legs, flags = Legs(account, kind, contracts, entry, margin), _flags(kinds)
         find_wrong(legs, flags, odd)
         owned = Numbers(np.zeros(len(odd), np.int64), np.full(len(odd), cells.UNSTATED, np.int8))
         own_collateral(account, held, owned, odd)
-        return Scan(list(self.names), list(self.kinds), flags, legs, owned, odd)
+        return Scan(names, kinds, flags, legs, owned, odd)
 
-    def _joined(self) -> list[NDArray[Any]]:
-        """The batches as whole columns; what they were is let go column by column."""
-        columns = [list(parts) for parts in zip(*self.parts, strict=True)]
-        self.parts.clear()
-        found = []
-        while columns:
-            found.append(np.concatenate(columns.pop(0)))
-        return found
+    def _accounts(self) -> tuple[Codes, Sequence[str], Flags]:
+        """The account of each row, their names, and which of them need a closer look."""
+        account, texts, plain = self.account.filled, self.names.texts(), self.names.plain()
+        if plain.all():
+            return account, texts, ~plain
+        stripped = [text.strip() for text in texts]
+        account, names = _renumbered(account, stripped)
+        unplain = {name for name, is_plain in zip(stripped, plain.tolist(), strict=True) if not is_plain}
+        return account, names, np.array([name in unplain for name in names], np.bool_)
+
+    def _kinds(self) -> Iterator[Kind]:
+        """What the rows of each number have in common."""
+        texts, scales = self.kinds.texts(), [self.scales.get(name) for name in COMMON]
+        for at in range(0, len(texts), len(COMMON)):
+            stated = (_shown(texts.raw(at + place), scale) for place, scale in enumerate(scales))
+            symbol, side, mode, leverage, mark = stated
+            yield Kind(symbol, side.lower(), mode.lower(), leverage, mark)
+
+    def _numbers(self, name: str) -> Numbers:
+        """A column of numbers; nothing stated where the table has none of that name."""
+        if name not in self.numbers:
+            return Numbers(np.zeros(self.count, np.int64), np.full(self.count, cells.UNSTATED, np.int8))
+        atoms, places = self.numbers[name]
+        return Numbers(atoms.filled, places.filled)
+
+
+class _Growing:
+    """An array that is filled from its beginning and grows where it is full."""
+
+    def __init__(self, dtype: type, room: int) -> None:
+        self.array: NDArray[Any] = np.empty(max(room, 1), dtype)
+        self.count = 0
+
+    def more(self, rows: int) -> NDArray[Any]:
+        """The next so many places, to be filled in before more are asked for."""
+        start, self.count = self.count, self.count + rows
+        if self.count > len(self.array):
+            self.array = longer(self.array[:start], max(self.count, 2 * start))
+        return self.array[start : self.count]
+
+    @property
+    def filled(self) -> NDArray[Any]:
+        """Everything that was asked for."""
+        return self.array[: self.count]
+
+
+def _renumbered(codes: Codes, what: Sequence[T]) -> tuple[Codes, list[T]]:
+    """Codes for what they stand for, of which several may be the same, with one code for each that is different."""
+    numbers: dict[T, int] = {}
+    places = [numbers.setdefault(each, len(numbers)) for each in what]
+    return codes if len(numbers) == len(what) else np.array(places, np.int32)[codes], list(numbers)
 
 
 def _flags(kinds: Iterable[Kind]) -> Kinds:
@@ -252,34 +292,31 @@ def _flags(kinds: Iterable[Kind]) -> Kinds:
     )
 
 
-def _read(column: Texts | Integers, scale: int | None) -> Numbers:
-    """The numbers of a column; `scale` where it has integers."""
-    rows = len(column.offsets) - 1 if isinstance(column, Texts) else len(column.values)
-    found = Numbers(np.zeros(rows, np.int64), np.full(rows, cells.UNSTATED, np.int8))
+def _read(column: Texts | Integers, scale: int | None, found: Numbers) -> None:
+    """Fill in the numbers of a column; `scale` where it has integers."""
     if isinstance(column, Integers):
         cells.read_integers(column, scale or 0, *found)
-    elif len(column.data):
+    else:
         cells.read_texts(column, *found)
-    return found
 
 
-def _numbered(columns: Iterable[Texts], rows: int) -> tuple[Codes, Codes]:
-    """Rows numbered by their texts in all columns, and the first row of each number."""
-    codes, firsts = np.zeros(rows, np.int32), np.zeros(min(rows, 1), np.int32)
-    for column in columns:
-        if not len(column.data):  # nowhere stated: it tells no rows apart
-            continue
-        slots = np.full(1 << (2 * rows).bit_length(), -1, np.int32)
-        before, codes, firsts = codes, np.empty(rows, np.int32), np.empty(rows, np.int32)
-        firsts = firsts[: cells.number_texts(column, before, slots, codes, firsts)]
-    return codes, firsts
+def _as_texts(column: Texts | Integers | None, rows: int) -> Texts:
+    """A column as texts: of integers, the bytes of each; of none, nothing stated."""
+    if isinstance(column, Texts):
+        return column
+    if column is None:
+        return Texts(NOTHING, np.zeros(rows + 1, np.int32), NOTHING)
+    offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(column.values[0].nbytes if rows else 0)
+    return Texts(column.stated, offsets, column.values.view(np.uint8).ravel())
 
 
-def _text(column: Texts, row: int) -> str:
+def _shown(raw: bytes, scale: int | None) -> str:
     """What a row states, without spaces around it; spaces alone are something that is stated."""
-    begin, end = cells.span(column, row)
-    text = column.data[begin:end].tobytes().decode()
-    return text.strip() or text
+    if scale is None:
+        text = raw.decode()
+        return text.strip() or text
+    number = Decimal(int.from_bytes(raw, "little", signed=True))
+    return format(EXACT.scaleb(number, -scale), "f") if raw else ""
 
 
 @contextmanager
