@@ -6,7 +6,8 @@ two 64-bit integers) and one branch elsewhere. Integers of any width mix with it
 `lo64` and `hi64` split it, `narrow` takes one that must fit in 64 bits.
 
 Division is exact and rounds as `rules.words` says. LLVM leaves 128-bit division to the C runtime's `__divti3`; where
-that is not to be had, division is done here, bit by bit.
+that is not to be had, division is done here, bit by bit. A product that is divided at once may take 256 bits: only the
+quotient must fit.
 
 In Python, outside compiled code, these names are stand-ins for `int` (for type checkers); call them from `@jit` only.
 """
@@ -19,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin, lower_cast
 from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
@@ -31,7 +32,7 @@ from .jit import HAS_DIVISION, jit
 Wide = int
 """What an `Int128` is to a type checker."""
 
-I64, I128 = ir.IntType(64), ir.IntType(128)
+BIT, I64, I128, I256 = ir.IntType(1), ir.IntType(64), ir.IntType(128), ir.IntType(256)
 FLOOR, CEIL, TRUNC = words.FLOOR, words.CEIL, words.TRUNC
 
 
@@ -348,25 +349,82 @@ def _divided(n: Wide, d: Wide, rounding: int) -> Wide:
     return quotient + _step(hi64(rest) | (lo64(rest) != 0), rounding)
 
 
+def _return_quotient(builder, kind, n, d, rounding):
+    """Return `n / d`, rounded, in 128 bits, and whether it leaves them; n and d are of one type."""
+    quotient = builder.sdiv(n, d)
+    rest = builder.sub(n, builder.mul(quotient, d))
+    for sign, towards, emit in ((">", CEIL, builder.add), ("<", FLOOR, builder.sub)):
+        asked = builder.icmp_signed("==", rounding, I64(towards))
+        step = builder.and_(builder.icmp_signed(sign, rest, n.type(0)), asked)
+        quotient = emit(quotient, builder.zext(step, n.type))
+    found = builder.trunc(quotient, I128)
+    leaves = builder.icmp_signed("!=", builder.sext(found, n.type), quotient)
+    pair = builder.insert_value(ir.Constant(kind.return_type, ir.Undefined), found, 0)
+    builder.ret(builder.insert_value(pair, leaves, 1))
+
+
+def _long_mul_div_in(module):
+    """The function of a module that divides a product of 256 bits: quotient, and whether it leaves 128.
+
+    It is kept out of line, since LLVM divides 256 bits by a loop that would stand at every place of use.
+    """
+    kind = ir.FunctionType(ir.LiteralStructType((I128, BIT)), (I128, I128, I128, I64))
+    function = cgutils.get_or_insert_function(module, kind, "ringfence_mul_div")
+    if not function.is_declaration:
+        return function
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    builder, (a, b, d, rounding) = ir.IRBuilder(function.append_basic_block()), function.args
+    if HAS_DIVISION:
+        short = builder.smul_with_overflow(a, b)
+        with builder.if_then(builder.not_(builder.extract_value(short, 1))):
+            _return_quotient(builder, kind, builder.extract_value(short, 0), d, rounding)
+    a, b, d = (builder.sext(each, I256) for each in (a, b, d))
+    _return_quotient(builder, kind, builder.mul(a, b), d, rounding)
+    return function
+
+
+@_intrinsic
+def _long_mul_div(typingctx, a, b, d, rounding):  # noqa: ARG001
+    """`a * b / d` for `d > 0`, in 256 bits."""
+
+    def codegen(context, builder, _sig, args):
+        return _checked(context, builder, builder.call(_long_mul_div_in(builder.module), args))
+
+    return WIDE(WIDE, WIDE, WIDE, types.int64), codegen
+
+
+@jit
+def _scaled(a: Wide, b: Wide, d: Wide, rounding: int) -> Wide:
+    """`a * b / d`, where 64 or 128 bits are mostly enough for the product."""
+    if fits(a) and fits(b):
+        return _divided(wide(lo64(a)) * wide(lo64(b)), d, rounding)
+    if b == 1:
+        return _divided(a, d, rounding)
+    if d <= 0:
+        raise ZeroDivisionError("a denominator is not positive")
+    return _long_mul_div(a, b, d, rounding)
+
+
 # -- the words of the rules --------------------------------------------------------------------------------------------
 
 
 @jit
 def mul_div_down(a: Wide, b: Wide, d: Wide) -> Wide:
-    """`a * b / d` rounded towards minus infinity; the product must fit in 128 bits."""
-    return _divided(product(wide(a), wide(b)), wide(d), FLOOR)
+    """`a * b / d` rounded towards minus infinity; only the quotient must fit in 128 bits."""
+    return _scaled(wide(a), wide(b), wide(d), FLOOR)
 
 
 @jit
 def mul_div_up(a: Wide, b: Wide, d: Wide) -> Wide:
     """`a * b / d` rounded towards plus infinity."""
-    return _divided(product(wide(a), wide(b)), wide(d), CEIL)
+    return _scaled(wide(a), wide(b), wide(d), CEIL)
 
 
 @jit
 def mul_div(a: Wide, b: Wide, d: Wide, rounding: int) -> Wide:
     """`a * b / d` rounded as `rounding` says (`FLOOR`, `CEIL` or `TRUNC`)."""
-    return _divided(product(wide(a), wide(b)), wide(d), rounding)
+    return _scaled(wide(a), wide(b), wide(d), rounding)
 
 
 @jit
