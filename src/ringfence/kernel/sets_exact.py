@@ -24,7 +24,20 @@ from .legs import (
     uncounted_q,
     worth_at,
 )
-from .sets_nets import asset_worth, is_perp_of, worth_of
+from .sets_nets import is_perp_of
+from .sets_row import (
+    amount_at,
+    asset_at,
+    asset_rates,
+    asset_worth,
+    assets_in,
+    cost_at,
+    legs_in,
+    lots_at,
+    perp_rates,
+    rounding_of,
+    worth_of,
+)
 from .sets_scenarios import scenario_margins
 from .sets_standard import standard_margins
 from .sets_table import Debts, Scenarios, Sets, Spreads
@@ -38,22 +51,20 @@ Ints = NDArray[np.int64]
 def debt_margin(table: Table, sets: Debts, block: Block, row: int) -> Wide:
     """Initial margin on what positions owe."""
     sold, spent = wide(0), wide(0)
-    for leg in range(block.size.shape[1]):
-        spent = spent + block.cost[row, leg]
-        if block.size[row, leg] < 0:
+    for leg in range(legs_in(block, row)):
+        spent = spent + cost_at(block, row, leg)
+        if lots_at(block, row, leg) < 0:
             sold = sold - worth_of(table, block, row, leg)
     rule = sets.rule[0]
-    return fraction_q(
-        debt_value(sold, -spent), rule.owed_num, rule.owed_den, table.terms[0].round_requirement
-    )
+    return fraction_q(debt_value(sold, -spent), rule.owed_num, rule.owed_den, rounding_of(table))
 
 
 @jit
 def hedged_q(table: Table, sets: Spreads, block: Block, row: int, place: int, leg: int) -> Wide:
     """Worth of the parts of an asset and of the perp that it follows which cancel, both together; rounded down."""
-    asset = sets.assets[block.asset[row, place]]
-    amount = wide(block.amount[row, place]) * asset.amount_scale
-    size = wide(block.size[row, leg]) * asset.size_scale
+    asset = sets.assets[asset_at(block, row, place)]
+    amount = wide(amount_at(block, row, place)) * asset.amount_scale
+    size = wide(lots_at(block, row, leg)) * asset.size_scale
     basis = spread_basis(amount, size)
     if basis == 0:
         return wide(0)
@@ -65,29 +76,28 @@ def hedged_q(table: Table, sets: Spreads, block: Block, row: int, place: int, le
 def spread_credit(table: Table, sets: Spreads, block: Block, row: int) -> tuple[Wide, Wide]:
     """What all pairs of an asset and the perp that it follows are given back, of both margins."""
     initial, maintenance, rule = wide(0), wide(0), sets.rule[0]
-    for place in range(block.asset.shape[1]):
-        group = sets.assets[block.asset[row, place]].group
-        for leg in range(block.size.shape[1]):
-            if block.amount[row, place] == 0 or not is_perp_of(block, row, leg, group):
+    for place in range(assets_in(block, row)):
+        group = sets.assets[asset_at(block, row, place)].group
+        for leg in range(legs_in(block, row)):
+            if amount_at(block, row, place) == 0 or not is_perp_of(block, row, leg, group):
                 continue
-            asset, market = table.assets[block.asset[row, place]], table.markets[group]
-            perp, hedged = table.rows[market.rows_at], hedged_q(table, sets, block, row, place, leg)
-            is_owned = block.amount[row, place] > 0
-            kept_den = wide(market.rate_den if is_owned else asset.weight_den) * rule.kept_den
-            kept_num = wide(perp.initial_num if is_owned else asset.long_initial_num) * rule.kept_num
-            num, den = asset.long_initial_num, asset.weight_den
+            hedged = hedged_q(table, sets, block, row, place, leg)
+            perp_initial, perp, perp_den = perp_rates(table, group)
+            asset_initial, asset, asset_den = asset_rates(table, asset_at(block, row, place))
+            is_owned = amount_at(block, row, place) > 0
+            kept_den = wide(perp_den if is_owned else asset_den) * rule.kept_den
+            kept_num = wide(perp_initial if is_owned else asset_initial) * rule.kept_num
             initial = initial + spread_relief_q(
-                hedged, num, den, perp.initial_num, market.rate_den, kept_num, kept_den
+                hedged, asset_initial, asset_den, perp_initial, perp_den, kept_num, kept_den
             )
-            kept_num = wide(perp.maintenance_num if is_owned else asset.long_maintenance_num) * rule.kept_num
-            num = asset.long_maintenance_num
+            kept_num = wide(perp if is_owned else asset) * rule.kept_num
             maintenance = maintenance + spread_relief_q(
-                hedged, num, den, perp.maintenance_num, market.rate_den, kept_num, kept_den
+                hedged, asset, asset_den, perp, perp_den, kept_num, kept_den
             )
     return initial, maintenance
 
 
-def _asked(
+def asked(
     table: Table,
     sets: Sets,
     block: Block,
@@ -100,7 +110,7 @@ def _asked(
     raise NotImplementedError  # the type of `sets` chooses, below
 
 
-@overload(_asked)
+@overload(asked)
 def _choose(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
     kind = sets.instance_class
     if kind is Spreads:
@@ -150,8 +160,8 @@ def row_equity_and_maintenance(table: Table, sets: Sets, block: Block, row: int)
         legs_q = legs_q + maintenance_at(
             table, number, size, block.cost[row, leg], table.markets[number].price
         )
-    _, asked = _asked(table, sets, block, row, wide(0), legs_q, False)
-    return equity, max_(held + asked, least_q(block, row))
+    _, set_q = asked(table, sets, block, row, wide(0), legs_q, False)
+    return equity, max_(held + set_q, least_q(block, row))
 
 
 @jit
@@ -159,9 +169,11 @@ def row_risk(table: Table, sets: Sets, block: Block, row: int) -> Risk:
     """Risk of a whole subaccount, resting orders only as far as a leg by itself asks for them."""
     equity, initial, maintenance, notional = summed_risk(table, block, row)
     _, held_initial, held, _ = pledges_risk(table, block, row)
-    asked_initial, asked = _asked(table, sets, block, row, initial - held_initial, maintenance - held, True)
-    initial = held_initial + asked_initial + uncounted_q(table, block, row)
-    maintenance = max_(held + asked, least_q(block, row))
+    set_initial, set_maintenance = asked(
+        table, sets, block, row, initial - held_initial, maintenance - held, True
+    )
+    initial = held_initial + set_initial + uncounted_q(table, block, row)
+    maintenance = max_(held + set_maintenance, least_q(block, row))
     return equity, max_(initial, maintenance), maintenance, notional
 
 

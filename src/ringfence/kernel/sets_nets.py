@@ -1,4 +1,4 @@
-"""What nets in a row of a block, compiled: by underlying and by expiry, with what it is worth.
+"""What nets in a row, compiled: by underlying and by expiry, with what it is worth.
 
 An *item* of a row is one of its legs or, numbered after these, one of its other assets. Items of one *group* net; a
 group has the number of its underlying's market.
@@ -9,20 +9,20 @@ from ..rules.words import CEIL
 from ._rules import doubt_q, notional_q
 from .columns import Block
 from .jit import jit
-from .legs import pledge_worth, worth_at
+from .sets_row import amount_at, asset_at, legs_in, lots_at, market_at
 from .sets_table import Netting
-from .table import NOWHERE, Table
+from .table import NOWHERE
 from .wide import Wide, abs_, join, wide
 
 
 @jit
 def group_of(sets: Netting, block: Block, row: int, item: int) -> int:
     """Number of the underlying that an item nets with; NOWHERE for none."""
-    legs = block.size.shape[1]
+    legs = legs_in(block, row)
     if item < legs:
-        return sets.markets[block.market[row, item]].group if block.size[row, item] != 0 else NOWHERE
+        return sets.markets[market_at(block, row, item)].group if lots_at(block, row, item) != 0 else NOWHERE
     place = item - legs
-    return sets.assets[block.asset[row, place]].group if block.amount[row, place] != 0 else NOWHERE
+    return sets.assets[asset_at(block, row, place)].group if amount_at(block, row, place) != 0 else NOWHERE
 
 
 @jit
@@ -40,20 +40,20 @@ def starts_group(sets: Netting, block: Block, row: int, item: int) -> bool:
 @jit
 def is_option_of(sets: Netting, block: Block, row: int, leg: int, group: int) -> bool:
     """Whether a leg is an option on an underlying."""
-    market = sets.markets[block.market[row, leg]]
-    return block.size[row, leg] != 0 and market.is_option == 1 and market.group == group
+    market = sets.markets[market_at(block, row, leg)]
+    return lots_at(block, row, leg) != 0 and market.is_option == 1 and market.group == group
 
 
 @jit
 def is_perp_of(block: Block, row: int, leg: int, group: int) -> bool:
     """Whether a leg is a position in an underlying itself."""
-    return block.size[row, leg] != 0 and block.market[row, leg] == group
+    return lots_at(block, row, leg) != 0 and market_at(block, row, leg) == group
 
 
 @jit
 def expiry_of(sets: Netting, block: Block, row: int, leg: int) -> int:
     """The expiry of a leg; NOWHERE for what is no option."""
-    return sets.markets[block.market[row, leg]].expiry if block.size[row, leg] != 0 else NOWHERE
+    return sets.markets[market_at(block, row, leg)].expiry if lots_at(block, row, leg) != 0 else NOWHERE
 
 
 @jit
@@ -68,39 +68,26 @@ def starts_expiry(sets: Netting, block: Block, row: int, leg: int, group: int) -
 
 
 @jit
-def worth_of(table: Table, block: Block, row: int, leg: int) -> Wide:
-    """Signed worth of a leg."""
-    number = block.market[row, leg]
-    return worth_at(table, number, block.size[row, leg], table.markets[number].price)
-
-
-@jit
-def asset_worth(table: Table, block: Block, row: int, place: int) -> Wide:
-    """What equity counts another asset for."""
-    return pledge_worth(table, block.asset[row, place], block.amount[row, place])
-
-
-@jit
-def at_price(table: Table, group: int, lots: Wide, price: int, rounding: int) -> Wide:
+def at_price(sets: Netting, group: int, lots: Wide, price: int, rounding: int) -> Wide:
     """Worth of lots, of either sign, of an underlying at a price of it."""
-    market = table.markets[group]
+    market = sets.markets[group]
     den = join(market.worth_den_hi, market.worth_den_lo)
     return notional_q(lots, price, market.worth_num, den, rounding)
 
 
 @jit
-def spot_q(table: Table, sets: Netting, group: int, lots: Wide) -> Wide:
+def spot_q(sets: Netting, group: int, lots: Wide) -> Wide:
     """Worth of lots of an underlying at its spot price, rounded up."""
-    return at_price(table, group, lots, sets.markets[group].spot, CEIL)
+    return at_price(sets, group, lots, sets.markets[group].spot, CEIL)
 
 
 @jit
 def perp_lots(block: Block, row: int, group: int) -> Wide:
     """Lots of an underlying itself, of either side."""
     total = wide(0)
-    for leg in range(block.size.shape[1]):
+    for leg in range(legs_in(block, row)):
         if is_perp_of(block, row, leg, group):
-            total = total + abs_(block.size[row, leg])
+            total = total + abs_(lots_at(block, row, leg))
     return total
 
 
@@ -108,8 +95,8 @@ def perp_lots(block: Block, row: int, group: int) -> Wide:
 def lots_of_expiry(sets: Netting, block: Block, row: int, expiry: int, only_sold: bool) -> Wide:
     """Lots of all options of an expiry without sign; of those sold alone."""
     total = wide(0)
-    for leg in range(block.size.shape[1]):
-        size = block.size[row, leg]
+    for leg in range(legs_in(block, row)):
+        size = lots_at(block, row, leg)
         if expiry_of(sets, block, row, leg) == expiry and (size < 0 or not only_sold):
             total = total + abs_(size)
     return total
@@ -118,9 +105,9 @@ def lots_of_expiry(sets: Netting, block: Block, row: int, expiry: int, only_sold
 @jit
 def expiry_confidence(sets: Netting, block: Block, row: int, expiry: int, sure: int) -> int:
     """The least of `sure` and the confidences of the options of an expiry."""
-    for leg in range(block.size.shape[1]):
+    for leg in range(legs_in(block, row)):
         if expiry_of(sets, block, row, leg) == expiry:
-            sure = min(sure, sets.markets[block.market[row, leg]].confidence)
+            sure = min(sure, sets.markets[market_at(block, row, leg)].confidence)
     return sure
 
 

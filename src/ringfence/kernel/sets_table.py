@@ -6,7 +6,7 @@ venue; other prices, grids of options, terms or another peg of the quote asset a
 docs/reference/columns.md lists every field with type, shape and unit.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from .limits import INT64_MAX, UnfitError
 from .plan import Plan
 from .sets_scale import doubt_unit, lost_peg_num, reduced, underlying_of
 from .table import NOWHERE, Records
+from .wide import split
 
 _INT = np.int64
 
@@ -90,6 +91,9 @@ SET_MARKET = np.dtype(
         ("grid", _INT),  # place in `Sets.grids`, or NOWHERE
         ("confidence", _INT),
         ("index_confidence", _INT),
+        ("worth_num", _INT),  # size x price x worth_num / worth_den are quote atoms
+        ("worth_den_hi", _INT),
+        ("worth_den_lo", _INT),
     ]
 )
 SET_ASSET = np.dtype(
@@ -170,21 +174,44 @@ Netting = Scenarios | Standards
 Sets = Spreads | Debts | Netting
 
 
+class Counts(NamedTuple):
+    """In which order and in which units a table counts the markets and assets of a venue."""
+
+    markets: Mapping[str, int]
+    """Numbers of the markets, in order."""
+    assets: Mapping[str, int]
+    size_units: Sequence[int]
+    """By number of the market: base atoms that one of a size counts."""
+    price_units: Sequence[int]
+    """Price quanta that one of a price counts."""
+    price_limits: Sequence[int]
+    """Largest price, price units."""
+    amount_units: Sequence[int]
+    """By number of the asset: atoms that one of an amount counts."""
+
+
 def sets_of(venue: Venue, plan: Plan) -> Sets:
     """The venue's set rule at its present prices, on the grids of a plan of the same markets.
 
     `UnfitError` where 64 bits do not hold it, `InputError` for a price that is off its grid or beyond its limit.
     """
-    return _Maker(venue, plan).sets()
+    units = (plan.table.markets["size_unit"].tolist(), plan.table.markets["price_unit"].tolist())
+    limits, amounts = [limit.price_max for limit in plan.limits], plan.table.assets["amount_unit"].tolist()
+    return sets_in(venue, Counts(plan.market_numbers, plan.asset_numbers, *units, limits, amounts))
+
+
+def sets_in(venue: Venue, counts: Counts) -> Sets:
+    """`sets_of` on any grids."""
+    return _Maker(venue, counts).sets()
 
 
 class _Maker:
     """Collects records."""
 
-    def __init__(self, venue: Venue, plan: Plan) -> None:
+    def __init__(self, venue: Venue, counts: Counts) -> None:
         rule = venue.policy.set_rule
         assert rule is not None
-        self.venue, self.plan, self.rule = venue, plan, rule
+        self.venue, self.counts, self.rule = venue, counts, rule
         self.expiries: dict[tuple[str, int], int] = {}
         self.terms: list[dict[str, int]] = []
         self.grids: list[tuple[list[int], list[int]]] = []
@@ -196,12 +223,12 @@ class _Maker:
         if isinstance(rule, DebtMargin):
             rates = reduced(rule.initial_num, rule.initial_den)
             return Debts(_records([dict(zip(("owed_num", "owed_den"), rates, strict=True))], DEBT_RULE))
-        assets = _records([self.asset(self.venue.assets[name]) for name in self.plan.assets], SET_ASSET)
+        assets = _records([self.asset(self.venue.assets[name]) for name in self.counts.assets], SET_ASSET)
         if isinstance(rule, SpreadCredit):
             rates = reduced(rule.kept_num, rule.kept_den)
             kept = dict(zip(("kept_num", "kept_den"), rates, strict=True))
             return Spreads(_records([kept], SPREAD_RULE), assets)
-        listed = [self.market(self.venue.markets[name]) for name in self.plan.markets]
+        listed = [self.market(self.venue.markets[name]) for name in self.counts.markets]
         markets, expiries = _records(listed, SET_MARKET), _records(self.terms, EXPIRY)
         if isinstance(rule, StandardMargin):
             return Standards(_records([self._standard(rule)], STANDARD_RULE), markets, assets, expiries)
@@ -268,9 +295,10 @@ class _Maker:
 
     def market(self, market: Market) -> dict[str, int]:
         """What a market is to the rule."""
-        number = self.plan.market_numbers[market.id]
+        number = self.counts.markets[market.id]
         found = {
-            "group": self.plan.market_numbers[underlying_of(market)],
+            **self.worth(number, market),
+            "group": self.counts.markets[underlying_of(market)],
             "spot": self.counted(number, market.index),
             "expiry": NOWHERE,
             "grid": NOWHERE,
@@ -285,8 +313,7 @@ class _Maker:
                 "strike": self.counted(number, option.strike),
             }
             found["expiry"] = self.expiry(self.venue.markets[option.underlying], option.expiry_ms)
-        if option is not None and isinstance(self.rule, ScenarioMargin):
-            assert market.grid is not None
+        if option is not None and isinstance(self.rule, ScenarioMargin) and market.grid is not None:
             low, high = (
                 [self.counted(number, price) for price in side]
                 for side in (market.grid.low, market.grid.high)
@@ -295,12 +322,19 @@ class _Maker:
             self.grids.append((low, high))
         return found
 
+    def worth(self, number: int, market: Market) -> dict[str, int]:
+        """The scale between sizes and prices as they are counted and quote atoms, in lowest terms."""
+        units = self.counts.size_units[number] * self.counts.price_units[number]
+        num, den = reduced(market.scale.num * units, market.scale.den)
+        high, low = split(den)
+        return {"worth_num": num, "worth_den_hi": high, "worth_den_lo": low}
+
     def counted(self, number: int, price: int) -> int:
         """A price in price units."""
-        unit, limit = int(self.plan.table.markets[number]["price_unit"]), self.plan.limits[number].price_max
+        unit, limit = self.counts.price_units[number], self.counts.price_limits[number]
         if price % unit or price // unit > limit:
             raise InputError(
-                f"{self.plan.markets[number]}: a price of {price} does not fit: a multiple of {unit} up to "
+                f"{[*self.counts.markets][number]}: a price of {price} does not fit: a multiple of {unit} up to "
                 f"{limit * unit} is needed"
             )
         return price // unit
@@ -316,7 +350,7 @@ class _Maker:
     def _terms(self, underlying: Market, expiry_ms: int) -> dict[str, int]:
         rule = self.rule
         den = rule.den if isinstance(rule, ScenarioMargin) else 1
-        term, number = term_of(underlying, expiry_ms, den), self.plan.market_numbers[underlying.id]
+        term, number = term_of(underlying, expiry_ms, den), self.counts.markets[underlying.id]
         found = {"forward": self.counted(number, term.forward or underlying.index)}
         if isinstance(rule, ScenarioMargin):
             names = ("gain_num", "debt_num", "term_den")
@@ -329,7 +363,7 @@ class _Maker:
 
     def asset(self, asset: Asset) -> dict[str, int]:
         """What a collateral asset is to the rule."""
-        number = self.plan.market_numbers.get(asset.market, NOWHERE)
+        number = self.counts.markets.get(asset.market, NOWHERE)
         found = {"group": number, "confidence": self.sure(asset.confidence_ppm)}
         if isinstance(self.rule, ScenarioMargin) and asset.id not in self.rule.assets:
             found["group"] = NOWHERE
@@ -339,8 +373,8 @@ class _Maker:
         if asset.weights is None or not isinstance(market.requirement, Sided):
             return {**found, "group": NOWHERE}
         finer = market.base_decimals - asset.decimals
-        amount_unit = int(self.plan.table.assets[self.plan.asset_numbers[asset.id]]["amount_unit"])
-        size_unit = int(self.plan.table.markets[number]["size_unit"])
+        amount_unit = self.counts.amount_units[self.counts.assets[asset.id]]
+        size_unit = self.counts.size_units[number]
         scales = reduced(amount_unit * 10 ** max(finer, 0), size_unit * 10 ** max(-finer, 0))
         return found | dict(zip(("amount_scale", "size_scale"), scales, strict=True))
 
