@@ -6,15 +6,16 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from kernel.bands_books import SHAPES, Watched, shaped_venue
+from kernel.bands_books import SHAPES, USD, Watched, shaped_venue
 from kernel.books import BOOKS, book
 from population import cross, ticks
-from ringfence.clearing.policy import Policy, Requirement, Stepped
+from ringfence.clearing.model import Asset, Scale, Subaccount
+from ringfence.clearing.policy import Policy, Requirement, Stepped, Tier, Tiered
 from ringfence.clearing.set_rules import SetRule
 from ringfence.errors import InputError
 from ringfence.kernel import bands_record
 from ringfence.kernel.bands import BOUNDS, EXACT, LOWER_BOUND, SCREEN_ONLY, bound_of
-from ringfence.kernel.bands_slots import PAGE
+from ringfence.kernel.bands_slots import BLOCK, PAGE
 from ringfence.kernel.bands_tick import key_of
 from ringfence.kernel.columns import from_venue
 from ringfence.kernel.plan import plan
@@ -53,6 +54,12 @@ def test_every_rulebook_is_decided_as_by_a_look_at_everybody(rulebook):
         run(watched, Random(seed), 40)
 
 
+def unanchored(watched):
+    """How many rows have no bands that hold, so that every tick decides them."""
+    indices = watched.bands.indices
+    return sum(len(index.watched) - int(index.state[bands_record.ANCHORED]) for index in indices)
+
+
 @pytest.mark.parametrize(
     "shape",
     [
@@ -68,11 +75,11 @@ def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape,
     monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
     random = Random(shape)
     watched = Watched.of(shaped_venue(shape, random, 700), touches_per_sweep=700)
-    behind = 0
+    swept = 0
     for _ in range(60):
         watched.judge(watched.bands.tick(*watched.tempting_price(random)))
-        behind += any(int(index.state[bands_record.BEHIND]) for index in watched.bands.indices)
-    assert behind
+        swept += unanchored(watched)
+    assert swept
     for _ in range(200):
         market = random.randrange(3)
         watched.judge(watched.bands.tick(market, int(watched.prices()[market])))
@@ -92,37 +99,38 @@ def test_a_sweep_decides_whoever_it_puts_at_the_trigger(shape, monkeypatch):
     found.table.markets["price"] = prices * 99 // 100
     watched = Watched(found, columns, touches_per_sweep=700)
     watched.judge(watched.bands.batch(prices))
-    assert any(int(index.state[bands_record.BEHIND]) for index in watched.bands.indices)
+    assert unanchored(watched)
 
 
-def crossed_owners(index):
-    """Rows that hold a trigger which the present prices cross."""
+def found_owners(index):
+    """Rows that hold a trigger which the present prices cross, in a block that a scan goes through."""
     found = set()
     for factor in range(len(index.price)):
         slots = slice(*(int(page) * PAGE for page in index.slots.first[factor : factor + 2]))
         for side in range(2):
-            crossed = index.slots.reach[side, slots] >= np.float32(key_of(index, side, factor))
+            key = np.float32(key_of(index, side, factor))
+            crossed = index.slots.reach[side, slots] >= key
+            crossed &= np.repeat(index.slots.block[side] >= key, BLOCK)[slots]
             found |= set(index.slots.owner[slots][crossed].tolist())
     return found
 
 
-def test_a_gap_of_all_prices_is_swept_and_its_triggers_are_dropped(monkeypatch):
+def test_a_gap_of_all_prices_is_swept_and_leaves_nothing_crossed(monkeypatch):
     monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
     found, columns = cross(400)
     random, start = np.random.default_rng(8), found.table.markets["price"].copy()
     taken = random.uniform(0, 1, 400) * assess(found, columns).surplus
     columns.blocks[0].cash[:] -= taken.astype(np.int64)
     watched = Watched(found, columns, touches_per_sweep=400)
-    (index,), behind = watched.bands.indices, 0
+    (index,) = watched.bands.indices
     for share in (0.9, 0.91, 1.1, 0.8, 0.82):
         watched.judge(watched.bands.batch(np.rint(start * share).astype(np.int64)))
-        behind += int(index.state[bands_record.BEHIND])
-    assert behind == 5
-    assert crossed_owners(index) & watched.reported
+        assert unanchored(watched)
+    assert watched.reported
     for _ in range(300):
         watched.judge(watched.bands.tick(0, int(watched.prices()[0])))
-    assert not index.state[bands_record.BEHIND]
-    assert not crossed_owners(index) & watched.reported
+    assert not unanchored(watched)
+    assert not found_owners(index)
 
 
 @pytest.mark.parametrize("kind", ["quiet", "crash", "bounce", "at the boundary"])
@@ -149,6 +157,20 @@ def test_the_price_of_a_collateral_asset_is_followed():
             judged += watched.judge(watched.bands.tick_asset(asset, price))
             assert watched.plan.table.assets["price"][asset] == price or not len(watched.columns)
     assert judged
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+def test_a_debt_that_a_haircut_leaves_uncovered_asks_for_no_margin(is_swept, monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    venue, haircut = shaped_venue("tiered", Random(1), 100), Tiered((Tier(0, 100, 100, 0),), 1_000)
+    venue.assets["X"] = Asset("X", Scale(1, 1_000), haircut, price=1_000)
+    for number in range(100):
+        owing = Subaccount(f"x{number}", "desk")
+        owing.balances.update({"USDC": -95 * USD, "X": (100 + number) * USD})
+        venue.subaccounts[owing.id] = owing
+    watched = Watched.of(venue, touches_per_sweep=1_000 if is_swept else 1)
+    watched.judge(watched.bands.tick_asset(0, 700))
+    assert (unanchored(watched) > 0) == is_swept
 
 
 def test_many_ticks_in_one_call_are_the_same_as_one_by_one():

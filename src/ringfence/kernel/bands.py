@@ -31,7 +31,7 @@ from ..clearing.policy import (
 from ..clearing.set_rules import DebtMargin, ScenarioMargin, SetRule, SpreadCredit, StandardMargin
 from ..errors import InputError
 from . import bands_tick as core
-from .bands_record import DOUBTS, Index, empty_index, factors_at, slots_at
+from .bands_record import ANCHORED, DOUBTS, FACTORS_MOST, Index, empty_index, places_at
 from .bands_slots import Ints32, Ints64
 from .bands_tick import TOUCHES_PER_SWEEP
 from .bands_touch import decided, resolve
@@ -100,6 +100,8 @@ class Bands:
         self.columns, self.plan = columns, plan
         self.touches_per_sweep = touches_per_sweep
         self.factors = len(plan.table.markets) + len(plan.table.assets)
+        if self.factors > FACTORS_MOST:
+            raise InputError(f"markets and assets: at most {FACTORS_MOST} can be watched, not {self.factors}")
         limits = [limit.price_max for limit in plan.limits]
         self.price_max = np.array(limits + [SIZE_MAX] * len(plan.table.assets), np.int64)
         self.indices: list[Index] = []
@@ -192,13 +194,14 @@ class Bands:
         return self.due
 
     def triggers(self, number: int) -> list[Trigger]:
-        """The bands of row `number`, leg by leg; none for a row that is not watched."""
+        """The bands of row `number`, leg by leg; none for a row that is not watched, or swept for now."""
         block, row = self.columns.place(number)
         index = self.indices[bisect_right(self.columns.starts, number) - 1]
         width, found = block.size.shape[1] + block.asset.shape[1], []
-        for leg in np.flatnonzero(index.words[row, :width]) if index.watched[row] else ():
-            factor = int(index.shorts[row, 4 * factors_at(width) + leg])
-            lower, upper = index.slots.reach[:, index.ints[row, 2 * slots_at(width) + leg]]
+        holds = index.watched[row] and row < index.state[ANCHORED]
+        for leg in np.flatnonzero(index.words[row, :width]) if holds else ():
+            factor = int(index.shorts[row, 4 * places_at(width) + leg]) >> index.class_bits >> 1
+            lower, upper = index.slots.reach[:, index.slot[row, leg]]
             low, high = lower + index.narrowed[0, factor], -(upper + index.narrowed[1, factor])
             found.append(Trigger(factor, float(low), float(high)))
         return found

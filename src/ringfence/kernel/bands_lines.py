@@ -122,6 +122,22 @@ def _alone(rate: Floats, offset: Floats, count: NDArray[np.int64]) -> Floats:
     return found
 
 
+def crossings(lines: Lines, rows: int, count: int) -> Floats:
+    """(rows, count): ascending notionals between which one line of a row is above all others, the last infinite.
+
+    Those at which a line meets the next steeper one; more than fit, and lines that are never above, leave some out or
+    add some.
+    """
+    found = np.full((rows, count), np.inf)
+    for row, length in enumerate(lines.length[:rows]):
+        order = np.argsort(lines.rate[row, :length], kind="stable")
+        steeper, lower = np.diff(lines.rate[row, order]), -np.diff(lines.offset[row, order])
+        meet = np.unique(lower[steeper > 0] / steeper[steeper > 0])
+        meet = meet[meet > 0][: count - 1]
+        found[row, : len(meet)] = meet
+    return found
+
+
 def _kind(market: np.void) -> int:
     if market["shape"] == tables.STEPPED:
         return OWN if market["by_size"] else STEPPED

@@ -1,7 +1,9 @@
 """The trigger index of one block of subaccounts: its arrays, and the packed record of each subaccount.
 
-A record holds what a touch reads, in as few cache lines as it fits (two for eight legs): what a price unit of each
-leg is worth, what does not depend on prices, and factor and slot of each leg.
+A record holds what decides, in as few cache lines as it fits (two for eight legs): what a price unit of each leg is
+worth, what does not depend on prices, and the place of each leg. The *place* of a leg says its factor, its
+side and its *class*, in which the legs of a factor and side are by size: those that one line of the requirement was
+above all others for when the index was laid out.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -10,19 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands_lines import Floats, Lines, lines_of, own_terms
-from .bands_slots import BLOCK, Flags, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
+from .bands_lines import LONG, SHORT, Floats, Lines, crossings, lines_of, own_terms
+from .bands_slots import BLOCK, NONE, Flags, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
 from .columns import Block
 from .jit import jit
-from .table import Records, Table
+from .table import Table
 from .wide import join, joined, to_float
 
 WAD = 1e18
+CHUNK = 512
+"""Rows that a sweep goes through before it looks closer at some of them, while their records are at hand."""
 LEAST_ROOM = 256
 """A tick touches so many at least before it would rather sweep."""
-BEHIND, DOUBTS = range(2)
-GAINS = np.dtype([("until", np.float64), ("gain", np.float64), ("fixed", np.float64), ("spare", np.float64)])
-"""Up to `until` units a leg adds `gain` for each to its subaccount's surplus, and is asked `fixed` besides."""
+ANCHORED, DOUBTS = range(2)
+PLACE_BITS = 16
+FACTORS_MOST = (1 << PLACE_BITS) // 2 - 1
+"""Markets and assets that places can tell apart, with one place for a leg that there is not."""
 
 
 class Index(NamedTuple):
@@ -30,12 +35,10 @@ class Index(NamedTuple):
 
     words: Floats
     """(n, words): worth (quote atoms per price unit, signed) of each of `w` legs, then what no price moves"""
-    bits: Ints64
-    """the same memory: whether there is a leg, and its side, without floats"""
-    ints: Ints32
-    """the same memory: slots of the legs begin at `2 * slots_at`"""
     shorts: NDArray[np.uint16]
-    """the same memory: factors of the legs begin at `4 * factors_at`"""
+    """the same memory: places of the legs begin at `4 * places_at`"""
+    slot: Ints32
+    """(n, w): of each leg, -1 where there is none"""
     own: Floats
     """(n, legs, 3) for `bands_lines.outline`; (0, 0, 3) where no market needs it"""
     slots: Slots
@@ -57,50 +60,49 @@ class Index(NamedTuple):
     watched: Flags
     """(n,): neither a system subaccount nor reported as liquidatable since it was last updated"""
     state: Ints64
-    """(2,): at `BEHIND` 1 while bands are crossed that no tick has touched, at `DOUBTS` how many `doubts` there are"""
+    """(2,): at `ANCHORED` how many rows, from the first, have bands that hold; at `DOUBTS` the number of `doubts`"""
     doubts: Ints32
     """(n and as many as are found): rows that only 128 bits decide"""
-    gains: Records
-    """`GAINS` (2 * factors * room,) for `bands_sweep`: by factor and side, `room` lines each"""
-    room: int
+    class_bits: int
+    """the lowest bits of a place; above them is `2 * factor + side`, the row of its lines"""
+    until: Floats
+    """(2 * factors, classes): units up to which a leg is in each class"""
+    at_least: Floats
+    """(places, 2) for `bands_sweep`: what a unit adds to the surplus at least, once a leg is asked the second number"""
+    at_most: Floats
+    """(places, 4): the same at most; and what is asked of a unit and of a leg, at least"""
+    unclear: Ints32
+    """(rows of a chunk,): who is not clearly safe"""
     scratch: Floats
     """(2, w): notional and contribution of the legs of the subaccount that is touched"""
     found: Ints32
     seen: Ints32
     spans: Ints64
-    """(2 * factors, 4): factor, side and the end of what a scan has `found` and `seen`"""
+    """(factors, 4): factor, side and the end of what a scan has `found` and `seen`"""
 
 
 @jit
-def factors_at(width: int) -> int:
-    """Word at which the factors of `width` legs begin."""
+def places_at(width: int) -> int:
+    """Word at which the places of `width` legs begin."""
     return width + 1
-
-
-@jit
-def slots_at(width: int) -> int:
-    """Word at which the slots begin."""
-    return width + 1 + (width + 3) // 4
 
 
 def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
     """An index with room for a block, at the prices of the table, in which nobody is written yet."""
     rows, legs = block.size.shape
     width, markets = legs + block.asset.shape[1], len(table.markets)
-    words = _aligned(rows, (slots_at(width) + (width + 1) // 2 + 7) // 8 * 8)
-    ints = words.view(np.int32)
-    ints[:, 2 * slots_at(width) :] = -1
+    words = _aligned(rows, (width + 1 + (width + 3) // 4 + 3) // 4 * 4)
     held = [block.market[block.size != 0], markets + block.asset[block.amount != 0].astype(np.int64)]
     counts = np.bincount(np.concatenate(held).astype(np.int64), minlength=markets + len(table.assets))
     lines, slots = lines_of(table, width), lay_out(counts)
     room = max(rows // touches_per_sweep, LEAST_ROOM) + BLOCK
+    bits = min(int(lines.length.max(initial=1) - 1).bit_length(), PLACE_BITS - (2 * len(counts)).bit_length())
     quoted = np.concatenate([table.markets["price"], table.assets["price"]])
     epoch = table.markets["epoch"].copy()
     return Index(
         words=words,
-        bits=words.view(np.int64),
-        ints=ints,
         shorts=words.view(np.uint16),
+        slot=np.full((rows, width), -1, np.int32),
         own=np.zeros((rows, legs, 3) if lines.made.any() else (0, 0, 3)),
         slots=slots,
         lines=lines,
@@ -112,19 +114,22 @@ def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
         paid=np.zeros(len(counts)),
         narrowed=np.zeros((2, len(counts))),
         watched=np.zeros(rows, np.bool_),
-        state=np.zeros(2, np.int64),
+        state=np.array([rows, 0]),
         doubts=np.zeros(rows + room, np.int32),
-        gains=np.zeros(2 * len(counts) * lines.rate.shape[1], GAINS),
-        room=lines.rate.shape[1],
+        class_bits=bits,
+        until=crossings(lines, 2 * len(counts), 1 << bits) / np.repeat(np.maximum(quoted, 1), 2)[:, None],
+        at_least=np.zeros((2 * len(counts) + 1 << bits, 2)),
+        at_most=np.zeros((2 * len(counts) + 1 << bits, 4)),
+        unclear=np.zeros(CHUNK, np.int32),
         scratch=np.zeros((2, width)),
         found=np.zeros(room, np.int32),
-        seen=np.zeros(slots.block.size, np.int32),
-        spans=np.zeros((2 * len(counts), 4), np.int64),
+        seen=np.zeros(slots.block.shape[1], np.int32),
+        spans=np.zeros((len(counts), 4), np.int64),
     )
 
 
 def _aligned(rows: int, words: int) -> Floats:
-    """Zeros whose records begin at cache lines."""
+    """Zeros, the first record at the beginning of a cache line."""
     memory = np.zeros(rows * words + 8)
     begin = -memory.ctypes.data // 8 % 8
     return memory[begin : begin + rows * words].reshape(rows, words)
@@ -177,16 +182,27 @@ def rise_of(index: Index, table: Table, number: int, now: int, then: int) -> flo
 
 
 @jit
+def place_of(index: Index, factor: int, unit: float) -> int:
+    """The place of a leg of so many units; the last line's, which adds nothing, where there is none."""
+    if unit == 0.0:
+        return 2 * len(index.price) << index.class_bits
+    row, kind = 2 * factor + (LONG if unit > 0.0 else SHORT), NONE
+    while abs(unit) > index.until[row, kind]:
+        kind += 1
+    return (row << index.class_bits) + kind
+
+
+@jit
 def write(index: Index, table: Table, block: Block, row: int) -> bool:
     """Copy a subaccount into its record and see that every leg has a slot; False where a factor has none left."""
     width = block.size.shape[1] + block.asset.shape[1]
-    factors, slots = 4 * factors_at(width), 2 * slots_at(width)
+    places = 4 * places_at(width)
     index.words[row, width] = fixed_of(index, table, block, row)
     for leg in range(width):
         factor, unit = leg_of(index, table, block, row, leg)
         held, slot = (
-            int(np.int64(index.shorts[row, factors + leg])),
-            int(np.int64(index.ints[row, slots + leg])),
+            int(np.int64(index.shorts[row, places + leg])) >> index.class_bits >> 1,
+            int(np.int64(index.slot[row, leg])),
         )
         if slot >= 0 and (unit == 0.0 or held != factor):
             hand_back(index.slots, held, slot)
@@ -194,8 +210,8 @@ def write(index: Index, table: Table, block: Block, row: int) -> bool:
         if unit != 0.0 and slot < 0:
             slot = take(index.slots, factor, row)
         index.words[row, leg] = unit
-        index.shorts[row, factors + leg] = factor
-        index.ints[row, slots + leg] = slot
+        index.shorts[row, places + leg] = place_of(index, factor, unit)
+        index.slot[row, leg] = slot
         if unit != 0.0 and slot < 0:
             return False
         if leg < index.own.shape[1] and unit != 0.0 and index.lines.made[factor]:

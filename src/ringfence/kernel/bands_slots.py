@@ -8,7 +8,8 @@ exactly when it is at least the key. A reach of `NEVER` cannot be crossed, one o
 Nothing is sorted. An extremum is the largest reach of its slots, or more: it is raised at once when a reach rises,
 and lowered after a scan has gone through the block. A scan looks at the pages of one factor, at the blocks of those
 pages that are crossed, and at the slots of those blocks; a price that crosses nothing costs the pages alone. Nobody
-takes the reaches of a subaccount away that is no longer watched: a scan that crosses one does.
+takes the reaches of a subaccount away that is no longer watched, or whose bands hold no more: a scan that crosses one
+does.
 """
 
 from collections.abc import Callable
@@ -31,16 +32,23 @@ SPARE = 1.25
 """Slots that are laid out per leg there is, so that legs that come later find room."""
 
 
-def _apart(typingctx: object) -> object:  # noqa: ARG001 - Numba's signature
-    def codegen(context: Any, builder: Any, _signature: object, _args: object) -> object:  # noqa: ANN401
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
+def _marked(attribute: str) -> Callable[[], None]:
+    """What gives the function that calls it an attribute of the compiler."""
 
-    return types.none(), codegen
+    def mark(typingctx: object) -> object:  # noqa: ARG001 - Numba's signature
+        def codegen(context: Any, builder: Any, _signature: object, _args: object) -> object:  # noqa: ANN401
+            builder.function.attributes.add(attribute)
+            return context.get_dummy_value()
+
+        return types.none(), codegen
+
+    return cast("Callable[[], None]", intrinsic(mark))
 
 
-apart = cast("Callable[[], None]", intrinsic(_apart))
+apart = _marked("noinline")
 """Keeps the function that calls it out of line, so that what calls that one does not grow (and compile) by it."""
+within = _marked("alwaysinline")
+"""Has the function that calls it compiled into whatever calls that one: to hand an index on takes longer than a leg."""
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]
@@ -100,6 +108,14 @@ def hand_back(slots: Slots, factor: int, slot: int) -> None:
 
 
 @jit
+def clear(slots: Slots) -> None:
+    """Let no scan find any reach until it is set again."""
+    for side in range(2):
+        slots.block[side, :] = NEVER
+        slots.page[side, :] = NEVER
+
+
+@jit
 def arm(slots: Slots, slot: int, down: float, up: float) -> None:
     """Set both reaches of a slot; the extrema above them rise with them and fall later."""
     _raise(slots, NONE, slot, np.float32(down))
@@ -119,6 +135,7 @@ def _raise(slots: Slots, side: int, slot: int, key: np.float32) -> None:
 def scan(
     slots: Slots,
     watched: Flags,
+    anchored: int,
     factor: int,
     side: int,
     key: float,
@@ -130,7 +147,7 @@ def scan(
     """Append the slots that a key crosses to `found[count:]` and the blocks they are in to `seen[blocks:]`.
 
     Returns how many there are now. It stops where `found` has no room for another block, and then returns more than
-    `found` could hold. Reaches of subaccounts that are not `watched` are taken away.
+    `found` could hold. Reaches of rows that are not `watched`, and from row `anchored` on, are taken away.
     """
     at, room = np.float32(key), found.size - BLOCK
     for page in range(slots.first[factor], slots.first[factor + 1]):
@@ -145,7 +162,7 @@ def scan(
             for slot in range(block * BLOCK, (block + 1) * BLOCK):
                 found[count] = slot
                 count += slots.reach[side, slot] >= at
-            count = _drop_unwatched(slots, watched, side, found, begin, count)
+            count = _drop_void(slots, watched, anchored, side, found, begin, count)
             if count == begin:
                 slots.block[side, block] = _most(slots.reach[side], block)
             seen[blocks] = block
@@ -154,12 +171,15 @@ def scan(
 
 
 @jit
-def _drop_unwatched(slots: Slots, watched: Flags, side: int, found: Ints32, begin: int, end: int) -> int:
-    """Keep those of `found[begin:end]` whose subaccount is watched; the others will not be found again."""
+def _drop_void(
+    slots: Slots, watched: Flags, anchored: int, side: int, found: Ints32, begin: int, end: int
+) -> int:
+    """Keep those of `found[begin:end]` whose reaches count; the others will not be found again."""
     kept = begin
     for number in range(begin, end):
         slot = int(np.int64(found[number]))
-        if watched[slots.owner[slot]]:
+        row = int(np.int64(slots.owner[slot]))
+        if row < anchored and watched[row]:
             found[kept] = slot
             kept += 1
         else:

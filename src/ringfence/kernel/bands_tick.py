@@ -1,7 +1,8 @@
 """What a tick touches: prices and funding move, and whoever that crosses is decided.
 
-Where a tick crosses so much that looking at everybody is cheaper, it sweeps the block instead and leaves the bands
-for later: the index is then *behind*, and a tick looks at all factors, both ways, until it has caught up.
+Where a tick crosses so much that looking at everybody is cheaper, it sweeps the block instead, and no bands hold any
+more. The ticks that follow band the rows anew, some at each, from the first on: those that are *anchored* are looked at
+where a price crosses their triggers, and those that are not yet are swept at every tick.
 
 Rows that are found liquidatable are appended to `out[count:]`, and every function says how many there are now. Doubts
 are noted in the index; whoever calls resolves them before the next tick.
@@ -11,8 +12,8 @@ are noted in the index; whoever calls resolves them before the next tick.
 import numpy as np
 
 from .bands_lines import EPSILON
-from .bands_record import BEHIND, DOUBTS, Index, rise_of, write
-from .bands_slots import NONE, PAGE, Flags, Ints32, Ints64, scan, settle
+from .bands_record import ANCHORED, DOUBTS, Index, rise_of, write
+from .bands_slots import BLOCK, NONE, Flags, Ints32, Ints64, clear, scan, settle
 from .bands_sweep import sweep
 from .bands_touch import touch, watch
 from .columns import Block
@@ -21,10 +22,8 @@ from .table import Table
 
 TOUCHES_PER_SWEEP = 64
 """A sweep is preferred to touching more than one in so many subaccounts."""
-CATCH_UP = 8
-"""One in so many of the touches that would be too many is made all the same, so that an index catches up."""
 LEAST_SLOPE = 2.0**-10
-"""A leg that gains less than this from a better price is touched when it pays funding."""
+"""Where a leg gains less than this from a better price, bands do not hold when it pays funding."""
 NO_SLOT = -1
 
 
@@ -39,57 +38,59 @@ def key_of(index: Index, side: int, factor: int) -> float:
 def look(index: Index, factor: int, side: int, span: int) -> bool:
     """Scan one side of a factor and note the span of what was found; False where it was too much."""
     found, seen = (index.spans[span - 1, 2], index.spans[span - 1, 3]) if span else (NONE, NONE)
-    key = key_of(index, side, factor)
-    found, seen = scan(index.slots, index.watched, factor, side, key, index.found, found, index.seen, seen)
+    key, slots, anchored = key_of(index, side, factor), index.slots, index.state[ANCHORED]
+    room = BLOCK + (index.found.size - BLOCK) * anchored // max(len(index.watched), 1)
+    found, seen = scan(
+        slots, index.watched, anchored, factor, side, key, index.found[:room], found, index.seen, seen
+    )
     index.spans[span, 0], index.spans[span, 1] = factor, side
-    index.spans[span, 2], index.spans[span, 3] = min(found, index.found.size), seen
-    return found <= index.found.size
+    index.spans[span, 2], index.spans[span, 3] = found, seen
+    return found <= room
 
 
 @jit
-def decide(index: Index, table: Table, spans: int, most: int, out: Ints32, count: int) -> int:
-    """Touch the first `most` of what was found, as far as it is still crossed."""
+def decide(index: Index, table: Table, spans: int, out: Ints32, count: int) -> int:
+    """Touch what `spans` scans have found, as far as it is still crossed, and lower the extrema of its blocks."""
     begin = NONE
     for span in range(spans):
-        side, end = index.spans[span, 1], min(index.spans[span, 2], most)
+        side, end = index.spans[span, 1], index.spans[span, 2]
         key = np.float32(key_of(index, side, index.spans[span, 0]))
         for number in range(begin, end):
             slot = int(np.int64(index.found[number]))
             row = int(np.int64(index.slots.owner[slot]))
             if index.slots.reach[side, slot] >= key and index.watched[row]:
                 count = touch(index, table, row, out, count)
-        begin = max(begin, end)
-    return count
-
-
-@jit
-def follow(index: Index, table: Table, spans: int, is_all: bool, out: Ints32, count: int) -> int:
-    """Decide what `spans` scans have found, and everybody else too unless they found all that is crossed."""
-    if not is_all:
-        index.state[BEHIND] = 1
-        count = decide(index, table, spans, index.found.size // CATCH_UP, out, count)
-        index.state[DOUBTS] = 0
-        return sweep(index, table, out, count)
-    count = decide(index, table, spans, index.found.size, out, count)
+        begin = end
     begin = NONE
     for span in range(spans):
         end = index.spans[span, 3]
         settle(index.slots, index.spans[span, 1], index.seen, begin, end)
         begin = end
-    index.state[BEHIND] = 0
     return count
 
 
 @jit
-def look_everywhere(index: Index) -> tuple[int, bool]:
-    """Scan all factors, both ways: how many spans there are, and whether that is all."""
-    spans, is_all = NONE, True
-    for factor in range(len(index.price)):
-        for side in range(2):
-            if is_all:
-                is_all = look(index, factor, side, spans)
-                spans += 1
-    return spans, is_all
+def follow(index: Index, table: Table, spans: int, is_all: bool, out: Ints32, count: int) -> int:
+    """Decide what `spans` scans have found, or everybody where that is not all; and whoever has no bands that hold."""
+    if is_all:
+        count = decide(index, table, spans, out, count)
+        count = anchor(index, table, out, count)
+    else:
+        index.state[ANCHORED] = 0
+        clear(index.slots)
+    return sweep(index, table, index.state[ANCHORED], out, count)
+
+
+@jit
+def anchor(index: Index, table: Table, out: Ints32, count: int) -> int:
+    """Touch the next rows of those that have no bands that hold, as many as a tick may touch."""
+    begin = index.state[ANCHORED]
+    end = min(begin + index.found.size, len(index.watched))
+    for row in range(begin, end):
+        if index.watched[row]:
+            count = touch(index, table, row, out, count)
+    index.state[ANCHORED] = end
+    return count
 
 
 @jit
@@ -104,18 +105,17 @@ def tick(
     count: int,
 ) -> int:
     """Move the prices `[begin:end]`, all at once."""
-    spans, is_all, behind = NONE, True, index.state[BEHIND] != 0
+    spans, is_all = NONE, True
     for number in range(begin, end):
         factor = factors[number]
         before = index.price[factor]
         index.quoted[factor] = prices[number]
         index.price[factor] = float(prices[number])
-        if is_all and not behind and index.price[factor] != before:
+        if is_all and index.price[factor] != before:
             is_all = look(index, factor, NONE if index.price[factor] < before else NONE + 1, spans)
             spans += 1
-    if behind:
-        spans, is_all = look_everywhere(index)
-    if spans == 0 or (is_all and not behind and index.spans[spans - 1, 3] == 0):
+    is_quiet = is_all and (spans == 0 or index.spans[spans - 1, 3] == 0)
+    if is_quiet and index.state[ANCHORED] == len(index.watched):
         return count
     return follow(index, table, spans, is_all, out, count)
 
@@ -149,7 +149,7 @@ def ticks(
 def fund(index: Index, table: Table, number: int, epoch: int, out: Ints32) -> int:
     """Move a market's funding index to the one at place `epoch`; who pays has narrower bands from now on.
 
-    Where narrower bands bound nothing (a leg that gains little from a better price) all who hold one are touched.
+    Where narrower bands bound nothing (a leg that gains little from a better price) everybody is banded anew.
     """
     cost = rise_of(index, table, number, epoch, index.epoch[number])
     index.epoch[number] = epoch
@@ -158,18 +158,10 @@ def fund(index: Index, table: Table, number: int, epoch: int, out: Ints32) -> in
         (NONE, 1.0 - index.lines.steepest[number], NONE) if cost > 0.0 else (NONE + 1, 1.0, NONE)
     )
     if slope < LEAST_SLOPE:
-        for slot in range(index.slots.first[number] * PAGE, index.slots.first[number + 1] * PAGE):
-            row = int(np.int64(index.slots.owner[slot]))
-            if row >= 0 and index.watched[row]:
-                count = touch(index, table, row, out, count)
-    else:
-        before = index.narrowed[side, number]
-        index.narrowed[side, number] = before + abs(cost) / slope * (1 + EPSILON) + EPSILON * before
-    if index.state[BEHIND]:
-        spans, is_all = look_everywhere(index)
-    else:
-        spans, is_all = int(np.int64(1)), look(index, number, side, NONE)
-    return follow(index, table, spans, is_all, out, count)
+        return follow(index, table, NONE, False, out, count)
+    before = index.narrowed[side, number]
+    index.narrowed[side, number] = before + abs(cost) / slope * (1 + EPSILON) + EPSILON * before
+    return follow(index, table, NONE + 1, look(index, number, side, NONE), out, count)
 
 
 @jit

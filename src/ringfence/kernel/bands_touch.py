@@ -9,9 +9,9 @@ over. docs/explain/bands.md proves both bounds.
 
 import numpy as np
 
-from .bands_lines import EPSILON, LONG, SHORT, asked, lower_and_upper, outline
-from .bands_record import DOUBTS, Index, factors_at, slots_at
-from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm
+from .bands_lines import EPSILON, asked, lower_and_upper, outline
+from .bands_record import ANCHORED, DOUBTS, Index, places_at
+from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm, within
 from .columns import FLAGGED, SYSTEM, Block
 from .jit import jit
 from .legs import is_liquidatable
@@ -27,11 +27,12 @@ SAFE, SHORT_OF_MARGIN, UNDECIDED = range(3)
 def weigh(index: Index, table: Table, row: int) -> tuple[int, float]:
     """Decide a subaccount in floats, and how much surplus there is to share per quote atom of its notional.
 
-    The exact surplus lies within a radius of the one here, or above it where a step is not sure. Leaves notional and
-    contribution of each leg in `scratch`.
+    The exact surplus lies within a radius of the one here, or above it where a step is not sure. The haircut of an
+    asset is no margin, without which nobody is liquidatable. Leaves notional and contribution of each leg in `scratch`.
     """
+    within()
     width = index.scratch.shape[1]
-    factors = 4 * factors_at(width)
+    places = 4 * places_at(width)
     fixed = index.words[row, width]
     surplus, margin, notionals, error, sure = fixed, 0.0, 0.0, 1.0, True
     size = abs(fixed)
@@ -39,9 +40,9 @@ def weigh(index: Index, table: Table, row: int) -> tuple[int, float]:
         unit = index.words[row, leg]
         if unit == 0.0:
             continue
-        factor = int(np.int64(index.shorts[row, factors + leg]))
+        lines = int(np.int64(index.shorts[row, places + leg])) >> index.class_bits
+        factor = lines >> 1
         notional, sign = abs(unit) * index.price[factor], 1.0 if unit > 0.0 else -1.0
-        lines = 2 * factor + (LONG if unit > 0.0 else SHORT)
         if index.lines.made[factor]:
             lines = 2 * len(index.price) + leg
             tight = outline(index.lines, table, factor, sign, notional, index.own[row, leg], lines)
@@ -51,7 +52,8 @@ def weigh(index: Index, table: Table, row: int) -> tuple[int, float]:
         index.scratch[0, leg], index.scratch[1, leg] = notional, sign * notional - need
         funding = unit * index.paid[factor]
         surplus += sign * notional - need - funding
-        margin, notionals = margin + need, notionals + notional
+        margin += need if factor < len(table.markets) else 0.0
+        notionals += notional
         error += index.lines.error_q
         size += notional + abs(need) + abs(funding)
     radius = error + EPSILON * size
@@ -67,21 +69,22 @@ def band(index: Index, row: int, share: float) -> None:
 
     Reads what `weigh` has left in `scratch` and in the lines made at touch.
     """
+    within()
     width = index.scratch.shape[1]
-    factors, slots = 4 * factors_at(width), 2 * slots_at(width)
+    places = 4 * places_at(width)
     for leg in range(width):
         unit = index.words[row, leg]
         if unit == 0.0:
             continue
-        factor, slot = (
-            int(np.int64(index.shorts[row, factors + leg])),
-            int(np.int64(index.ints[row, slots + leg])),
+        lines, slot = (
+            int(np.int64(index.shorts[row, places + leg])) >> index.class_bits,
+            int(np.int64(index.slot[row, leg])),
         )
+        factor = lines >> 1
         notional, worth = index.scratch[0, leg], index.scratch[1, leg]
         if share <= 0.0 or notional <= 0.0:
             arm(index.slots, slot, ALWAYS, ALWAYS)
             continue
-        lines = 2 * factor + (LONG if unit > 0.0 else SHORT)
         if index.lines.made[factor]:
             lines = 2 * len(index.price) + leg
         least = worth - share * notional + EPSILON * (notional + abs(worth))
@@ -110,6 +113,7 @@ def report(index: Index, row: int, out: Ints32, count: int) -> int:
 @jit
 def touch(index: Index, table: Table, row: int, out: Ints32, count: int) -> int:
     """Decide a subaccount: band it, append it to `out[count:]`, or note a doubt. How many `out` has now."""
+    within()
     found, share = weigh(index, table, row)
     if found == SAFE:
         band(index, row, share)
@@ -146,7 +150,8 @@ def resolve(index: Index, found: Flags, out: Ints32, count: int) -> int:
     for number in range(index.state[DOUBTS]):
         row = int(np.int64(index.doubts[number]))
         if not found[number]:
-            band(index, row, 0.0)
+            if row < index.state[ANCHORED]:
+                band(index, row, 0.0)
         elif index.watched[row]:
             count = report(index, row, out, count)
     index.state[DOUBTS] = 0
