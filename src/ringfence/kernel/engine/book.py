@@ -15,10 +15,12 @@ from ...clearing.policy import (
     Stepped,
     Tiered,
 )
+from ...clearing.portfolio import priced
 from ..wide import split
 from . import layout as at
 from .memory import Book, Words
 from .names import Names
+from .sets import set_rule_of
 
 TAPE_ROOM, TAPE_ROOM_MOST = 1 << 14, 1 << 20
 Row = list[int]
@@ -87,11 +89,13 @@ def fill_requirement(record: Words, market: Market) -> None:
         _put(record, at.CLOSE_NUM, cost.num, cost.den, cost.lower_q, cost.upper_q)
 
 
-def fill_prices(record: Words, market: Market) -> None:
+def fill_prices(record: Words, venue: Venue, market: Market) -> None:
     """Write what commands change of a market into its record."""
+    option = market.option
+    is_apart = option is not None and (venue.time_ms >= option.expiry_ms or not priced(venue.policy, market))
     _put(record, at.MARK, market.mark, market.index, market.previous_mark, market.funding_index)
     _put(record, at.OPEN_B, market.open_interest_b)
-    apart = at.APART * (market.option is not None) | at.PACED * (market.window is not None)
+    apart = at.APART * is_apart | at.PACED * (market.window is not None)
     locked, settling = at.LOCKED * market.margin_locked, at.SETTLING * market.settling
     record[at.MARKET_FLAGS] = apart | locked | settling
 
@@ -102,7 +106,7 @@ def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
     ranks = {name: n for n, name in enumerate(sorted(names.markets))}
     for n, name in enumerate(names.markets):
         market, record = venue.markets[name], records[n]
-        fill_prices(record, market)
+        fill_prices(record, venue, market)
         fill_requirement(record, market)
         _put(record, at.SCALE_NUM, market.scale.num, market.scale.den, market.step_b)
         record[at.POOL], record[at.MARKET_RANK] = names.pool[market.pool], ranks[name]
@@ -173,7 +177,7 @@ def terms_of(policy: Policy) -> Words:
         *(policy.insurance == "all_or_nothing", at.ADL_POLICIES.index(adl.policy)),
         *(at.ADL_SCORES.index(adl.score), at.ADL_PRICES.index(adl.price), adl.scan_max),
         *(step in waterfall for step in ("insurance", "counterparty", "deleverage", "socialize")),
-        *(policy.socialize_by == "open_interest", policy.withdrawal_gate_blocks),
+        *(policy.socialize_by == "open_interest", policy.withdrawal_gate_blocks, 0),
     )
     return np.array(found, np.int64)
 
@@ -284,6 +288,8 @@ def book_of(venue: Venue, names: Names) -> Book:
     clock, room = clock_of(venue), tape_room(len(names.rows))
     clock[at.ROWS], clock[at.LEG_TOP], clock[at.HEAP_TOP] = len(names.rows), leg_top, 1
     clock[at.FROZEN_ROWS] = np.count_nonzero(rows[:, at.FLAGS] & at.FROZEN)
+    terms, (address, sets) = terms_of(venue.policy), set_rule_of(venue, names)
+    terms[at.SET_RULE] = address
     return Book(
         rows,
         legs,
@@ -293,7 +299,8 @@ def book_of(venue: Venue, names: Names) -> Book:
         haircuts,
         ledger_array(venue, names),
         pool_array(venue, names),
-        terms_of(venue.policy),
+        terms,
+        sets,
         clock,
         np.zeros((16, at.CLAIM_WORDS), np.int64),
         np.zeros((2 * len(names.markets), at.QUEUE_WORDS), np.int64),

@@ -233,9 +233,9 @@ def _close(book: Book, row: int, leg: int, counterparty: int, size_b: Wide, pric
     """Fill signed lots of a position, then charge the fee to the subaccount or the loss to the pool."""
     market, equity, maintenance = book.legs[leg, at.LEG_MARKET], risk[0], risk[2]
     got_q = worth_q(book, market, size_b, price)
-    left_q = got_q - bankruptcy_of(book, leg, size_b, equity, maintenance)
+    left_q = got_q - bankruptcy_of(book, row, leg, size_b, equity, maintenance)
     whole = abs_(size_b) == abs_(get(book.legs, leg, at.SIZE_B))
-    base_q = fee_base_q(book, leg, size_b, got_q)
+    base_q = fee_base_q(book, row, leg, size_b, got_q)
     fee_q, fund_ppm, loss_q = charged(book, row, base_q, left_q, equity, whole)
     status = check_fill(book, row, leg, price, loss_q, equity, maintenance)
     if status == 0 and loss_q != 0:

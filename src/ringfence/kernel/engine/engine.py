@@ -268,7 +268,7 @@ class Engine:
         try:
             if is_frame:
                 for event in events:
-                    mirror.reload_frame(self._venue, self._held, self.names, event)
+                    self._held = mirror.reload_frame(self._venue, self._held, self.names, event)
             else:
                 self._held = mirror.reload(self._venue, self._held, self.names, events)
                 self._stale = np.zeros(len(self._held.rows), np.int8)

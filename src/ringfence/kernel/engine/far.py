@@ -39,39 +39,67 @@ _BY_ARITY: dict[int, Callable[[Callable[[], Any]], Any]] = {
 }
 
 
+def _word_at(builder, address, offset):
+    return builder.load(builder.inttoptr(builder.add(address, I64(offset)), I64.as_pointer()))
+
+
+def _called_at(find, result, taken):
+    """A function in compiled code that calls what stands at the address which `find` has the code look up."""
+
+    def codegen(context, builder, _sig, args):
+        kind = context.call_conv.get_function_type(result, taken)
+        callee = builder.inttoptr(find(builder, args[0]), kind.as_pointer())
+        status, found = context.call_conv.call_function(builder, callee, result, taken, args)
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return found
+
+    return intrinsic(_BY_ARITY[len(taken)](lambda: (result(*taken), codegen)))
+
+
 def far(result: Any, *arguments: Any) -> Callable[[F], F]:  # noqa: ANN401 - Numba's types have none
     """Compile a function of a book and `arguments` by itself; compiled code calls it through the book's directory."""
     taken = (BOOK, *arguments)
 
     def wrapped(function: F) -> F:
-        place = len(_TABLE)
+        offset = 24 * len(Book._fields) + 8 * len(_TABLE)
         _TABLE.append((jit(function), taken))
-
-        def codegen(context, builder, _sig, args):
-            slot = builder.add(args[0], I64(24 * len(Book._fields) + 8 * place))
-            address = builder.load(builder.inttoptr(slot, I64.as_pointer()))
-            kind = context.call_conv.get_function_type(result, taken)
-            callee = builder.inttoptr(address, kind.as_pointer())
-            status, found = context.call_conv.call_function(builder, callee, result, taken, args)
-            with cgutils.if_unlikely(builder, status.is_error):
-                context.call_conv.return_status_propagate(builder, status)
-            return found
-
-        found: Any = intrinsic(_BY_ARITY[len(taken)](lambda: (result(*taken), codegen)))
-        compiled: F = found
+        compiled: F = _called_at(lambda builder, book: _word_at(builder, book, offset), result, taken)
         return compiled
 
     return wrapped
 
 
+def late(term: int, result: Any, *arguments: Any) -> Callable[[F], F]:  # noqa: ANN401 - as above
+    """Let compiled code call, by this name, the function of a book and `arguments` whose address is a term.
+
+    So a venue has only that compiled which its policy asks for.
+    """
+    taken = (BOOK, *arguments)
+
+    def find(builder, book):
+        terms = _word_at(builder, book, 24 * Book._fields.index("terms"))
+        return _word_at(builder, terms, 8 * term)
+
+    def wrapped(_function: F) -> F:
+        compiled: F = _called_at(find, result, taken)
+        return compiled
+
+    return wrapped
+
+
+def address_of(dispatcher: Any, taken: tuple[Any, ...]) -> int:  # noqa: ANN401 - as above
+    """Where a function is; compiled or taken from the cache at the first call."""
+    dispatcher.compile(taken)
+    compiled = dispatcher.overloads[taken]
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return address
+
+
 def _addresses() -> list[int]:
-    """Where the functions are, in the order of their places; compiled or taken from the cache at the first call."""
+    """Where the functions are, in the order of their places."""
     if len(_ADDRESSES) != len(_TABLE):
-        _ADDRESSES.clear()
-        for dispatcher, taken in _TABLE:
-            dispatcher.compile(taken)
-            compiled = dispatcher.overloads[taken]
-            _ADDRESSES.append(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+        _ADDRESSES[:] = [address_of(dispatcher, taken) for dispatcher, taken in _TABLE]
     return _ADDRESSES
 
 

@@ -15,6 +15,7 @@ cache line. Names of word offsets below are those of `clearing.model`.
 | `ledger` | (accounts, 2 x assets) | balances of an account that is no subaccount |
 | `pools` | (pools, 4) | gate and ledger accounts of a collateral pool |
 | `terms` | (TERMS) | the policy |
+| `sets` | (words,) | tables of the policy's rule over sets, behind three words for each: where, records, width |
 | `clock` | (CLOCK) | time, block, counters of the block |
 | `heap` | (room, 6) | a claim in the queue of one side of a market; the first one is room to move another |
 | `queues` | (2 x markets, 6) | extent of a queue |
@@ -122,7 +123,7 @@ LOCKED = 1
 SETTLING = 2
 """Flag: in final settlement."""
 APART = 4
-"""Flag: an option, whose fills only the reference decides."""
+"""Flag: an option that has expired or has no prices, whose fills only the reference decides."""
 PACED = 8
 """Flag: a window paces its liquidations, which only the reference decides."""
 
@@ -215,7 +216,12 @@ DISORDER = 23
 """Set by a command that ran out of room while claims were out of their queue."""
 ASSUMED = 24
 """Set where a liquidation takes it for granted that somebody can be deleveraged."""
-CLOCK = 25
+TRIED_LEG = 25
+"""The position that is tried at another size, plus one; 0 where none is."""
+TRIED_SIZE_B = 26
+TRIED_COST_Q = 28
+"""Its lots and cost as they are."""
+CLOCK = 30
 TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_LACKS = range(1, 8)
 
 # -- terms -------------------------------------------------------------------------------------------------------------
@@ -273,9 +279,13 @@ TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_L
     HAS_SOCIALIZE,
     BY_OPEN_INTEREST,
     GATE_BLOCKS,
+    SET_RULE,
     TERMS,
-) = range(53)
-"""Fields of `policy.Policy`; a choice among names is the place of its name below, and no limit at all is -1."""
+) = range(54)
+"""Fields of `policy.Policy`; a choice among names is the place of its name below, and no limit at all is -1.
+
+`SET_RULE` is where the function of the policy's rule over sets is (`sets`); 0 where it has none.
+"""
 SIZES = ("full", "portion", "target")
 FEES_OF = ("notional", "cost", "maintenance")
 KEEPERS = ("subaccount", "fund", "fees")

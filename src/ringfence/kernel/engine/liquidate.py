@@ -19,14 +19,14 @@ from .far import INT, far
 from .fills import refuse
 from .memory import Book, get
 from .requirement import margins
-from .risk import freed_by, leg_worth, market_risk, risk_of, risk_price, worth_q
+from .risk import freed_by, leg_worth, market_risk, risk_of, risk_price, risk_with, worth_q
 
 BLOCK_LIMIT = int(Reason.BLOCK_LIMIT)
 PRICE_BEYOND_LIMIT = int(Reason.PRICE_BEYOND_LIMIT)
 
 
 @jit
-def fee_base_q(book: Book, leg: int, size_b: Wide, got_q: Wide) -> Wide:
+def fee_base_q(book: Book, row: int, leg: int, size_b: Wide, got_q: Wide) -> Wide:
     """What the fee on closing signed lots of a position for `got_q` is a share of."""
     of = book.terms[at.FEE_OF]
     if of == at.OF_NOTIONAL:
@@ -34,7 +34,7 @@ def fee_base_q(book: Book, leg: int, size_b: Wide, got_q: Wide) -> Wide:
     if of == at.OF_COST:
         held_b, held_q = get(book.legs, leg, at.SIZE_B), get(book.legs, leg, at.COST_Q)
         return abs_(released_cost_q(held_q, held_b, abs_(size_b)))
-    return freed_by(book, leg, size_b)[1]
+    return freed_by(book, row, leg, size_b)[1]
 
 
 @jit
@@ -85,15 +85,19 @@ def _stands(book: Book, row: int, leg: int, size_b: Wide, price: Wide) -> bool:
     got_q = worth_q(book, market, size_b, price)
     left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
     rest_worth, rest_notional = leg_worth(book, market, left_b)
+    own_initial, own_maintenance = own[1], own[2]
     rest_initial, rest_maintenance = margins(book, market, left_b, rest_notional, left_q)
+    if terms[at.SET_RULE]:
+        own_initial, own_maintenance = total[1], total[2]
+        _, rest_initial, rest_maintenance, _ = risk_with(book, row, leg, left_b)
     worth = own[0] - rest_worth
-    bankrupt_q = bankruptcy_quote_q(worth, total[0], max(own[2] - rest_maintenance, 0), total[2])
-    base_q = fee_base_q(book, leg, size_b, got_q)
+    bankrupt_q = bankruptcy_quote_q(worth, total[0], max(own_maintenance - rest_maintenance, 0), total[2])
+    base_q = fee_base_q(book, row, leg, size_b, got_q)
     fee_q, _, loss_q = charged(book, row, base_q, got_q - bankrupt_q, total[0], left_b == 0)
     equity = total[0] - worth + got_q - fee_q + loss_q
-    asked = total[2] - own[2] + rest_maintenance
+    asked = total[2] - own_maintenance + rest_maintenance
     if terms[at.TARGET_INITIAL]:
-        asked = total[1] - own[1] + rest_initial
+        asked = total[1] - own_initial + rest_initial
     notional = total[3] - own[3] + rest_notional
     return equity * PPM >= asked * terms[at.TARGET_PPM] + notional * terms[at.BUFFER_PPM]
 
@@ -143,16 +147,16 @@ def size_allowed_b(
 
 
 @jit
-def _worst_price(book: Book, leg: int, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def _worst_price(book: Book, row: int, leg: int, equity_q: Wide, maintenance_q: Wide) -> Wide:
     """Worst price, in quanta, at which a liquidation order may fill: a sale rounds up, a purchase down."""
     market, held_b, terms = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B), book.terms
     num_scale, den_scale = get(book.markets, market, at.SCALE_NUM), get(book.markets, market, at.SCALE_DEN)
-    own_q = freed_by(book, leg, held_b)[1]
+    own_q = freed_by(book, row, leg, held_b)[1]
     spread = fillable_spread_num(
         equity_q, maintenance_q, terms[at.ADJUSTMENT_PPM], terms[at.SPREAD_PPM], own_q
     )
     den = maintenance_q * PPM * PPM
-    worth = value_q(held_b, risk_price(book, market), num_scale, den_scale, 2)
+    worth = value_q(held_b, num_scale, risk_price(book, market), den_scale, 2)
     num = (worth * den - spread) * den_scale
     mark, below = get(book.markets, market, at.MARK), abs_(held_b) * den * num_scale
     return accept_price(mark, num if held_b > 0 else -num, below, CEIL if held_b > 0 else FLOOR)
@@ -171,7 +175,10 @@ def check_fill(
         if used_q + loss_q > limit_q:
             return refuse(book, BLOCK_LIMIT, at.INSURANCE_LIMIT, row, wide(0), wide(0))
     if terms[at.FILLABLE]:
-        worst, is_long = _worst_price(book, leg, equity_q, maintenance_q), get(book.legs, leg, at.SIZE_B) > 0
+        worst, is_long = (
+            _worst_price(book, row, leg, equity_q, maintenance_q),
+            get(book.legs, leg, at.SIZE_B) > 0,
+        )
         if (price < worst) if is_long else (price > worst):
             return refuse(book, PRICE_BEYOND_LIMIT, at.FILLABLE_PRICE, row, worst, wide(0))
     return 0

@@ -26,19 +26,19 @@ def queue_against(book: Book, leg: int) -> int:
 
 
 @jit
-def shortfall_of(book: Book, leg: int, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def shortfall_of(book: Book, row: int, leg: int, equity_q: Wide, maintenance_q: Wide) -> Wide:
     """What closing a position at the present price would leave unpaid: its share of the negative equity."""
     market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
     worth = worth_q(book, market, held_b, risk_price(book, market))
-    return max(bankruptcy_of(book, leg, held_b, equity_q, maintenance_q) - worth, 0)
+    return max(bankruptcy_of(book, row, leg, held_b, equity_q, maintenance_q) - worth, 0)
 
 
 @jit
-def _transfer_q(book: Book, leg: int, lots_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def _transfer_q(book: Book, row: int, leg: int, lots_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
     """Quote that the loser receives for signed lots at the transfer price."""
     market, rule = book.legs[leg, at.LEG_MARKET], book.terms[at.ADL_PRICE]
     if rule == at.AT_BANKRUPTCY:
-        return bankruptcy_of(book, leg, lots_b, equity_q, maintenance_q)
+        return bankruptcy_of(book, row, leg, lots_b, equity_q, maintenance_q)
     return worth_q(
         book, market, lots_b, get(book.markets, market, at.MARK if rule == at.AT_MARK else at.PREVIOUS)
     )
@@ -48,7 +48,7 @@ def _transfer_q(book: Book, leg: int, lots_b: Wide, equity_q: Wide, maintenance_
 def _overlaps(book: Book, winner: int, market: int, lots_b: Wide, paid_q: Wide) -> bool:
     """May a winner close against signed lots of the loser, paying `paid_q`, within its own bankruptcy price?"""
     equity, maintenance, _ = trigger_of(book, winner)
-    return -paid_q >= bankruptcy_of(book, leg_of(book, winner, market), -lots_b, equity, maintenance)
+    return -paid_q >= bankruptcy_of(book, winner, leg_of(book, winner, market), -lots_b, equity, maintenance)
 
 
 @far(INT, INT, INT)
@@ -67,7 +67,7 @@ def has_counterparty(book: Book, row: int, leg: int) -> int:
         winner = book.heap[n, at.CLAIM_ROW]
         closed_b = min(abs_(get(book.legs, leg_of(book, winner, market), at.SIZE_B)), abs_(held_b))
         lots_b = closed_b if held_b > 0 else -closed_b
-        if _overlaps(book, winner, market, lots_b, _transfer_q(book, leg, lots_b, equity, maintenance)):
+        if _overlaps(book, winner, market, lots_b, _transfer_q(book, row, leg, lots_b, equity, maintenance)):
             return 1
     return 0
 
@@ -80,12 +80,12 @@ def _close_one(book: Book, row: int, market: int, winner: int, remaining_b: Wide
     closed_b = min(remaining_b, abs_(get(book.legs, other, at.SIZE_B)))
     lots_b = closed_b if held_b > 0 else -closed_b
     equity, maintenance, _ = trigger_of(book, row)
-    got_q = _transfer_q(book, leg, lots_b, equity, maintenance)
+    got_q = _transfer_q(book, row, leg, lots_b, equity, maintenance)
     if not _overlaps(book, winner, market, lots_b, got_q):
         return wide(0), wide(0)
     unpaid_q = wide(0)
     if book.terms[at.ADL_PRICE] != at.AT_BANKRUPTCY:
-        unpaid_q = max(bankruptcy_of(book, leg, lots_b, equity, maintenance) - got_q, 0)
+        unpaid_q = max(bankruptcy_of(book, row, leg, lots_b, equity, maintenance) - got_q, 0)
     here_q = worth_q(book, market, lots_b, risk_price(book, market))
     settle_all(book, winner)
     fill(book, market, row, winner, -lots_b, got_q, at.DELEVERAGING)
@@ -188,7 +188,7 @@ def take_profits(book: Book, row: int, leg: int, counterparty: int) -> tuple[int
     if not (has_queue(book, queue) and has_leg_room(book, counterparty, 1)):
         return at.ROOM, wide(0), wide(0), 0
     equity, maintenance, _ = trigger_of(book, row)
-    need_q, count = shortfall_of(book, leg, equity, maintenance), _list_claims(book, queue)
+    need_q, count = shortfall_of(book, row, leg, equity, maintenance), _list_claims(book, queue)
     if count < 0 or not has_room(book, _weigh_by_caps(book, market, count)):
         return at.ROOM, wide(0), wide(0), 0
     if total_of(book, count) == 0:

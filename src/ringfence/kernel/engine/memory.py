@@ -26,6 +26,7 @@ from numba.core.typing.templates import (
     signature,
 )
 from numba.extending import intrinsic, models, overload, register_model
+from numba.np.arrayobj import make_array, populate_array
 
 from ..jit import jit
 from ..wide import Wide, hi64, join, lo64
@@ -49,6 +50,7 @@ class Book(NamedTuple):
     ledger: Words
     pools: Words
     terms: Words
+    sets: Words
     clock: Words
     heap: Words
     queues: Words
@@ -198,6 +200,36 @@ def _stride(typingctx, view):  # noqa: ARG001
         return cgutils.create_struct_proxy(VIEW)(context, builder, value=args[0]).stride
 
     return types.int64(VIEW), codegen
+
+
+HEAD = 3
+"""Words that tell of a table in a view of tables: where it begins, its records, and the length of its last axis."""
+
+
+@intrinsic
+def table_in(typingctx, view, number, dtype) -> object:  # noqa: ARG001
+    """One of the tables that stand in a view behind `HEAD` words for each: records, or pairs of rows of integers."""
+    of_records = isinstance(dtype.dtype, types.Record)
+    kind = types.Array(dtype.dtype, 1 if of_records else 3, "C")
+
+    def codegen(context, builder, _sig, args):
+        first = builder.mul(args[1], I64(HEAD))
+        start, count, width = (
+            _word(builder, _address(context, builder, args[0], builder.add(first, I64(n)), of_pair=False))
+            for n in range(HEAD)
+        )
+        data = _address(context, builder, args[0], start, of_pair=False)
+        array = make_array(kind)(context, builder)
+        size = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+        shape = [count] if of_records else [count, I64(2), width]
+        strides = [size]
+        for extent in shape[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        pointer = builder.inttoptr(data, array.data.type)
+        populate_array(array, pointer, shape, strides, size, None)
+        return array._getvalue()  # noqa: SLF001 - as above
+
+    return kind(VIEW, types.int64, dtype), codegen
 
 
 @intrinsic

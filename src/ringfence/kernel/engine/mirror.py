@@ -23,8 +23,9 @@ from .book import (
 )
 from .memory import Book, Words
 from .names import Names
+from .sets import set_rule_of
 
-REBUILDS = (ev.RequirementChanged, ev.PolicyChanged, ev.GridsSet, ev.MarketSettling, ev.Expired)
+REBUILDS = (ev.RequirementChanged, ev.PolicyChanged, ev.MarketSettling, ev.Expired)
 """Events after which the arrays are made anew."""
 
 
@@ -79,16 +80,19 @@ def write_back(venue: Venue, book: Book, names: Names, rows: Iterable[int], acco
 # -- venue to arrays ---------------------------------------------------------------------------------------------------
 
 
-def reload_frame(venue: Venue, book: Book, names: Names, event: ev.AnyEvent) -> None:
-    """Let the arrays know of prices or a funding index that changed."""
+def reload_frame(venue: Venue, book: Book, names: Names, event: ev.AnyEvent) -> Book:
+    """Let the arrays know of prices or a funding index that changed; returns the book."""
     markets, assets = set[str](), set[str]()
     if isinstance(event, ev.PricesSet):
         markets, assets = {*event.prices.marks, *event.prices.indexes}, {*event.prices.assets}
     elif isinstance(event, ev.FundingAccrued):
         markets = {event.market}
+    if not isinstance(event, ev.FundingAccrued):
+        # Options expire when time passes, and have prices once grids are set.
+        markets |= {name for name, market in venue.markets.items() if market.option is not None}
     for name in markets:
         open_words = book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2].copy()
-        fill_prices(book.markets[names.market[name]], venue.markets[name])
+        fill_prices(book.markets[names.market[name]], venue, venue.markets[name])
         book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2] = open_words
     for name in assets:
         fill_asset(book.assets[names.asset[name]], venue.assets[name])
@@ -97,6 +101,10 @@ def reload_frame(venue: Venue, book: Book, names: Names, event: ev.AnyEvent) -> 
         counters[:] = 0
     book.clock[: at.BLOCK_NOW + 1] = (venue.time_ms, venue.block)
     book.clock[at.ALL_GATED_UNTIL] = venue.gated_until_block
+    if venue.policy.set_rule is None or isinstance(event, ev.FundingAccrued):
+        return book
+    book.terms[at.SET_RULE], sets = set_rule_of(venue, names)
+    return book._replace(sets=sets)
 
 
 def parties_of(events: Iterable[ev.AnyEvent]) -> tuple[set[str], set[str]]:
@@ -133,7 +141,7 @@ def reload(venue: Venue, book: Book, names: Names, events: Iterable[ev.AnyEvent]
         for asset, atoms in venue.ledger[account].items():
             record[2 * names.asset[asset] : 2 * names.asset[asset] + 2] = words_of([atoms])
     for n, name in enumerate(names.markets):
-        fill_prices(book.markets[n], venue.markets[name])
+        fill_prices(book.markets[n], venue, venue.markets[name])
         own = names.row.get(f"market/{name}", at.UNKNOWN)
         book.markets[n, at.COUNTERPARTY] = own
     for n, name in enumerate(names.pools):

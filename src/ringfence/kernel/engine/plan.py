@@ -9,7 +9,7 @@ from ...clearing.policy import Policy
 MONEY = (cmd.Deposit, cmd.FundInsurance)
 MARGIN = (cmd.Withdraw, cmd.TransferMargin, cmd.Trade)
 LOSSES = (cmd.Liquidate, cmd.TakeOver, cmd.DrawInsurance, cmd.Deleverage, cmd.Socialize)
-FRAME = (cmd.SetPrices, cmd.AccrueFunding)
+FRAME = (cmd.SetPrices, cmd.SetGrids, cmd.AccrueFunding)
 """Commands about markets alone, which the reference decides without looking at a single subaccount."""
 
 
@@ -42,19 +42,14 @@ def plan_of(venue: Venue) -> Plan:
         compiled.difference_update(LOSSES)
         how = "by auction" if close.auction is not None else "at the pace of windows"
         reasons.append(f"subaccounts are closed {how}, so the reference decides the loss waterfall")
-    for market in venue.markets.values():
-        if market.option is not None:
-            reasons.append(f"{market.id} is an option: the reference decides its fills")
-        if market.window is not None:
-            reasons.append(f"a window paces liquidations of {market.id}: the reference decides them")
+    paced = (market.id for market in venue.markets.values() if market.window is not None)
+    reasons += [f"a window paces liquidations of {name}: the reference decides them" for name in paced]
     return Plan(frozenset(compiled), tuple(reasons))
 
 
 def _of_policy(policy: Policy) -> list[str]:
     """Why nothing of a venue with this policy is compiled."""
     found = []
-    if policy.set_rule is not None:
-        found.append("margin is asked of positions together, not of each")
     numbers = (
         policy.overdraft_q,
         policy.initial_profit_cap_q,

@@ -60,7 +60,7 @@ def _open_q(book: Book, market: int) -> Wide:
     markets = book.markets
     num, den = get(markets, market, at.SCALE_NUM), get(markets, market, at.SCALE_DEN)
     rounding = book.terms[at.NOTIONAL_ROUNDING]
-    return notional_q(get(markets, market, at.OPEN_B), get(markets, market, at.MARK), num, den, rounding)
+    return notional_q(get(markets, market, at.OPEN_B), num, get(markets, market, at.MARK), den, rounding)
 
 
 @jit

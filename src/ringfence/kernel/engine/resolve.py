@@ -74,7 +74,7 @@ def _next_market(book: Book, row: int, last_q: Wide, last_rank: int) -> tuple[in
         return first if last_rank < 0 else -1, found_q
     for leg in range(first, first + rows[row, at.LEG_COUNT]):
         rank = book.markets[legs[leg, at.LEG_MARKET], at.MARKET_RANK]
-        freed_q = freed_by(book, leg, get(legs, leg, at.SIZE_B))[1]
+        freed_q = freed_by(book, row, leg, get(legs, leg, at.SIZE_B))[1]
         if last_rank >= 0 and (freed_q > last_q or (freed_q == last_q and rank <= last_rank)):
             continue
         if found < 0 or freed_q > found_q or (freed_q == found_q and rank < found_rank):
@@ -182,7 +182,8 @@ def _for_reference(book: Book, row: int, pledges: bool) -> bool:
 def _step(book: Book, row: int) -> int:
     """Propose what is due of a subaccount until something moves; `ON` where nothing is left to do."""
     terms, pledges = book.terms, _pledges(book, row)
-    book.clock[at.TRIED] = 0
+    # What was done for others stays, should a number leave its domain before anything is proposed.
+    book.clock[at.TRIED], book.clock[at.BEGUN] = 0, book.clock[at.EVENTS]
     if book.rows[row, at.FLAGS] & at.SYSTEM:
         return ON
     if _for_reference(book, row, pledges):

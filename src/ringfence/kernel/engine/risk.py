@@ -12,17 +12,18 @@ from .._rules import (
     collateral_value_q,
     fraction_q,
     funding_payment_q,
+    notional_q,
     released_cost_q,
     uncounted_profit_q,
     value_q,
 )
 from ..jit import jit
-from ..wide import WIDE, Wide, abs_, mul_div_down, product, wide
+from ..wide import WIDE, Wide, abs_, fits, mul_div_down, product, wide
 from . import layout as at
-from .far import INT, RISK, far
+from .far import INT, RISK, YES_NO, far, late
 from .memory import Book, get
 from .requirement import maintenance_of, margins
-from .tape import balance
+from .tape import balance, end_trial, try_position
 
 Risk = tuple[Wide, Wide, Wide, Wide]
 
@@ -39,7 +40,8 @@ def worth_q(book: Book, market: int, size_b: Wide, price: Wide) -> Wide:
     num, den = get(book.markets, market, at.SCALE_NUM), get(book.markets, market, at.SCALE_DEN)
     if den == 1:
         return product(product(size_b, price), num)
-    return value_q(size_b, price, num, den, book.terms[at.VALUE_ROUNDING])
+    # A rule may take price and scale in either order, and the product with the scale is the smaller one.
+    return value_q(size_b, num, price, den, book.terms[at.VALUE_ROUNDING])
 
 
 @jit
@@ -55,6 +57,13 @@ def _haircut(book: Book, asset: int, raw_q: Wide) -> Wide:
     return collateral_value_q(raw_q, num, deduction, book.assets[asset, at.HAIRCUT_DEN])
 
 
+@jit
+def asset_worth_q(book: Book, asset: int, amount: Wide) -> Wide:
+    """What equity counts collateral for."""
+    price, num = get(book.assets, asset, at.PRICE), get(book.assets, asset, at.ASSET_NUM)
+    return _haircut(book, asset, value_q(amount, num, price, get(book.assets, asset, at.ASSET_DEN), FLOOR))
+
+
 @far(RISK, INT)
 def _collateral_risk(book: Book, row: int) -> Risk:
     """`collateral_risk` where a venue takes other assets too."""
@@ -63,8 +72,7 @@ def _collateral_risk(book: Book, row: int) -> Risk:
         amount = balance(book, row, asset)
         if amount == 0:
             continue
-        price, num = get(book.assets, asset, at.PRICE), get(book.assets, asset, at.ASSET_NUM)
-        worth = _haircut(book, asset, value_q(amount, price, num, get(book.assets, asset, at.ASSET_DEN), 0))
+        worth = asset_worth_q(book, asset, amount)
         equity += worth
         if book.assets[asset, at.WEIGHTED]:
             rounding, den = book.terms[at.REQUIREMENT_ROUNDING], book.assets[asset, at.WEIGHTS_DEN]
@@ -105,12 +113,23 @@ def _rounded(quotient: Wide, rest: Wide, rounding: int, below_zero: bool) -> Wid
     return -magnitude if below_zero else magnitude
 
 
+@far(types.UniTuple(WIDE, 2), INT, WIDE)
+def _long_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
+    """`leg_worth` where the product of lots and price takes more than 128 bits."""
+    num, den = get(book.markets, market, at.SCALE_NUM), get(book.markets, market, at.SCALE_DEN)
+    price, rounding = risk_price(book, market), book.terms[at.NOTIONAL_ROUNDING]
+    return worth_q(book, market, size_b, price), notional_q(size_b, num, price, den, rounding)
+
+
 @jit
 def leg_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
     """Signed worth and notional of lots at the risk price: `value_q` and `notional_q` with one division for both."""
-    markets, terms = book.markets, book.terms
+    markets, terms, price = book.markets, book.terms, risk_price(book, market)
     num, den = get(markets, market, at.SCALE_NUM), get(markets, market, at.SCALE_DEN)
-    raw = product(product(abs_(size_b), risk_price(book, market)), num)
+    lots = product(abs_(size_b), num)
+    if den != 1 and not (fits(lots) and fits(price)):
+        return _long_worth(book, market, size_b)
+    raw = product(lots, price)
     if den == 1:
         return (raw if size_b >= 0 else -raw), raw
     quotient = mul_div_down(raw, 1, den)
@@ -138,10 +157,29 @@ def market_risk(book: Book, leg: int) -> Risk:
     return equity, initial, own[2], own[3]
 
 
+@late(at.SET_RULE, types.UniTuple(WIDE, 2), INT, WIDE, WIDE, YES_NO)
+def asked(
+    book: Book, row: int, legs_initial: Wide, legs_maintenance: Wide, with_initial: bool
+) -> tuple[Wide, Wide]:
+    """What the rule over sets asks, where the markets' own requirements add up to these; initial margin if wanted."""
+    raise NotImplementedError
+
+
+@jit
+def _least(book: Book, row: int) -> int:
+    """Under a rule over sets, whoever has a position is asked for an atom at least."""
+    first = book.rows[row, at.LEG_FIRST]
+    for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
+        if get(book.legs, leg, at.SIZE_B) != 0:
+            return 1
+    return 0
+
+
 @far(RISK, INT)
 def risk_of(book: Book, row: int) -> Risk:
     """Risk of everything a subaccount holds; resting orders and chosen leverages are for the reference."""
-    equity, initial, maintenance, notional = collateral_risk(book, row)
+    equity, held_initial, held, notional = collateral_risk(book, row)
+    initial, maintenance = wide(0), wide(0)
     cap_q, legs, profits_q = book.terms[at.PROFIT_CAP_Q], book.legs, wide(0)
     first = book.rows[row, at.LEG_FIRST]
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
@@ -153,15 +191,22 @@ def risk_of(book: Book, row: int) -> Risk:
         notional += own[3]
         if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
             profits_q += own[0] - unsettled_q(book, leg) - cost_q
+    if book.terms[at.SET_RULE]:
+        initial, maintenance = asked(book, row, initial, maintenance, True)
     if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
         initial += uncounted_profit_q(profits_q, cap_q)
+    initial, maintenance = initial + held_initial, maintenance + held
+    if book.terms[at.SET_RULE]:
+        maintenance = max(maintenance, _least(book, row))
+        initial = max(initial, maintenance)
     return equity, initial, maintenance, notional
 
 
 @far(types.UniTuple(WIDE, 3), INT)
 def trigger_of(book: Book, row: int) -> tuple[Wide, Wide, Wide]:
     """Equity, maintenance margin and notional: what a liquidation asks for."""
-    equity, _, maintenance, notional = collateral_risk(book, row)
+    equity, _, held, notional = collateral_risk(book, row)
+    maintenance = wide(0)
     first, legs = book.rows[row, at.LEG_FIRST], book.legs
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
         market, size_b = legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B)
@@ -169,7 +214,10 @@ def trigger_of(book: Book, row: int) -> tuple[Wide, Wide, Wide]:
         equity += worth + unsettled_q(book, leg)
         maintenance += maintenance_of(book, market, size_b, own_q, get(legs, leg, at.COST_Q))
         notional += own_q
-    return equity, maintenance, notional
+    if book.terms[at.SET_RULE]:
+        _, maintenance = asked(book, row, wide(0), maintenance, False)
+        return equity, max(maintenance + held, _least(book, row)), notional
+    return equity, maintenance + held, notional
 
 
 @far(WIDE, INT)
@@ -214,9 +262,39 @@ def may_act(before: Risk, after: Risk) -> bool:
     return after[0] * before[2] >= before[0] * after[2]
 
 
-@far(types.UniTuple(WIDE, 2), INT, WIDE)
-def freed_by(book: Book, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
+@jit
+def _try_left(book: Book, leg: int, left_b: Wide) -> None:
+    """Let a position be of `left_b` lots until `end_trial`, its cost changed in proportion."""
+    held_b, held_q = get(book.legs, leg, at.SIZE_B), get(book.legs, leg, at.COST_Q)
+    try_position(book, leg, left_b, mul_div_down(held_q, abs_(left_b), abs_(held_b)))
+
+
+@far(RISK, INT, INT, WIDE)
+def risk_with(book: Book, row: int, leg: int, left_b: Wide) -> Risk:
+    """Risk with `left_b` lots of a position left."""
+    _try_left(book, leg, left_b)
+    found = risk_of(book, row)
+    end_trial(book)
+    return found
+
+
+@far(types.UniTuple(WIDE, 2), INT, INT, WIDE)
+def _freed_of_set(book: Book, row: int, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
+    """`freed_by` under a rule over sets: what the whole set asks before, less what it asks after."""
+    market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
+    closed_q = leg_worth(book, market, held_b)[0] - leg_worth(book, market, held_b - size_b)[0]
+    now_q = trigger_of(book, row)[1]
+    _try_left(book, leg, held_b - size_b)
+    then_q = trigger_of(book, row)[1]
+    end_trial(book)
+    return closed_q, max(now_q - then_q, 0)
+
+
+@far(types.UniTuple(WIDE, 2), INT, INT, WIDE)
+def freed_by(book: Book, row: int, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
     """Worth that leaves and maintenance margin that is freed when signed lots of a position are closed."""
+    if book.terms[at.SET_RULE]:
+        return _freed_of_set(book, row, leg, size_b)
     market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
     held_q, left_b = get(book.legs, leg, at.COST_Q), held_b - size_b
     worth, notional = leg_worth(book, market, held_b)
@@ -230,7 +308,7 @@ def freed_by(book: Book, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
 
 
 @jit
-def bankruptcy_of(book: Book, leg: int, size_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def bankruptcy_of(book: Book, row: int, leg: int, size_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
     """Quote that closing signed lots must bring to use up their share of the subaccount's equity."""
-    closed_q, freed_q = freed_by(book, leg, size_b)
+    closed_q, freed_q = freed_by(book, row, leg, size_b)
     return bankruptcy_quote_q(closed_q, equity_q, freed_q, maintenance_q)

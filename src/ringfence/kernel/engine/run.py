@@ -8,7 +8,7 @@ from .closing import liquidate, take_over
 from .far import INT, far
 from .memory import Book, Marks, Words, as_book
 from .queues import catch_up, forget
-from .tape import undo
+from .tape import end_trial, undo
 from .trades import AGAIN, trade
 from .waterfall import deleverage, draw_insurance, socialize
 
@@ -82,6 +82,7 @@ def run(directory: Words, commands: Words, verdicts: Words, start: int) -> int:
 def take_back(directory: Words) -> None:
     """Undo what the command at hand did before it failed, and drop the queues, which it may have left in disorder."""
     book = as_book(directory)
+    end_trial(book)
     undo(book, book.clock[at.BEGUN])
     forget(book)
     book.clock[at.ASSUMED] = 0

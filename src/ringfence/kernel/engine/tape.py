@@ -95,6 +95,27 @@ def change_position(book: Book, row: int, market: int, size_b: Wide, cost_q: Wid
 
 
 @jit
+def try_position(book: Book, leg: int, size_b: Wide, cost_q: Wide) -> None:
+    """Let a position be of other lots until `end_trial`; its place is kept even at zero."""
+    clock, legs = book.clock, book.legs
+    clock[at.TRIED_LEG] = leg + 1
+    put(clock, 0, at.TRIED_SIZE_B, get(legs, leg, at.SIZE_B))
+    put(clock, 0, at.TRIED_COST_Q, get(legs, leg, at.COST_Q))
+    put(legs, leg, at.SIZE_B, size_b)
+    put(legs, leg, at.COST_Q, cost_q)
+
+
+@jit
+def end_trial(book: Book) -> None:
+    """Undo `try_position`, if a position is tried."""
+    leg = book.clock[at.TRIED_LEG] - 1
+    if leg >= 0:
+        put(book.legs, leg, at.SIZE_B, get(book.clock, 0, at.TRIED_SIZE_B))
+        put(book.legs, leg, at.COST_Q, get(book.clock, 0, at.TRIED_COST_Q))
+        book.clock[at.TRIED_LEG] = 0
+
+
+@jit
 def settle_to(book: Book, row: int, leg: int, index: Wide) -> None:
     """Note that a position's funding is settled up to `index`."""
     before = get(book.legs, leg, at.FUNDED)

@@ -63,7 +63,7 @@ def draw_insurance(book: Book, command: Words) -> int:
             return status
         debtor = row
         equity, maintenance, _ = trigger_of(book, row)
-        need_q = shortfall_of(book, leg_of(book, row, market), equity, maintenance)
+        need_q = shortfall_of(book, row, leg_of(book, row, market), equity, maintenance)
     if not has_room(book, 1):
         return at.ROOM
     fund = -1 - book.pools[pool, at.FUND]
