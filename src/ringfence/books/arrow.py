@@ -21,7 +21,7 @@ _TEXT, _NUMBERS = "u", ("l", "d:")
 
 
 class Texts(NamedTuple):
-    """A column of texts: row `i` is `data[offsets[i]:offsets[i + 1]]`, UTF-8."""
+    """A column of texts: row `i` is `data[offsets[i]:offsets[i + 1]]`, UTF-8; nothing where it states nothing."""
 
     stated: NDArray[np.uint8]
     """A bit per row, the lowest of a byte first, that is 0 where the row states nothing; empty where all rows do."""

@@ -31,6 +31,18 @@ Codes = NDArray[np.int32]
 Places = NDArray[np.int8]
 Bytes = NDArray[np.uint8]
 
+
+class Rows(NamedTuple):
+    """Rows of texts in `k` columns."""
+
+    offsets: NDArray[np.int32]
+    """(k, rows + 1) row `i` says `data[first[c] + offsets[c, i]:first[c] + offsets[c, i + 1]]` in column `c`"""
+    first: Ints
+    """(k,)"""
+    data: Bytes
+    """`WORD` bytes at its end are never part of a text."""
+
+
 MIX = np.uint64(0x9E3779B97F4A7C15)
 """Odd, and without a pattern in its bits: what hashes are multiplied by."""
 
@@ -72,14 +84,6 @@ def span(column: Texts, row: int) -> tuple[int, int]:
 
 
 @jit
-def find_spans(column: Texts, shift: int, place: int, spans: Ints) -> None:
-    """Fill in, as column `place`, where the text of each row stands in bytes that follow `shift` others."""
-    for row in range(len(spans)):
-        begin, end = span(column, row)
-        spans[row, 2 * place], spans[row, 2 * place + 1] = shift + begin, shift + end
-
-
-@jit
 def word_at(data: Bytes, begin: int, end: int) -> np.uint64:
     """The bytes from `begin` to `end`, at most eight of them, as a number; seven more may stand behind them."""
     at, u = np.uint64(begin), np.uint64
@@ -102,94 +106,94 @@ def are_same(data: Bytes, begin: int, end: int, others: Bytes, there: int, stop:
 
 
 @jit
-def is_repeated(data: Bytes, spans: Ints, row: int) -> bool:
+def place_of(rows: Rows, column: int, row: int) -> tuple[int, int]:
+    """Begin and end of a text."""
+    first = rows.first[column]
+    return first + rows.offsets[column, row], first + rows.offsets[column, row + 1]
+
+
+@jit
+def is_repeated(rows: Rows, row: int) -> bool:
     """Whether a row says what the one before it says."""
-    for at in range(0, spans.shape[1], 2):
-        begin, end, there, stop = (
-            spans[row, at],
-            spans[row, at + 1],
-            spans[row - 1, at],
-            spans[row - 1, at + 1],
-        )
-        if not are_same(data, begin, end, data, there, stop):
+    for column in range(len(rows.first)):
+        begin, end = place_of(rows, column, row)
+        there, stop = place_of(rows, column, row - 1)
+        if not are_same(rows.data, begin, end, rows.data, there, stop):
             return False
     return True
 
 
 @jit
-def hash_of(data: Bytes, spans: Ints, row: int) -> np.uint64:
-    """A hash of a row's texts."""
+def hash_of(rows: Rows, row: int) -> np.uint64:
+    """A hash of what a row says."""
     found = np.uint64(0)
-    for at in range(0, spans.shape[1], 2):
-        begin, end = spans[row, at], spans[row, at + 1]
+    for column in range(len(rows.first)):
+        begin, end = place_of(rows, column, row)
         found = (found ^ np.uint64(end - begin)) * MIX
-        for part in range(begin, end, WORD):
-            found = (found ^ word_at(data, part, end)) * MIX
+        for at in range(begin, end, WORD):
+            found = (found ^ word_at(rows.data, at, end)) * MIX
             found ^= found >> np.uint64(32)
     return found
 
 
 @jit
-def is_entry(data: Bytes, spans: Ints, row: int, index: Index, entry: int) -> bool:
-    """Whether an entry is a row's texts."""
-    place = entry * (spans.shape[1] >> 1)
-    for at in range(0, spans.shape[1], 2):
-        there, stop = index.bounds[place], index.bounds[place + 1]
-        if not are_same(data, spans[row, at], spans[row, at + 1], index.data, there, stop):
+def is_entry(rows: Rows, row: int, index: Index, entry: int) -> bool:
+    """Whether an entry is what a row says."""
+    place = entry * len(rows.first)
+    for column in range(len(rows.first)):
+        begin, end = place_of(rows, column, row)
+        there, stop = index.bounds[place + column], index.bounds[place + column + 1]
+        if not are_same(rows.data, begin, end, index.data, there, stop):
             return False
-        place += 1
     return True
 
 
 @jit
-def slot_of(data: Bytes, spans: Ints, row: int, index: Index, hashed: np.uint64) -> np.uint64:
-    """The slot where a row's texts stand, or would stand."""
+def slot_of(rows: Rows, row: int, index: Index, hashed: np.uint64) -> np.uint64:
+    """The slot where a row's entry stands, or would stand."""
     mask = np.uint64(len(index.slots) - 1)
     slot = (hashed >> np.uint64(32)) & mask
     while index.slots[slot] >= 0:
         entry = index.slots[slot]
-        if index.hashes[entry] == hashed and is_entry(data, spans, row, index, entry):
+        if index.hashes[entry] == hashed and is_entry(rows, row, index, entry):
             break
         slot = (slot + np.uint64(1)) & mask
     return slot
 
 
 @jit
-def enter(data: Bytes, spans: Ints, row: int, index: Index, entry: int) -> bool:
-    """Add a row's texts as an entry; false where there is no room for it."""
-    place, room = entry * (spans.shape[1] >> 1), len(index.data) - WORD
+def enter(rows: Rows, row: int, index: Index, entry: int) -> bool:
+    """Add what a row says as an entry; false where there is no room for it."""
+    place, room = entry * len(rows.first), len(index.data) - WORD
     if place + 1 >= len(index.bounds):
         return False
-    for at in range(0, spans.shape[1], 2):
-        to, length = index.bounds[place], spans[row, at + 1] - spans[row, at]
-        if to + length > room:
+    for column in range(len(rows.first)):
+        begin, end = place_of(rows, column, row)
+        to = index.bounds[place + column]
+        if to + end - begin > room:
             return False
-        for part in range(length):
-            index.data[to + part] = data[spans[row, at] + part]
-        place += 1
-        index.bounds[place] = to + length
+        for at in range(end - begin):
+            index.data[to + at] = rows.data[begin + at]
+        index.bounds[place + column + 1] = to + end - begin
     return True
 
 
 @jit
-def number_rows(
-    data: Bytes, spans: Ints, index: Index, row: int, count: int, codes: Codes
-) -> tuple[int, int]:
-    """Number rows from `row` on by their texts, in order of appearance; `count` entries are in the index.
+def number_rows(rows: Rows, index: Index, row: int, count: int, codes: Codes) -> tuple[int, int]:
+    """Number rows from `row` on by what they say, in order of appearance; `count` entries are in the index.
 
-    `spans` (rows, 2 k) are begin and end in `data` of each row's texts, behind which `WORD` bytes follow. Fills in
-    `codes`; returns the row that it came to, which is not the end where the index has no more room, and how many
-    entries there are now.
+    Fills in `codes`; returns the row that it came to, which is not the end where the index has no more room, and how
+    many entries there are now.
     """
     while row < len(codes):
-        if row > 0 and is_repeated(data, spans, row):
+        if row > 0 and is_repeated(rows, row):
             codes[row] = codes[row - 1]
             row += 1
             continue
-        hashed = hash_of(data, spans, row)
-        slot = slot_of(data, spans, row, index, hashed)
+        hashed = hash_of(rows, row)
+        slot = slot_of(rows, row, index, hashed)
         if index.slots[slot] < 0:
-            if not enter(data, spans, row, index, count):
+            if not enter(rows, row, index, count):
                 break
             index.hashes[count], index.slots[slot] = hashed, count
             count += 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernel.columns import WIDTHS, Block
 from ..kernel.jit import jit
-from ..kernel.wide import Wide, mul_div_down, narrow, wide
+from ..kernel.wide import Wide, fits, lo64, mul_div_down, narrow, wide
 from ..units import QUOTE_DECIMALS
 from .stress_cells import MANTISSA_END, PLACES_MAX, UNREAD, UNSTATED, Codes, Ints, Places
 
@@ -22,6 +22,8 @@ TENS: Ints = 10 ** np.arange(PLACES_MAX + 1, dtype=np.int64)
 LARGE_Q = 2.0**55
 """Quote atoms that no cost and no backing reaches, so that those of the widest class add up to less than 2^62."""
 
+ENDS = MANTISSA_END // TENS
+"""The first mantissas that are too large for so many decimal places more."""
 POWERS = 10.0 ** np.arange(2 * PLACES_MAX + QUOTE_DECIMALS + 1)
 """Powers of ten as floats."""
 
@@ -158,7 +160,7 @@ def is_misfit(legs: Legs, market: int, grids: Grids, row: int) -> bool:
     if market == NOWHERE or legs.contracts.places[row] < 0:
         return True
     atoms, finer = legs.contracts.atoms[row], grids.places[market] - legs.contracts.places[row]
-    if finer < 0 or atoms >= MANTISSA_END // TENS[finer] or atoms * TENS[finer] > grids.most[market]:
+    if finer < 0 or atoms >= ENDS[finer] or atoms * TENS[finer] > grids.most[market]:
         return True
     cost = quote_atoms(
         float(atoms) * legs.entry.atoms[row], legs.contracts.places[row] + legs.entry.places[row]
@@ -286,6 +288,10 @@ def floored(value: Wide, digits: int) -> tuple[Wide, Wide]:
     """A number with `digits` places as a whole one, rounded down, and what is beyond it with `FINEST` places."""
     if digits <= 0:
         return value * power_of_ten(-digits), wide(0)
+    if digits <= PLACES_MAX and fits(value):
+        floor = lo64(value) // TENS[digits]
+        beyond = lo64(value) - floor * TENS[digits]
+        return wide(floor), wide(0) if beyond == 0 else beyond * power_of_ten(FINEST - digits)
     unit = power_of_ten(digits)
     down = mul_div_down(value, 1, unit)
     rest = value - down * unit
@@ -322,4 +328,6 @@ def fill(legs: Legs, kinds: Kinds, grids: Grids, groups: Groups, chosen: Ints, b
             beyond = fill_leg(legs, kinds, grids, row, block, at, leg)
             left = left - block.cost[at, leg] + (1 if beyond > 0 else 0)
             rest = rest - beyond
-        block.cash[at] = narrow(left + mul_div_down(rest, 1, power_of_ten(FINEST)))
+        if rest != 0:
+            left = left + mul_div_down(rest, 1, power_of_ten(FINEST))
+        block.cash[at] = narrow(left)

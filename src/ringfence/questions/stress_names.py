@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..books.arrow import Texts
 from . import stress_cells as cells
-from .stress_cells import WORD, Codes, Index, Ints
+from .stress_cells import WORD, Codes, Index, Ints, Rows
 
 ENTRIES, BYTES = 256, 1 << 13
 """Room that an index begins with."""
@@ -30,15 +30,11 @@ class Numbering:
 
     def number(self, columns: Sequence[Texts], codes: Codes) -> None:
         """Fill in the numbers of rows."""
-        spans, shift, row = np.empty((len(codes), 2 * self._width), np.int64), 0, 0
-        for place, column in enumerate(columns):
-            cells.find_spans(column, shift, place, spans)
-            shift += len(column.data)
-        data = np.concatenate([*(column.data for column in columns), PADDING])
+        rows, row = _side_by_side(columns), 0
         while row < len(codes):
-            row, self.count = cells.number_rows(data, spans, self._index, row, self.count, codes)
+            row, self.count = cells.number_rows(rows, self._index, row, self.count, codes)
             if row < len(codes):
-                self._grow(int((spans[row, 1::2] - spans[row, ::2]).sum()))
+                self._grow(int((rows.offsets[:, row + 1] - rows.offsets[:, row]).sum()))
 
     def _grow(self, length: int) -> None:
         """Make room for at least one more entry of so many bytes."""
@@ -106,6 +102,16 @@ class Chosen(Sequence[str]):
         if isinstance(at, slice):
             return Chosen(self.texts, self.places[at])
         return self.texts[int(self.places[at])]
+
+
+def _side_by_side(columns: Sequence[Texts]) -> Rows:
+    """Columns in one array of bytes."""
+    lengths = np.array([len(column.data) for column in columns], np.int64)
+    return Rows(
+        np.stack([column.offsets for column in columns]),
+        np.cumsum(lengths) - lengths,
+        np.concatenate([*(column.data for column in columns), PADDING]),
+    )
 
 
 def longer(array: NDArray[Any], length: int) -> NDArray[Any]:

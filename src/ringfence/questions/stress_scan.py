@@ -306,8 +306,12 @@ def _as_texts(column: Texts | Integers | None, rows: int) -> Texts:
         return column
     if column is None:
         return Texts(NOTHING, np.zeros(rows + 1, np.int32), NOTHING)
-    offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(column.values[0].nbytes if rows else 0)
-    return Texts(column.stated, offsets, column.values.view(np.uint8).ravel())
+    stated = np.ones(rows, np.uint8)
+    if len(column.stated):
+        stated = np.unpackbits(column.stated, bitorder="little")[:rows]
+    values = column.values[stated.astype(np.bool_)]
+    offsets = np.append(0, np.cumsum(stated, dtype=np.int32)) * (column.values.shape[1] * values.itemsize)
+    return Texts(column.stated, offsets.astype(np.int32), values.view(np.uint8).ravel())
 
 
 def _shown(raw: bytes, scale: int | None) -> str:
