@@ -154,6 +154,12 @@ class SharedLosses(History):
         self.house.socialize(pool)
 
 
+class FreeReductions(History):
+    """The same where lots are closed without a look at other positions."""
+
+    terms = TERMS._replace(free_reduce=True)
+
+
 def run(examples, steps, history=History):
     """So many histories of so many operations."""
     run_state_machine_as_test(
@@ -177,10 +183,14 @@ def test_histories_with_shared_losses_end_the_same():
     run(3, 40, SharedLosses)
 
 
+def test_histories_with_free_reductions_end_the_same():
+    run(3, 40, FreeReductions)
+
+
 @pytest.mark.fuzz
-def test_ten_thousand_operations_end_the_same():
+@pytest.mark.parametrize("histories", [History, SharedLosses, FreeReductions])
+def test_ten_thousand_operations_end_the_same(histories):
     """So many of each under `make fuzz`: a history has as many as Hypothesis cares for, so they are counted."""
-    for histories in (History, SharedLosses):
-        end = histories.steps + (10_000 if FUZZ else 20)
-        while histories.steps < end:
-            run(*((50, 100) if FUZZ else (2, 50)), histories)
+    end = histories.steps + (10_000 if FUZZ else 20)
+    while histories.steps < end:
+        run(*((50, 100) if FUZZ else (2, 50)), histories)

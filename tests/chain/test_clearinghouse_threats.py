@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.house import ANY_BUY, BTC, LIQUIDITY_Q, START_PRICES, TERMS, fresh
+from chain.house import ANY_BUY, BTC, LIQUIDITY_Q, MARKETS, START_PRICES, TERMS, fresh
 from ringfence.chain import clearinghouse as chain
 from ringfence.chain.compile import compile_contract
 from ringfence.chain.node import RevertedError
@@ -318,6 +318,74 @@ def test_who_is_flat_leaves_without_any_price(strict):
     strict.evm.warp(10**6)
     assert strict.withdraw("ben.0", 7_000, 1)
     assert strict.withdraw("ben.0", 50 * USD)
+
+
+# -- closing lots freely -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sinking():
+    """Where lots are closed freely, ada is long a coin in two markets of a pool and has lost more than she had."""
+    found = fresh(TERMS._replace(free_reduce=True, price_age_s=60))
+    found.deposit("ada.0", 4_000 * USD)
+    for market in (0, 1):
+        found.trade("ada.0", market, COIN)
+    found.prices(START_PRICES | {1: 26_000_000_000})
+    assert found.venue.subaccounts["ada.0"].quote_q < 0
+    assert found.house.call("risk_of", found.people["ada"].address, 0)[0] < 0
+    return found
+
+
+def test_lots_that_free_what_they_cost_are_closed_without_a_look_at_other_positions(sinking):
+    """Even by who is insolvent, and with another market's price too old."""
+    sinking.evm.warp(61)
+    chain.set_prices(sinking.made, sinking.people["feed"], {0: MARK})
+    assert sinking.trade("ada.0", 0, -400)
+    assert sinking.refusal("withdraw", 0, 0, 1, by="ada") == "PRICE_STALE"
+    assert sinking.refusal("trade", 0, 1, -1, 0, by="ada") == "PRICE_STALE"
+    assert sinking.trade("ada.0", 0, -600)
+
+
+def test_only_the_funding_of_the_position_that_shrinks_is_booked(sinking):
+    for market in (0, 1):
+        sinking.fund(market, 1_000)
+    assert sinking.trade("ada.0", 0, -1)
+    held = sinking.venue.subaccounts["ada.0"].positions
+    assert [held[name].funding_index != 0 for name in ("m0", "m1")] == [True, False]
+    sinking.compare_risk("ada.0")
+
+
+def test_closing_leaves_something_to_liquidate(sinking):
+    assert sinking.trade("ada.0", 0, -COIN)
+    assert not sinking.trade("ada.0", 1, -COIN)
+    assert sinking.trade("ada.0", 1, 1 - COIN)
+    assert sinking.liquidate("ada.0", 1)
+
+
+def test_a_loss_is_not_left_to_another_pool(sinking):
+    sinking.deposit("ada.0", 10_000 * USD)
+    sinking.trade("ada.0", 2, 1_000)
+    sinking.prices({1: 10_000_000_000})
+    assert not sinking.trade("ada.0", 0, -1)
+    assert not sinking.trade("ada.0", 2, -1_000)
+    assert sinking.liquidate("ada.0", 2)
+
+
+def test_closing_freely_is_for_the_pools_price_and_for_shrinking(sinking):
+    sinking.deposit("ben.0", 10_000 * USD)
+    assert not sinking.settle("ada.0", "ben.0", 0, -COIN, MARK)
+    assert not sinking.settle("ben.0", "ada.0", 0, COIN, MARK)
+    assert not sinking.trade("ada.0", 0, -COIN - 1)
+    assert not sinking.trade("ada.0", 0, 1)
+
+
+def test_a_spread_that_costs_more_than_lots_free_is_looked_at(sinking):
+    """Maintenance margin is 0.12 % and the fee 0.045 %: a spread of 0.1 % is too much, one of 0.07 % is not."""
+    terms = MARKETS[1]._replace(initial_ppm=2_000, maintenance_ppm=1_200, spread_ppm=1_000)
+    sinking.house.send("list_market", 1, *terms, sender=sinking.people["owner"])
+    assert sinking.refusal("trade", 0, 1, -1, 0, by="ada") == "INITIAL_MARGIN"
+    sinking.house.send("list_market", 1, *terms._replace(spread_ppm=700), sender=sinking.people["owner"])
+    assert sinking.refusal("trade", 0, 1, -1, 0, by="ada") == ""
 
 
 # -- the pool's solvency -------------------------------------------------------------------------------------

@@ -100,8 +100,10 @@ def test_isolated_margin_costs_the_same_however_many_positions_there_are(snapsho
     assert len(used) == 1
 
 
-def test_shrinking_costs_the_same_under_cross_margin_too(snapshot):
-    assert len({figure.gas for figure in snapshot.series("CrossOnly", "reduce")[1:]}) == 1
+@pytest.mark.parametrize("design", ["CrossOnly", "Clearinghouse, cross"])
+@pytest.mark.parametrize("name", ["reduce", "close"])
+def test_shrinking_costs_the_same_under_cross_margin_too(snapshot, design, name):
+    assert len({figure.gas for figure in snapshot.series(design, name)[1:]}) == 1
 
 
 def test_one_transaction_for_a_whole_account_is_cheaper_than_one_per_position(snapshot):

@@ -56,6 +56,7 @@ class Terms(NamedTuple):
     price_move_ppm: int = 20_000
     grace_s: int = 3_600
     socializes: bool = False
+    free_reduce: bool = False
 
 
 class MarketTerms(NamedTuple):

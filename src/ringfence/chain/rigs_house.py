@@ -42,6 +42,7 @@ HOUSE_TERMS = house.Terms(
     price_age_s=3_600,
     price_move_ppm=10**9,
     grace_s=0,
+    free_reduce=True,
 )
 MARKET_TERMS = house.MarketTerms(
     scale_exp=10, initial_ppm=TERMS.initial_ppm, maintenance_ppm=TERMS.maintenance_ppm

@@ -29,7 +29,7 @@ LEFT_OUT = ("minimum_margin_q", "close_cost", "solvency", "margin_locked", "sett
 
 
 def terms_of(policy: Policy) -> Terms:
-    """The terms that stand for a policy with the pool's waterfall.
+    """The terms that stand for a policy.
 
     Raises `InputError` naming the first field that none can express.
     """
@@ -46,6 +46,8 @@ def terms_of(policy: Policy) -> Terms:
         price_age_s=AGE_MAX_S,
         price_move_ppm=MOVE_MAX_PPM,
         grace_s=0,
+        socializes="socialize" in policy.waterfall,
+        free_reduce=policy.under_margin == "free_reduce",
     )
     for field, held, wanted in _differing(policy_of(found), policy):
         raise InputError(f"policy.{field} is {_said(wanted)}; the contracts know {_said(held)}")
@@ -58,6 +60,7 @@ def policy_of(terms: Terms) -> Policy:
         taker_fee_ppm=terms.taker_fee_ppm,
         maker_fee_ppm=terms.maker_fee_ppm,
         withdrawal_floor_ppm=terms.withdrawal_floor_ppm,
+        under_margin="free_reduce" if terms.free_reduce else "ratio",
         liquidation=Liquidation(
             size="target",
             target_ppm=terms.target_ppm,

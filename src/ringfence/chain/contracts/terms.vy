@@ -21,6 +21,7 @@ struct Terms:
     price_move_ppm: uint256  # most that a price moves in a second
     grace_s: uint256  # time after an outage of the sequencer before anybody is liquidated
     socializes: bool  # whether a loss beyond the fund is for traders to share, and not for the pool
+    free_reduce: bool  # whether lots may be closed without a look at other positions (see `trading`)
 
 
 TAKER_FEE_PPM: immutable(int256)
@@ -35,6 +36,7 @@ PRICE_AGE_S: immutable(uint256)
 PRICE_MOVE_PPM: immutable(uint256)
 GRACE_S: immutable(uint256)
 SOCIALIZES: immutable(bool)
+FREE_REDUCE: immutable(bool)
 UPTIME: immutable(address)
 TERMS_HASH: public(immutable(bytes32))
 
@@ -62,6 +64,7 @@ def __init__(uptime: address, given: Terms):
     PRICE_MOVE_PPM = given.price_move_ppm
     GRACE_S = given.grace_s
     SOCIALIZES = given.socializes
+    FREE_REDUCE = given.free_reduce
     UPTIME = uptime
     TERMS_HASH = keccak256(abi_encode(uptime, given))
 

@@ -3,7 +3,8 @@
 @title Trades
 @license Apache-2.0
 @notice Against a pool at its price, or between two signed orders at the maker's. Both sides of a trade are measured
-        once; a trader keeps initial margin or becomes no riskier. The switch is read only by who adds lots.
+        once; a trader keeps initial margin or becomes no riskier. The switch is read only by who adds lots. Where the
+        terms say so, lots closed against a pool are judged by their own position alone (`clearing/reducing.py`).
 """
 import words
 import margin_rules as rules
@@ -87,7 +88,7 @@ def _trade(key: uint256, market: uint8, size_b: int256, limit_price: uint256):
     price: int256 = rules.slipped_price(layout.mark_of(word), layout.spread_of(word), size_b < 0)
     self._within(size_b > 0, price, convert(limit_price, int256))
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taken: Side = self._side(ledger.opened(key), id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
+    taken: Side = self._side(ledger.opened(key), id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False, terms.FREE_REDUCE)
     maker: ledger.Sub = ledger.opened(ledger.pool_key(pool))
     self._check_capacity(ledger.size_of(maker.key, id), size_b, id, word)
     maker = ledger.filled(maker, id, word, -size_b, worth_q)
@@ -118,8 +119,8 @@ def _settle(fill: Match):
     taker.orders = orders.used(fill.taker, fill.size_b, taker)
     maker.orders = orders.used(fill.maker, fill.size_b, maker)
     worth_q: int256 = rules.value_down_q(size_b, price, layout.den_of(word))
-    taken: Side = self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False)
-    made: Side = self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True)
+    taken: Side = self._side(taker, id, word, size_b, -worth_q, terms.TAKER_FEE_PPM, False, False)
+    made: Side = self._side(maker, id, word, -size_b, worth_q, terms.MAKER_FEE_PPM, True, False)
     pool: uint256 = layout.pool_of(word)
     ledger.add_to_pool(pool, 0, taken.fee_q + made.fee_q, taken.opened + made.opened, taken.grows or made.grows)
     log Filled(market=taking.market, taker=taker.key, maker=maker.key, size_b=size_b, price=price)
@@ -162,28 +163,56 @@ def _check_capacity(pool_b: int256, size_b: int256, market: uint256, word: uint2
 
 @internal
 def _side(
-    sub: ledger.Sub, market: uint256, word: uint256, size_b: int256, received_q: int256, fee_ppm: int256, is_maker: bool
+    sub: ledger.Sub,
+    market: uint256,
+    word: uint256,
+    size_b: int256,
+    received_q: int256,
+    fee_ppm: int256,
+    is_maker: bool,
+    may_be_free: bool,
 ) -> Side:
     """
     @notice One side of a trade: a subaccount measured, filled, judged and stored.
     """
-    before: ledger.Sub = ledger.settled(sub)
     before_b: int256 = ledger.size_of(sub.key, market)
     after_b: int256 = before_b + size_b
-    after: ledger.Sub = ledger.filled(before, market, word, size_b, received_q)
+    shrinks: bool = rules.is_smaller(before_b, after_b)
+    freed: ledger.Risk = ledger.leg_risk(market, word, before_b)
+    asked: ledger.Risk = ledger.leg_risk(market, word, after_b)
     fee_q: int256 = words.mul_div_up(abs(received_q), fee_ppm, words.PPM)
+    cash_q: int256 = received_q - fee_q
+    is_free: bool = may_be_free and shrinks and self._is_free(sub.held, market, word, after_b, freed, asked, cash_q)
+    before: ledger.Sub = sub
+    if not is_free:
+        before = ledger.settled(sub)
+        stands: bool = ledger.may_act(before.risk, ledger.moved_risk(before.risk, freed, asked, cash_q))
+        if is_maker:
+            assert stands, "INITIAL_MARGIN_COUNTERPARTY"
+        assert stands, "INITIAL_MARGIN"
+    after: ledger.Sub = ledger.filled(before, market, word, size_b, received_q)
     after.quote_q -= fee_q
-    after.risk = ledger.moved_risk(
-        before.risk,
-        ledger.leg_risk(market, word, before_b),
-        ledger.leg_risk(market, word, after_b),
-        received_q - fee_q,
-    )
-    stands: bool = ledger.may_act(before.risk, after.risk)
-    if is_maker:
-        assert stands, "INITIAL_MARGIN_COUNTERPARTY"
-    assert stands, "INITIAL_MARGIN"
     ledger.store(after)
-    return Side(
-        fee_q=fee_q, opened=ledger.more_held(before.held, after.held), grows=not rules.is_smaller(before_b, after_b)
-    )
+    return Side(fee_q=fee_q, opened=ledger.more_held(sub.held, after.held), grows=not shrinks)
+
+
+@internal
+@view
+def _is_free(
+    held: uint256,
+    market: uint256,
+    word: uint256,
+    after_b: int256,
+    freed: ledger.Risk,
+    asked: ledger.Risk,
+    cash_q: int256,
+) -> bool:
+    """
+    @notice Whether closing lots frees at least the maintenance margin that it costs, while a position that can be
+            liquidated is left and all that are held share the market's pool.
+    """
+    if after_b == 0 and held == 1 << market:
+        return False
+    if held & ~markets.members[layout.pool_of(word)] != 0:
+        return False
+    return freed.equity_q - asked.equity_q - cash_q <= freed.maintenance_q - asked.maintenance_q
