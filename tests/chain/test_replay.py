@@ -24,6 +24,7 @@ from ringfence.clearing.model import (
     market_subaccount,
 )
 from ringfence.clearing.policy import CostShare, Liquidation, Policy, Tier, Tiered
+from ringfence.clearing.risk import Risk
 from ringfence.compare.crash_log import crash_logs
 from ringfence.errors import InputError
 from ringfence.rules.requirement import tier_deduction
@@ -163,12 +164,59 @@ def test_a_log_may_start_from_a_state_with_positions():
     assert found.liquidations == 2
 
 
+# -- shared losses ----------------------------------------------------------------------------------------------------
+
+SHARED = replace(POLICY, waterfall=("insurance", "socialize"))
+FALL = (
+    cmd.OpenSubaccount("ada", "ada"),
+    cmd.OpenSubaccount("ben", "ben"),
+    cmd.OpenSubaccount("cyd", "cyd"),
+    *(cmd.Deposit(name, QUOTE, 2_000 * 10**6) for name in ("ada", "ben", "cyd")),
+    trade("ada", 9 * COIN),
+    trade("ben", -COIN),
+    trade("cyd", -COIN),
+    cmd.SetPrices(2_000, 2, {"ETH": PRICE * 85 // 100}),
+    cmd.Liquidate("ada", "ETH"),  # 2,000 of collateral against a loss of 2,700
+)
+FUNDED = cmd.FundInsurance("main", 10**8)
+
+
+@pytest.mark.parametrize("funds", [(), (FUNDED,), (FUNDED,) * 10], ids=["none", "too little", "enough"])
+def test_a_shared_loss_is_the_same(funds):
+    """Two of the same equity share what money that came after the loss does not pay, by name here, by address there."""
+    owed = (cmd.DrawInsurance("main"), cmd.Socialize("main"))
+    found = on_chain(told(*FALL, *funds, *owed, start=venue(SHARED)), venue(SHARED))
+    assert found.differences == []
+    assert found.losses == 1
+    assert len(found.gas["socialize"]) == 1
+
+
+def test_nothing_is_shared_where_nothing_is_owed():
+    entries = told(*FALL[:-2], cmd.Socialize("main"), cmd.Socialize("large"), start=venue(SHARED))
+    found = on_chain(entries, venue(SHARED))
+    assert found.differences == []
+    assert "socialize" not in found.gas
+
+
+def test_a_share_that_differs_is_told(monkeypatch):
+    monkeypatch.setattr(twin, "subaccount_risk", lambda _, held: Risk(10**9 if held.id == "ben" else 1))
+    found = on_chain(told(*FALL, cmd.Socialize("main"), start=venue(SHARED)), venue(SHARED))
+    assert found.differences[0].endswith("engine accepted, contract OUT_OF_ORDER")
+
+
+@pytest.mark.parametrize("after", [(), (cmd.AccrueFunding("ETH", 1),), (cmd.Socialize("small"),)])
+def test_a_fund_that_pays_alone_is_not_on_chain(after):
+    entries = told(*FALL, FUNDED, cmd.DrawInsurance("main"), *after, start=venue(SHARED))
+    with pytest.raises(InputError, match="DrawInsurance of main: expected Socialize next"):
+        on_chain(entries, venue(SHARED))
+
+
 # -- a simulated crash ------------------------------------------------------------------------------------------------
 
 
-def crash(mode, traders=12, move_ppm=100_000):
+def crash(mode, traders=12, move_ppm=100_000, *, socializes=False):
     """The crash of 2025-10-10 as `ringfence chain replay` simulates it."""
-    [run] = crash_logs("2025-10-10", traders=traders, move_ppm=move_ppm, modes=[mode])
+    [run] = crash_logs("2025-10-10", traders=traders, move_ppm=move_ppm, modes=[mode], socializes=socializes)
     return run
 
 
@@ -184,6 +232,15 @@ def test_a_simulated_crash_ends_the_same_on_chain(mode):
     sent = {name: len(used) for name, used in found.gas.items()}
     assert sent["liquidate"] + sent.get("liquidate_account", 0) <= found.liquidations
     assert ("liquidate_account" in sent) is (mode != "isolated")
+
+
+@pytest.mark.parametrize("mode", ["isolated", "cross", "hybrid"] if FUZZ else ["cross"])
+def test_a_simulated_crash_whose_losses_traders_share_ends_the_same_on_chain(mode):
+    run = crash(mode, 100 if FUZZ else 12, socializes=True)
+    found = on_chain(run.entries, restore(run.state))
+    assert found.differences == []
+    assert found.losses > 2
+    assert len(found.gas["socialize"]) > 1
 
 
 @pytest.mark.fuzz
@@ -244,13 +301,21 @@ def test_a_command_that_the_contracts_do_not_have_is_named(command, sentence):
         on_chain(told(*OPENED, command))
 
 
+@pytest.mark.parametrize("under_margin", ["ratio", "free_reduce"])
+@pytest.mark.parametrize("waterfall", [POLICY.waterfall, SHARED.waterfall])
+def test_terms_are_a_policy_in_other_words(under_margin, waterfall):
+    policy = replace(POLICY, under_margin=under_margin, waterfall=waterfall)
+    assert policy_of(terms_of(policy)) == policy
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"under_margin": "strict_reduce"}, "policy.under_margin is strict_reduce; the contracts know ratio"),
         ({"risk_price": "index"}, "policy.risk_price is index; the contracts know mark"),
         (
-            {"waterfall": ("insurance", "socialize")},
-            "policy.waterfall is insurance, socialize; the contracts know ",
+            {"waterfall": ("insurance", "deleverage", "socialize")},
+            "policy.waterfall is insurance, deleverage, socialize; the contracts know insurance, socialize",
         ),
         (
             {"liquidation": Liquidation(size="full")},

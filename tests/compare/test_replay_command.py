@@ -30,6 +30,13 @@ def test_a_crash_is_simulated_replayed_and_written_to_be_replayed_again(tmp_path
     assert "no difference" in text
 
 
+def test_traders_may_share_the_losses_of_a_simulated_crash():
+    few = ("--mode", "cross", "--traders", "8", "--move", "20")
+    [simulated] = json.loads(run(*few, "--socialize", "--json").stdout).values()
+    assert simulated["differences"] == []
+    assert "socialize" in simulated["gas"]
+
+
 def test_a_difference_is_told_and_is_a_failed_check(monkeypatch):
     from ringfence.chain import twin
     from ringfence.chain.terms import terms_of

@@ -2,8 +2,9 @@
 
 The state that a log starts from is set up by deposits and trades at its marks. From there on every command is a
 transaction of whoever would send it, and what the engine decides (fills, fees, losses, refusals and why) is held
-against what the contract does. Two things have no command: margin that the engine draws from a parent subaccount or
-hands back to it is moved by its owner, and liquidations of one subaccount in one block go in one transaction.
+against what the contract does. Three things are not one to one: margin that the engine draws from a parent subaccount
+or hands back to it is moved by its owner, liquidations of one subaccount in one block go in one transaction, and so do
+what a fund pays of a pool's debt and what traders share of the rest.
 """
 
 from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ def replay(venue: Venue, entries: Iterable[Entry], chain: LocalChain, report: Re
         if run.differences:
             break
     run.close_block()
+    run.refuse_half()
     run.differ(*run.twin.differences(run.twin.subs))
     return Replayed(
         run.commands,
@@ -77,6 +79,8 @@ class _Run:
         self.commands = self.blocks = self.liquidations = self.losses = 0
         self._touched: set[str] = set()
         self._due: list[tuple[cmd.Liquidate, Accepted]] = []
+        self._drawn: tuple[str, Accepted] | None = None
+        """The pool whose fund has paid, on the engine only so far."""
 
     def differ(self, *told: str) -> None:
         """Note differences."""
@@ -89,6 +93,8 @@ class _Run:
             self.close_block()
         elif not self._joins(command):
             self._liquidate_due()
+        if command != cmd.Socialize(self._drawn[0] if self._drawn else ""):
+            self.refuse_half()
         call = self._call_of(command)
         verdict = self.engine.submit(command)
         if self.engine.head != entry.hash:
@@ -96,6 +102,11 @@ class _Run:
         self.commands += 1
         self._do(command, call, verdict)
         self._touched |= _touched_by(verdict) & self.twin.subs.keys()
+
+    def refuse_half(self) -> None:
+        """Raise `InputError` where a fund paid and the rest was not shared next: on chain that is one call."""
+        if self._drawn:
+            raise InputError(f"DrawInsurance of {self._drawn[0]}: expected Socialize next")
 
     def close_block(self) -> None:
         """Send what is still due and compare whoever was touched."""
@@ -108,6 +119,11 @@ class _Run:
     def _do(self, command: cmd.AnyCommand, call: Call | None, verdict: Verdict) -> None:
         if isinstance(command, cmd.Liquidate) and isinstance(verdict, Accepted):
             self._due.append((command, verdict))
+        elif isinstance(command, cmd.DrawInsurance) and isinstance(verdict, Accepted):
+            self._drawn = command.pool, verdict
+        elif isinstance(command, cmd.Socialize) and call is not None:
+            self._both(call, self._drawn[1] if self._drawn and isinstance(verdict, Rejected) else verdict)
+            self._drawn = None
         elif call is not None:
             self._liquidate_due()  # a liquidation that is refused comes after those that were not
             self._sweep(verdict, "margin_posted")
@@ -143,8 +159,10 @@ class _Run:
         match command:
             case cmd.SetPrices() if not command.assets and self._indexes_are_marks(command):
                 return None
-            case cmd.OpenSubaccount():
+            case cmd.OpenSubaccount() | cmd.DrawInsurance(subaccount=""):
                 return None
+            case cmd.Socialize(pool):
+                return twin.sharing(pool)
             case cmd.Deposit(name, asset, amount) | cmd.Withdraw(name, asset, amount) if asset == QUOTE:
                 account, sub = twin.at(name)
                 return account, type(command).__name__.lower(), (sub, 0, amount)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..clearing.model import Subaccount, Venue, market_subaccount
-from ..clearing.risk import worth_q
+from ..clearing.risk import subaccount_risk, worth_q
 from ..errors import InputError
 from . import clearinghouse as onchain
 from .accounts import Account
@@ -46,7 +46,7 @@ class Twin:
         """Owner and number of every trader's subaccount."""
         self.gas: dict[str, list[int]] = defaultdict(list)
         """Gas of every transaction since deployment, by function."""
-        self._accounts: dict[str, Account] = {}
+        self._accounts = _named({held.account for held in venue.subaccounts.values() if not held.system})
         self._count: dict[str, int] = defaultdict(int)
         refuse_what_is_left_out(venue)
         self._deploy()
@@ -78,7 +78,9 @@ class Twin:
         for name in self.pools:
             if venue.fund_q(name):
                 self.send(self.funding(name, venue.fund_q(name)))
-        traders = [held for held in venue.subaccounts.values() if not held.system]
+        traders = sorted(
+            (each for each in venue.subaccounts.values() if not each.system), key=lambda each: each.id
+        )
         for at, held in enumerate(traders):
             report(at, len(traders), "entering on chain")
             self.open(held.id, held.account)
@@ -104,8 +106,9 @@ class Twin:
     def open(self, name: str, account: str) -> None:
         """Give a subaccount its number; on chain it is there once something is in it."""
         if account not in self._accounts:
-            self._accounts[account] = self.chain.fund(Account.named(f"account {account}"))
-            self._endow(self._accounts[account])
+            self._accounts |= _named({account})
+        if account not in self._count:
+            self._endow(self.chain.fund(self._accounts[account]))
         if self._count[account] == SUBS_MAX:
             raise InputError(f"account {account}: the contracts hold {SUBS_MAX} subaccounts")
         self.subs[name] = self._accounts[account], self._count[account]
@@ -138,6 +141,17 @@ class Twin:
     def accrual(self, market: str, rate_ppm: int) -> Call:
         """A funding interval."""
         return self._feed, "accrue_funding", (self.number(market), rate_ppm)
+
+    def sharing(self, pool: str) -> Call:
+        """A pool's debt paid: by its fund first, then by all traders with positions in its markets."""
+        venue = self.venue
+        equities_q = {
+            onchain.key_of(account.address, sub): subaccount_risk(venue, venue.subaccounts[name]).equity_q
+            for name, (account, sub) in self.subs.items()
+            if any(venue.markets[held].pool == pool for held in venue.subaccounts[name].positions)
+        }
+        owed_q = max(0, venue.debt_q(pool) - venue.fund_q(pool))
+        return self.keeper, "socialize", (self.pools.get(pool, POOLS_MAX), onchain.payers(owed_q, equities_q))
 
     def send(self, call: Call) -> Receipt:
         """Send a transaction and note its gas; raises `RevertedError`."""
@@ -190,6 +204,7 @@ class Twin:
             fund_q, pool_fees_q = house.call("pool_of", pool)
             fees_q += pool_fees_q
             found[f"fund of {name}"] = venue.fund_q(name), fund_q
+            found[f"debt of {name}"] = venue.debt_q(name), house.call("debts", pool)
             found |= self._balances_of_liquidity(name, pool)
         tokens = self._made.quote.call("balanceOf", house.address)
         fees = venue.balance_q("fees"), fees_q
@@ -208,6 +223,13 @@ class Twin:
             lots_b = self._made.position(house.address, pool, self.markets[market.id]).size_b
             found[f"liquidity in {market.id}, lots"] = position.size_b if position else 0, lots_b
         return found | {f"liquidity of {name}": (cash_q, house.call("head_of", house.address, pool)[0])}
+
+
+def _named(names: Iterable[str]) -> dict[str, Account]:
+    """Accounts whose addresses rise as their names do: who pays an odd atom of a shared loss goes by either."""
+    listed = sorted(names)
+    accounts = [Account.named(f"account {name}") for name in listed]
+    return dict(zip(listed, sorted(accounts, key=lambda each: int(each.address, 16)), strict=True))
 
 
 def differing(what: str, engine: object, contract: object) -> str:

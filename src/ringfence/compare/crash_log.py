@@ -27,9 +27,9 @@ RULES = (
     "policy.liquidation.size=target",
     "policy.liquidation.target=1.25",
     "policy.liquidation.fee_to_fund=0.5",
-    "policy.waterfall=[insurance, counterparty, deleverage]",
 )
-RULEBOOK = f"generic{{{', '.join((*RULES, *(f'{market}.step={step}' for market, step in STEPS.items())))}}}"
+FOR_THE_POOL, SHARED = "insurance, counterparty, deleverage", "insurance, socialize"
+"""Who bears what an insurance fund cannot pay: the pool's liquidity, or traders."""
 
 
 class CrashLog(NamedTuple):
@@ -47,9 +47,11 @@ def crash_logs(
     traders: int,
     move_ppm: int,
     modes: Sequence[str] = tuple(MODES),
+    socializes: bool = False,
 ) -> Iterator[CrashLog]:
     """The same traders through a scenario under each margin mode; prices move by at most `move_ppm` at once.
 
+    What a fund cannot pay is the liquidity's loss, or where it `socializes` that of traders in proportion to equity.
     Arm c of the comparison: each position is posted what its owner's chosen leverage asks. Positions are those that
     every mode admits, whichever `modes` are asked for.
     """
@@ -61,7 +63,7 @@ def crash_logs(
         Setup(
             candles.select(listed),
             scenario,
-            venue=RULEBOOK,
+            venue=_rulebook(SHARED if socializes else FOR_THE_POOL),
             traders=traders,
             arms=("c",),
             max_step_ppm=move_ppm,
@@ -74,3 +76,9 @@ def crash_logs(
         world.house = Clearinghouse(world.venue)
         tally = world.run()
         yield CrashLog(job.mode.name, state, world.house.entries, tally)
+
+
+def _rulebook(waterfall: str) -> str:
+    """The neutral rulebook with the contracts' liquidations, a waterfall and coarse lots."""
+    steps = (f"{market}.step={step}" for market, step in STEPS.items())
+    return f"generic{{{', '.join((*RULES, f'policy.waterfall=[{waterfall}]', *steps))}}}"

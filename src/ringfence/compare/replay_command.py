@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CHECK_FAILED = 1
 MODES = ("isolated", "cross", "hybrid")
-OF_A_SIMULATION = ("scenario", "modes", "traders", "move", "out")
+OF_A_SIMULATION = ("scenario", "modes", "traders", "move", "socialize", "out")
 STATE, LOG = "{mode}.state.json", "{mode}.log.jsonl"
 
 
@@ -42,6 +42,7 @@ STATE, LOG = "{mode}.state.json", "{mode}.log.jsonl"
     metavar="PERCENT",
     help="Most that prices move at once.",
 )
+@click.option("--socialize", is_flag=True, help="Let traders share what a fund cannot pay.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the logs and their first states."
 )
@@ -116,7 +117,14 @@ def _simulated(options: dict[str, Any]) -> "Iterable[tuple[str, Venue, Iterable[
     from ringfence.compare.crash_log import crash_logs
 
     modes, move_ppm = options["modes"] or MODES, round(options["move"] * 10_000)
-    for run in crash_logs(options["scenario"], traders=options["traders"], move_ppm=move_ppm, modes=modes):
+    runs = crash_logs(
+        options["scenario"],
+        traders=options["traders"],
+        move_ppm=move_ppm,
+        modes=modes,
+        socializes=options["socialize"],
+    )
+    for run in runs:
         if options["out"]:
             _write(options["out"], run.mode, run.state, run.entries)
         yield run.mode, restore(run.state), run.entries
