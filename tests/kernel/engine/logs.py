@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from chaos.nature import Nature
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import QUOTE
+from ringfence.clearing.model import QUOTE, Grid
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import subaccount_risk
+from ringfence.clearing.set_rules import ScenarioMargin, StandardMargin
 from venues.states import States
 
 MOST = 300
@@ -31,11 +32,36 @@ class Log(States):
     def __init__(self, rulebook, seed, *, drawn=True):
         super().__init__(rulebook, seed)
         self.list_markets()
+        self.keep_to_ticks()
         self.price_assets()
         if drawn and self.chance(0.8):
             self.draw_procedures()
         self.house = Clearinghouse(self.venue, keep_log=False)
         self.time, self.commands, self.verdicts = 1_000, [], []
+
+    def tick(self, market, price):
+        """A price as a feed gives it: where options net, with eight digits after the point."""
+        if not isinstance(self.venue.policy.set_rule, ScenarioMargin | StandardMargin):
+            return price or 1
+        quanta = 10 ** max(market.price_decimals - 8, 0)
+        return price // quanta * quanta or quanta
+
+    def keep_to_ticks(self):
+        """Prices that 64 bits hold, of all that nets."""
+        for market in self.venue.markets.values():
+            market.mark, market.index = self.tick(market, market.mark), self.tick(market, market.index)
+            market.previous_mark = market.mark
+            if market.option is not None:
+                strike = self.tick(market, market.option.strike)
+                market.option = replace(market.option, strike=strike)
+            market.terms = tuple(
+                replace(term, forward=term.forward and self.tick(market, term.forward))
+                for term in market.terms
+            )
+            if market.grid is not None:
+                low = tuple(self.tick(market, price) for price in market.grid.low)
+                high = tuple(max(self.tick(market, price), *low) for price in market.grid.high)
+                market.grid = Grid(low, high)
 
     def draw_procedures(self):
         """Another way to close and to spread losses, with fees; nothing of what margin asks."""
@@ -124,7 +150,7 @@ class Log(States):
         self.time += self.random.choice((100, 1_000, 10_000))
         shift = self.random.choice((990, 1010, 970, 1030, 980, 1020, 900, 500, 1900))
         perps = [market for market in self.venue.markets.values() if market.option is None]
-        marks = {market.id: market.mark * shift // 1000 or 1 for market in perps}
+        marks = {market.id: self.tick(market, market.mark * shift // 1000) for market in perps}
         block = self.venue.block + self.random.randrange(3)
         self.submit(cmd.SetPrices(self.time, block, marks))
         if self.chance(0.5):

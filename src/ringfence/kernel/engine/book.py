@@ -97,7 +97,8 @@ def fill_prices(record: Words, venue: Venue, market: Market) -> None:
     _put(record, at.OPEN_B, market.open_interest_b)
     apart = at.APART * is_apart | at.PACED * (market.window is not None)
     locked, settling = at.LOCKED * market.margin_locked, at.SETTLING * market.settling
-    record[at.MARKET_FLAGS] = apart | locked | settling
+    opening = at.AT_OPENING * (market.leverage_checked == "opening")
+    record[at.MARKET_FLAGS] = apart | locked | settling | opening
 
 
 def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
@@ -242,6 +243,34 @@ def rank_rows(rows: Words, names: Names) -> Words:
     return order
 
 
+def siblings_of(terms: Words, rows: Words) -> Words:
+    """`siblings` of these rows."""
+    if not (terms[at.GATED] and len(rows)):
+        return np.zeros(0, np.int64)
+    order = np.argsort(rows[:, at.ACCOUNT], kind="stable")
+    changes = np.flatnonzero(np.diff(rows[order, at.ACCOUNT])) + 1
+    after, starts = np.roll(order, -1), np.concatenate([[0], changes])
+    after[np.concatenate([changes, [len(order)]]) - 1] = order[starts]
+    found = np.empty(len(order), np.int64)
+    found[order] = after
+    return found
+
+
+def choice(names: Names, subaccount: str, market: str) -> int:
+    """Key of a chosen leverage."""
+    return names.row[subaccount] * len(names.markets) + names.market[market]
+
+
+def chosen_array(venue: Venue, names: Names) -> Words:
+    """`chosen`."""
+    found = [
+        [choice(names, sub.id, market), 0, *words_of((leverage.num, leverage.den))]
+        for sub in venue.subaccounts.values()
+        for market, leverage in sub.leverages.items()
+    ]
+    return matrix(sorted(found), at.CHOSEN_WORDS)
+
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +336,8 @@ def book_of(venue: Venue, names: Names) -> Book:
         np.zeros(16, np.int64),
         np.zeros(len(names.markets) + 1, np.int64),
         rank_rows(rows, names),
+        siblings_of(terms, rows[: len(names.rows)]),
+        chosen_array(venue, names),
         np.zeros((16, at.LIST_WORDS), np.int64),
         np.zeros((room // 8, at.STEP_WORDS), np.int64),
         np.zeros((room, at.TAPE_WORDS), np.int64),

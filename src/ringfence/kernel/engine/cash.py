@@ -31,7 +31,7 @@ INITIAL_MARGIN_COUNTERPARTY = int(Reason.INITIAL_MARGIN_COUNTERPARTY)
 HIGH_LIMIT = at.LIMIT >> 64
 """High word of the first amount that is too large."""
 OUTSIDE = -1 - at.OUTSIDE
-APART = at.RESTING | at.CHOSEN | at.FROZEN
+APART = at.RESTING | at.FROZEN
 
 
 @jit

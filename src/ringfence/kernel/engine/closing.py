@@ -133,7 +133,7 @@ def _may_close(book: Book, command: Words, counterparty: int) -> int:
         return status
     flags = book.rows[row, at.FLAGS] | (book.rows[counterparty, at.FLAGS] & at.FROZEN)
     taker_flags = book.rows[counterparty, at.FLAGS]
-    apart = (at.RESTING | at.CHOSEN) if book.terms[at.TARGET_INITIAL] else 0
+    apart = at.RESTING if book.terms[at.TARGET_INITIAL] else 0
     if flags & (at.FROZEN | apart) or (taker_flags & APART and not taker_flags & at.SYSTEM):
         return at.REFERENCE
     if leg_of(book, row, market) < 0:

@@ -10,7 +10,7 @@ from ...clearing.model import Venue
 from ...errors import InputError, check
 from ..wide import joined, split
 from . import layout as at
-from .book import book_of, rank_rows, row_width, tape_room
+from .book import book_of, rank_rows, row_width, siblings_of, tape_room
 from .memory import Book, Words
 from .mirror import grown
 from .names import Names
@@ -110,4 +110,5 @@ def book_with(venue: Venue, names: Names, columns: Columns) -> Book:
         rows=rows,
         legs=legs,
         order=rank_rows(rows, names),
+        siblings=siblings_of(book.terms, rows),
     )

@@ -22,6 +22,8 @@ cache line. Names of word offsets below are those of `clearing.model`.
 | `holders` | (positions,) | row of who has a position, by market |
 | `holders_end` | (markets + 1,) | extent of a market in `holders` |
 | `order` | (subaccounts,) | rows in the order of their ids |
+| `siblings` | (subaccounts,) | the next row of the same account, around; empty where fills judge no account |
+| `chosen` | (chosen leverages, 6) | a leverage that a subaccount chose for a market, sorted by both |
 | `list` | (room, 8) | who bears a loss |
 | `steps` | (room, 10) | a command that `resolve` had accepted |
 | `tape` | (room, 8) | events, in the order in which they happened |
@@ -55,7 +57,7 @@ RESTING = 2
 FROZEN = 4
 """Flag: it is under auction or flagged, and the reference decides all that concerns it."""
 CHOSEN = 8
-"""Flag: it has chosen a leverage, which only the reference reads."""
+"""Flag: it has chosen a leverage; see `chosen`."""
 
 # -- legs --------------------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,16 @@ APART = 4
 """Flag: an option that has expired or has no prices, whose fills only the reference decides."""
 PACED = 8
 """Flag: a window paces its liquidations, which only the reference decides."""
+AT_OPENING = 16
+"""Flag: a chosen leverage replaces the rate of initial margin; whether it may be, fills are asked by the reference."""
+
+# -- chosen ------------------------------------------------------------------------------------------------------------
+
+CHOICE = 0
+"""Row times markets, plus market."""
+LEVERAGE_NUM = 2
+LEVERAGE_DEN = 4
+CHOSEN_WORDS = 6
 
 # -- assets ------------------------------------------------------------------------------------------------------------
 

@@ -81,12 +81,12 @@ def _stands(book: Book, row: int, leg: int, size_b: Wide, price: Wide) -> bool:
     """Whether closing signed lots lifts equity to the liquidation-end margin."""
     market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
     held_q, terms, left_b = get(book.legs, leg, at.COST_Q), book.terms, held_b - size_b
-    total, own = risk_of(book, row), market_risk(book, leg)
+    total, own = risk_of(book, row), market_risk(book, row, leg)
     got_q = worth_q(book, market, size_b, price)
     left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
     rest_worth, rest_notional = leg_worth(book, market, left_b)
     own_initial, own_maintenance = own[1], own[2]
-    rest_initial, rest_maintenance = margins(book, market, left_b, rest_notional, left_q)
+    rest_initial, rest_maintenance = margins(book, market, left_b, rest_notional, left_q, at.UNKNOWN)
     if terms[at.SET_RULE]:
         own_initial, own_maintenance = total[1], total[2]
         _, rest_initial, rest_maintenance, _ = risk_with(book, row, leg, left_b)

@@ -57,6 +57,8 @@ class Book(NamedTuple):
     holders: Words
     holders_end: Words
     order: Words
+    siblings: Words
+    chosen: Words
     list: Words
     steps: Words
     tape: Words

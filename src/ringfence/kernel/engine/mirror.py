@@ -4,7 +4,7 @@ Markets, assets, prices, the policy and the clock are always current in the venu
 gates and the counters of the block are current in the arrays and are written back before the reference looks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from ...clearing.model import Position, Subaccount, Venue
 from ..wide import joined
 from . import layout as at
 from .book import (
+    choice,
     clock_of,
     fill_asset,
     fill_prices,
     fill_row,
     legs_of,
     rank_rows,
+    siblings_of,
     words_of,
 )
 from .memory import Book, Words
@@ -123,7 +125,7 @@ def parties_of(events: Iterable[ev.AnyEvent]) -> tuple[set[str], set[str]]:
     return rows, accounts
 
 
-def reload(venue: Venue, book: Book, names: Names, events: Iterable[ev.AnyEvent]) -> Book:
+def reload(venue: Venue, book: Book, names: Names, events: Sequence[ev.AnyEvent]) -> Book:
     """Let the arrays know of what the reference did; returns the book, grown where it had to."""
     rows, accounts = parties_of(events)
     added = (
@@ -135,6 +137,9 @@ def reload(venue: Venue, book: Book, names: Names, events: Iterable[ev.AnyEvent]
         book = add_rows(book, names, added)
     for name in sorted(rows | {*added}, key=names.row.__getitem__):
         book = reload_row(book, names, venue.subaccounts[name])
+    for event in events:
+        if isinstance(event, ev.LeverageSet):
+            book = book._replace(chosen=with_choice(book.chosen, names, event))
     for account in accounts:
         record = book.ledger[names.account[account]]
         record[:] = 0
@@ -161,6 +166,17 @@ def grown(array: Words, room: int) -> Words:
     return found
 
 
+def with_choice(chosen: Words, names: Names, event: ev.LeverageSet) -> Words:
+    """`chosen` with a leverage that was set."""
+    key = choice(names, event.subaccount, event.market)
+    record = np.array([key, 0, *words_of((event.num, event.den))], np.int64)
+    place = int(np.searchsorted(chosen[:, at.CHOICE], key))
+    if place < len(chosen) and chosen[place, at.CHOICE] == key:
+        chosen[place] = record
+        return chosen
+    return np.insert(chosen, place, record, axis=0)
+
+
 def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:
     """Room for new subaccounts, with their ranks."""
     for name in added:
@@ -168,7 +184,8 @@ def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:
         book = book._replace(rows=grown(book.rows, row + 1))
         book.rows[row, at.LEG_FIRST] = book.rows[row, at.LEG_COUNT] = book.rows[row, at.LEG_ROOM] = 0
         book.clock[at.ROWS] = row + 1
-    return book._replace(order=rank_rows(book.rows, names))
+    taken = book.rows[: len(names.rows)]
+    return book._replace(order=rank_rows(book.rows, names), siblings=siblings_of(book.terms, taken))
 
 
 def reload_row(book: Book, names: Names, sub: Subaccount) -> Book:

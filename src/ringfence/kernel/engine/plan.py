@@ -31,9 +31,6 @@ def plan_of(venue: Venue) -> Plan:
     if whole:
         return Plan(frozenset(), tuple(whole))
     compiled, reasons = {*MONEY, *MARGIN, *LOSSES}, []
-    if venue.policy.account_gating != "none":
-        compiled.discard(cmd.Trade)
-        reasons.append("fills look at every subaccount of an account, so the reference decides them")
     if venue.policy.under_margin == "free_reduce":
         compiled.discard(cmd.Trade)
         reasons.append("fills that only shrink are judged by one position, so the reference decides them")

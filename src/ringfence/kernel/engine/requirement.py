@@ -14,6 +14,7 @@ from .._rules import (
     root_rate_num,
     skew_rate_num,
     tiered_q,
+    with_leverage_q,
 )
 from ..jit import jit
 from ..wide import WIDE, Wide, abs_, wide
@@ -63,8 +64,40 @@ def _open_q(book: Book, market: int) -> Wide:
     return notional_q(get(markets, market, at.OPEN_B), num, get(markets, market, at.MARK), den, rounding)
 
 
+@far(INT, INT, INT)
+def _choice_of(book: Book, row: int, market: int) -> int:
+    """`choice_of` of a subaccount that has chosen a leverage for some market."""
+    key, low, high = row * len(book.markets) + market, 0, len(book.chosen)
+    while low < high:
+        middle = (low + high) >> 1
+        if book.chosen[middle, at.CHOICE] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(book.chosen) and book.chosen[low, at.CHOICE] == key else at.UNKNOWN
+
+
+@jit
+def choice_of(book: Book, row: int, market: int) -> int:
+    """Record of the leverage that a subaccount chose for a market, or `UNKNOWN`."""
+    return _choice_of(book, row, market) if book.rows[row, at.FLAGS] & at.CHOSEN else at.UNKNOWN
+
+
+@jit
+def _with_choice_q(book: Book, market: int, required_q: Wide, base_q: Wide, choice: int) -> Wide:
+    """Initial margin by the rates alone, after the leverage that was chosen."""
+    if choice < 0:
+        return required_q
+    num, den = get(book.chosen, choice, at.LEVERAGE_NUM), get(book.chosen, choice, at.LEVERAGE_DEN)
+    rounding = book.terms[at.REQUIREMENT_ROUNDING]
+    if book.markets[market, at.MARKET_FLAGS] & at.AT_OPENING:
+        return fraction_q(base_q, den, num, rounding)
+    return with_leverage_q(required_q, base_q, num, den, rounding)
+
+
 @jit
 def _initial_q(book: Book, market: int, row: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> Wide:
+    """Initial margin by the rates alone."""
     markets, shape = book.markets, book.markets[market, at.SHAPE]
     rounding = book.terms[at.REQUIREMENT_ROUNDING]
     if shape == at.OPEN_INTEREST_SCALED:
@@ -116,8 +149,10 @@ def _closing_q(book: Book, market: int, worth_q: Wide, cost_q: Wide) -> Wide:
     return close_cost_q(base_q, num, den, lower_q, upper_q, book.terms[at.REQUIREMENT_ROUNDING])
 
 
-@far(types.UniTuple(WIDE, 2), INT, WIDE, WIDE, WIDE)
-def _margins_of_any(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
+@far(types.UniTuple(WIDE, 2), INT, WIDE, WIDE, WIDE, INT)
+def _margins_of_any(
+    book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide, choice: int
+) -> tuple[Wide, Wide]:
     """`margins` under any requirement."""
     row, closing_q = _row(book, market, size_b, worth_q), wide(0)
     if book.markets[market, at.CLOSES]:
@@ -127,6 +162,8 @@ def _margins_of_any(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q
     if not book.markets[market, at.CLOSE_IN_INITIAL]:
         closing_q = wide(0)
     initial = _initial_q(book, market, row, size_b, worth_q, cost_q)
+    base_q = abs_(cost_q) if book.markets[market, at.SHAPE] == at.COST_SHARE else worth_q
+    initial = _with_choice_q(book, market, initial, base_q, choice)
     return max(_asked_q(book, market, initial, closing_q), maintained_q), maintained_q
 
 
@@ -147,12 +184,17 @@ def _plain_maintenance_q(book: Book, market: int, row: int, worth_q: Wide) -> Wi
 
 
 @jit
-def margins(book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide) -> tuple[Wide, Wide]:
-    """Initial and maintenance margin of lots worth `worth_q` that cost `cost_q`; initial is at least the other."""
+def margins(
+    book: Book, market: int, size_b: Wide, worth_q: Wide, cost_q: Wide, choice: int
+) -> tuple[Wide, Wide]:
+    """Initial and maintenance margin of lots worth `worth_q` that cost `cost_q`; initial is at least the other.
+
+    `choice` is the record of the leverage that was chosen, or `UNKNOWN`.
+    """
     if size_b == 0:
         return wide(0), wide(0)
-    if not _is_plain(book, market):
-        return _margins_of_any(book, market, size_b, worth_q, cost_q)
+    if choice >= 0 or not _is_plain(book, market):
+        return _margins_of_any(book, market, size_b, worth_q, cost_q, choice)
     row, rounding = _row(book, market, size_b, worth_q), book.terms[at.REQUIREMENT_ROUNDING]
     den, least_q = book.markets[market, at.RATE_DEN], get(book.markets, market, at.LEAST_Q)
     initial = fraction_q(worth_q, get(book.margins, row, at.INITIAL), den, rounding) + least_q

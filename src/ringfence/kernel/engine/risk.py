@@ -22,7 +22,7 @@ from ..wide import WIDE, Wide, abs_, fits, mul_div_down, product, wide
 from . import layout as at
 from .far import INT, RISK, YES_NO, far, late
 from .memory import Book, get
-from .requirement import maintenance_of, margins
+from .requirement import choice_of, maintenance_of, margins
 from .tape import balance, end_trial, try_position
 
 Risk = tuple[Wide, Wide, Wide, Wide]
@@ -139,22 +139,17 @@ def leg_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
 
 
 @jit
-def leg_risk(book: Book, market: int, size_b: Wide, cost_q: Wide) -> Risk:
-    """Risk of lots at the risk price, without cash and funding."""
-    worth, notional = leg_worth(book, market, size_b)
-    initial, maintenance = margins(book, market, size_b, notional, cost_q)
-    return worth, initial, maintenance, notional
-
-
-@jit
-def market_risk(book: Book, leg: int) -> Risk:
+def market_risk(book: Book, row: int, leg: int) -> Risk:
     """One position's share of a subaccount's risk, unsettled funding included."""
+    market, size_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
     cost_q, cap_q = get(book.legs, leg, at.COST_Q), book.terms[at.PROFIT_CAP_Q]
-    own = leg_risk(book, book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B), cost_q)
-    equity, initial = own[0] + unsettled_q(book, leg), own[1]
+    worth, notional = leg_worth(book, market, size_b)
+    choice = choice_of(book, row, market)
+    initial, maintenance = margins(book, market, size_b, notional, cost_q, choice)
+    equity = worth + unsettled_q(book, leg)
     if cap_q >= 0 and not book.terms[at.CAP_OF_ACCOUNT]:
         initial += uncounted_profit_q(equity - cost_q, cap_q)
-    return equity, initial, own[2], own[3]
+    return equity, initial, maintenance, notional
 
 
 @late(at.SET_RULE, types.UniTuple(WIDE, 2), INT, WIDE, WIDE, YES_NO)
@@ -177,14 +172,14 @@ def _least(book: Book, row: int) -> int:
 
 @far(RISK, INT)
 def risk_of(book: Book, row: int) -> Risk:
-    """Risk of everything a subaccount holds; resting orders and chosen leverages are for the reference."""
+    """Risk of everything a subaccount holds; resting orders are for the reference."""
     equity, held_initial, held, notional = collateral_risk(book, row)
     initial, maintenance = wide(0), wide(0)
     cap_q, legs, profits_q = book.terms[at.PROFIT_CAP_Q], book.legs, wide(0)
     first = book.rows[row, at.LEG_FIRST]
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
         cost_q = get(legs, leg, at.COST_Q)
-        own = market_risk(book, leg)
+        own = market_risk(book, row, leg)
         equity += own[0]
         initial += own[1]
         maintenance += own[2]

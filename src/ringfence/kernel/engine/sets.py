@@ -4,7 +4,8 @@ Each rule is a function of its own, compiled when a venue has it: `terms` holds 
 (`kernel.sets_table`) stand in `sets` in one piece. Sizes and amounts are counted in atoms, prices in units that 64 bits
 hold; where none does, the reference decides whatever asks for margin.
 """
-# mypy: disable-error-code="no-any-return, no-untyped-call, no-untyped-def, untyped-decorator"
+# mypy: disable-error-code="call-arg, no-any-return, no-untyped-call, no-untyped-def, untyped-decorator"
+# mypy: warn-unreachable=False
 # ruff: noqa: ANN001, ANN202, ARG005 - readings of names whose types stand in `sets_row`
 
 import numpy as np

@@ -2,8 +2,7 @@
 
 What a subaccount's risk was before a fill matters only to one that lacks initial margin after it, to one with
 a parent. So a fill is first decided without it (`eager` false); the answer `AGAIN`
-says that it was needed after all, and the command is decided a second time. Fills under `account_gating` are left to
-the reference.
+says that it was needed after all, and the command is decided a second time.
 """
 # mypy: disable-error-code="untyped-decorator, no-untyped-call, no-any-return"
 
@@ -27,9 +26,10 @@ from .fills import (
     sweep,
 )
 from .memory import VIEW, Book, Words, get
-from .risk import Risk, may_act, risk_of, worth_q
+from .risk import Risk, may_act, risk_of, trigger_of, worth_q
 from .tape import move, size_of
 
+ACCOUNT_MARGIN = int(Reason.ACCOUNT_MARGIN)
 AMOUNT_NOT_POSITIVE = int(Reason.AMOUNT_NOT_POSITIVE)
 AMOUNT_TOO_LARGE = int(Reason.AMOUNT_TOO_LARGE)
 MARKET_UNKNOWN = int(Reason.MARKET_UNKNOWN)
@@ -86,9 +86,11 @@ def _may_fill(book: Book, market: int, taker: int, maker: int) -> int:
 
 
 @jit
-def _stands_apart(book: Book, row: int) -> bool:
-    """Whether orders, a chosen leverage or an auction of a subaccount or its parent leave a fill to the reference."""
+def _stands_apart(book: Book, row: int, market: int) -> bool:
+    """Whether orders or an auction of a subaccount or its parent, or a leverage to be checked, leave a fill alone."""
     rows, parent = book.rows, book.rows[row, at.PARENT]
+    if book.markets[market, at.MARKET_FLAGS] & at.AT_OPENING and rows[row, at.FLAGS] & at.CHOSEN:
+        return True
     return ((rows[row, at.FLAGS] | (rows[parent, at.FLAGS] if parent >= 0 else 0)) & APART) != 0
 
 
@@ -140,11 +142,30 @@ def _must_stand(
         return 0
     if not (eager or _needs_before(book, row)):
         return AGAIN
+    if book.terms[at.GATED]:
+        increasing = after[1] > before[1] or after[2] > before[2]
+        lack_q = (after[1] if increasing else after[2]) - after[0]
+        return refuse(book, reason, at.LACKS, row, lack_q, wide(0)) if lack_q > 0 else 0
     stands = may_act(before, after)
     if stands and book.terms[at.STRICT_REDUCE]:
         now_b = size_of(book, row, market)
         stands = now_b == 0 or is_smaller(held_b, now_b)
     return 0 if stands else refuse(book, reason, at.LACKS, row, after[1] - after[0], wide(0))
+
+
+@far(INT, INT)
+def _others_must_meet(book: Book, row: int) -> int:
+    """Whether all other subaccounts of an account have maintenance margin; the first that lacks it is named."""
+    if book.rows[row, at.FLAGS] & at.SYSTEM:
+        return 0
+    other, found, lack_q = book.siblings[row], -1, wide(0)
+    while other != row:
+        if (found < 0 or other < found) and not book.rows[other, at.FLAGS] & at.SYSTEM:
+            equity, maintenance, _ = trigger_of(book, other)
+            if equity < maintenance:
+                found, lack_q = other, maintenance - equity
+        other = book.siblings[other]
+    return refuse(book, ACCOUNT_MARGIN, at.LACKS, found, lack_q, wide(0)) if found >= 0 else 0
 
 
 @jit
@@ -192,6 +213,8 @@ def _filled(book: Book, command: Words, eager: bool) -> int:
     if status == 0:
         reason = INITIAL_MARGIN_COUNTERPARTY
         status = _must_stand(book, maker, market, maker_b, maker_before, reason, eager)
+    if status == 0 and book.terms[at.GATED]:
+        status = _others_must_meet(book, taker) or _others_must_meet(book, maker)
     if status != 0:
         return status
     _return_margin(book, taker, market, taker_b)
@@ -208,13 +231,13 @@ def trade(book: Book, command: Words, eager: bool) -> int:
     if status:
         return status
     taker, maker, market = command[at.FIRST], command[at.SECOND], command[at.ABOUT]
-    if book.markets[market, at.MARKET_FLAGS] & at.APART or book.terms[at.GATED]:
+    if book.markets[market, at.MARKET_FLAGS] & at.APART:
         return at.REFERENCE
     if taker < 0 or maker < 0:
         return reject(book, SUBACCOUNT_UNKNOWN, at.OF_COMMAND, 0 if taker < 0 else 1)
     if taker == maker:
         return reject(book, SUBACCOUNTS_MUST_DIFFER, at.NO_DETAIL, 0)
-    if _stands_apart(book, taker) or _stands_apart(book, maker):
+    if _stands_apart(book, taker, market) or _stands_apart(book, maker, market):
         return at.REFERENCE
     if not has_room(book, records_of(book, taker) + records_of(book, maker)):
         return at.ROOM
