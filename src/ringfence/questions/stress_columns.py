@@ -21,6 +21,7 @@ from ..clearing.risk import collateral_q
 from ..errors import InputError
 from ..kernel import sets as netted
 from ..kernel.columns import Block, Columns
+from ..kernel.lots_f64 import Lines, find_unclear, lines_at
 from ..kernel.plan import Plan
 from ..kernel.sets_scale import underlying_of
 from ..kernel.sets_table import Sets, sets_of
@@ -52,10 +53,11 @@ class Judged(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A venue at a shock, its table, and its rule over sets of positions where it has one."""
+    """A venue at a shock, its table, the lines of its legs, and its rule over sets of positions where it has one."""
 
     venue: Venue
     table: Table
+    lines: Lines
     sets: Sets | None
 
 
@@ -85,7 +87,7 @@ class Columned:
         markets, pools = book.plan.markets, list(book.venue.pools)
         self._market_rank = _rank(markets)
         self._pools, self._pool_rank = pools, np.append(_rank(pools), len(pools))
-        self._now = Priced(book.venue, book.plan.table, rule_of(book.venue, book.plan))
+        self._now = _priced(book.venue, book.plan)
         self._every = [np.arange(len(block.cash), dtype=np.int64) for block in book.columns.blocks]
 
     @property
@@ -189,7 +191,7 @@ class Columned:
         )
         try:
             plan.refresh(venue)
-            return Priced(venue, plan.table, rule_of(venue, plan))
+            return _priced(venue, plan)
         except InputError as error:
             raise InputError(f"{shock.label}: {error}; {SMALLER}") from None
 
@@ -198,9 +200,9 @@ class Columned:
     def _judge(self, priced: Priced, at: int, rows: Ints) -> Judged:
         """Those of the rows of a block that are liquidatable or have negative equity."""
         block, found = self.book.columns.blocks[at], np.empty(len(rows), np.int64)
-        table, sets = priced.table, priced.sets
+        table, lines, sets = priced.table, priced.lines, priced.sets
         if sets is None:
-            count = compiled.unclear(table, block, rows, found)
+            count = find_unclear(table, lines, block, rows, found)
         else:
             count = netted.unclear(table, sets, block, rows, found)
         rows = found[:count]
@@ -353,6 +355,10 @@ class Columned:
             contracts = self._contracts(number, exact_sum(np.abs(size)))
             rung.add(Rung(len(short), contracts, exact_sum(notional)))
         return left
+
+
+def _priced(venue: Venue, plan: Plan) -> Priced:
+    return Priced(venue, plan.table, lines_at(plan.table), rule_of(venue, plan))
 
 
 def rule_of(venue: Venue, plan: Plan) -> Sets | None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..kernel.columns import Block
 from ..kernel.jit import jit
 from ..kernel.legs import is_short, maintenance_at, notional_at, row_equity_and_maintenance
-from ..kernel.legs_f64 import row_surplus_f64
 from ..kernel.table import Table
 from ..kernel.wide import mul_div_down, narrow, wide
 
@@ -31,21 +30,6 @@ def whole(limbs: Limbs) -> list[int]:
 def exact_sum(amounts: Ints) -> int:
     """Sum of 64-bit integers, which may need more than 64 bits."""
     return (int((amounts >> LOW_BITS).sum()) << LOW_BITS) + int((amounts & LOW).sum())
-
-
-@jit
-def unclear(table: Table, block: Block, rows: Rows, found: Rows) -> int:
-    """Those of `rows` that the float reading cannot clear; how many, and in `found` which.
-
-    Cleared is whose surplus is an atom at least for certain: neither short nor with negative equity.
-    """
-    count = 0
-    for at in range(len(rows)):
-        surplus, radius = row_surplus_f64(table, block, rows[at])
-        if not surplus - radius > 1.0:
-            found[count] = rows[at]
-            count += 1
-    return count
 
 
 @jit
