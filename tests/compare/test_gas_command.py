@@ -244,6 +244,18 @@ def test_a_dry_run_needs_neither_node_nor_key(design):
     assert all(contract["gas"] > 53_000 for contract in found["contracts"])
 
 
+@pytest.mark.parametrize(("design", "call"), [("CrossOnly", "set_market"), ("Clearinghouse", "list_market")])
+def test_listing_markets_has_its_gas_beside_deployment(design, call):
+    def used(count):
+        command = ("chain", "deploy", "--dry-run", "--design", design, "--markets", str(count), "--json")
+        return {each["name"]: each for each in json.loads(run(*command).stdout)["calls"]}
+
+    one, two = used(1), used(2)
+    assert two[call]["transactions"] == 2
+    assert 21_000 * 2 < one[call]["gas"] * 1.7 < two[call]["gas"] < one[call]["gas"] * 2.1
+    assert ("open_pool" in one) is (design == "Clearinghouse")
+
+
 def test_a_design_is_deployed_to_a_node_with_a_key_from_the_environment():
     from chain.rpc_server import Node, serving
     from ringfence.chain.accounts import Account

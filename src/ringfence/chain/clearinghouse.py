@@ -156,17 +156,22 @@ def deploy(
     return Deployment(house, token, backoffice, resolution)
 
 
-def list_markets(deployment: Deployment, owner: Account, markets: Iterable[MarketTerms]) -> None:
+def list_markets(deployment: Deployment, owner: Account, markets: Iterable[MarketTerms]) -> list[Receipt]:
     """List markets 0, 1, ... with one margin tier each."""
-    for number, terms in enumerate(markets):
-        deployment.house.send("list_market", number, *terms, sender=owner)
+    house = deployment.house
+    return [house.send("list_market", number, *terms, sender=owner) for number, terms in enumerate(markets)]
+
+
+def deploy_shares(deployment: Deployment, owner: Account, pool: int) -> Contract:
+    """The shares of a pool's liquidity, which the clearinghouse does not know yet."""
+    house = deployment.house
+    return house.chain.deploy("LiquidityPool", deployment.quote.address, house.address, pool, sender=owner)
 
 
 def open_pool(deployment: Deployment, owner: Account, pool: int) -> Contract:
     """Deploy the shares of a pool's liquidity and name them to the clearinghouse."""
-    house = deployment.house
-    shares = house.chain.deploy("LiquidityPool", deployment.quote.address, house.address, pool, sender=owner)
-    house.send("open_pool", pool, shares.address, sender=owner)
+    shares = deploy_shares(deployment, owner, pool)
+    deployment.house.send("open_pool", pool, shares.address, sender=owner)
     return shares
 
 

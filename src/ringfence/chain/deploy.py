@@ -49,6 +49,8 @@ class Baseline:
         self.chain: Chain = contract.chain
         self.contract, self.token = contract, token
         self.owner, self.feed = owner, feed
+        self.listing: list[Receipt] = []
+        """Of every market that was listed."""
 
     @classmethod
     def create(
@@ -80,7 +82,7 @@ class Baseline:
         contract.send("set_feed", feed.address, sender=owner)
         for market in range(markets):
             report(2 + market, markets + 2, f"market {market}")
-            made.set_terms(market, terms or Terms())
+            made.listing.append(made.set_terms(market, terms or Terms()))
         return made
 
     def set_terms(self, market: int, terms: Terms) -> Receipt:

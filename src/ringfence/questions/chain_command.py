@@ -74,7 +74,7 @@ def deploy(**options: Any) -> None:  # noqa: ANN401 - click's options
     is_local = options["dry_run"] or not options["rpc"]
     where, owner = _embedded(options) if is_local else _remote(options)
     with terminal.progress("deploying") as report:
-        made = _deploy(where, owner, options, report)
+        made, calls = _deploy(where, owner, options, report)
     listed: list[dict[str, Any]] = [
         {
             "name": contract.artifact.name,
@@ -84,13 +84,15 @@ def deploy(**options: Any) -> None:  # noqa: ANN401 - click's options
         }
         for contract in made
     ]
+    sent = [{"name": name, "transactions": len(gas), "gas": sum(gas)} for name, gas in calls.items() if gas]
     if options["as_json"]:
         head = {"chain_id": where.chain_id, "dry_run": is_local, "deployer": owner.address}
-        terminal.print_json({**head, "contracts": listed})
+        terminal.print_json({**head, "contracts": listed, "calls": sent})
         return
     rows = [(each["name"], each["address"], f"{each['code_bytes']:,}", f"{each['gas']:,}") for each in listed]
+    rows += [(f"{each['name']} x {each['transactions']}", "", "", f"{each['gas']:,}") for each in sent]
     title = f"{'Dry run of' if is_local else 'Deployed'} {options['design']} on chain {where.chain_id}"
-    terminal.print_table(title, ("contract", "address", "bytes", "gas of creation"), rows, text_columns=2)
+    terminal.print_table(title, ("contract or call", "address", "bytes", "gas"), rows, text_columns=2)
 
 
 def _embedded(options: dict[str, Any]) -> "tuple[Chain, Account]":
@@ -122,33 +124,57 @@ def _remote(options: dict[str, Any]) -> "tuple[Chain, Account]":
     return where, owner
 
 
-def _deploy(where: "Chain", owner: "Account", options: dict[str, Any], report: Any) -> "list[Contract]":  # noqa: ANN401
-    """Deploy and list markets; the contracts in the order in which they came."""
-    from ringfence.chain import clearinghouse
+def _deploy(
+    where: "Chain",
+    owner: "Account",
+    options: dict[str, Any],
+    report: Any,  # noqa: ANN401 - what shows progress
+) -> "tuple[list[Contract], dict[str, list[int]]]":
+    """Deploy and list markets; the contracts in the order in which they came, and the gas of calls by function."""
     from ringfence.chain.accounts import address_bytes
-    from ringfence.chain.deploy import Baseline
 
     for name in ("token", "feed"):
         if options[name] and not any(address_bytes(options[name])):
             raise InputError(f"--{name} {options[name]}: is nobody's address")
     feed = options["feed"] or owner.address
     if options["design"] == "Clearinghouse":
-        report(0, 2, "Clearinghouse")
-        made = clearinghouse.deploy(where, owner, feed, quote=options["token"])
-        report(1, 2, "markets")
-        terms = [clearinghouse.MarketTerms()] * options["markets"]
-        clearinghouse.list_markets(made, owner, terms)
-        shares = clearinghouse.open_pool(made, owner, 0)
-        return [made.quote, made.resolution, made.backoffice, made.house, shares]
-    venue = Baseline.create(
-        where,
-        options["design"],
-        owner,
-        owner,
-        markets=options["markets"],
-        token=options["token"],
-        report=report,
-    )
+        return _deploy_clearinghouse(where, owner, feed, options, report)
+    return _deploy_baseline(where, owner, feed, options, report)
+
+
+def _deploy_clearinghouse(
+    where: "Chain",
+    owner: "Account",
+    feed: str,
+    options: dict[str, Any],
+    report: Any,  # noqa: ANN401 - what shows progress
+) -> "tuple[list[Contract], dict[str, list[int]]]":
+    from ringfence.chain import clearinghouse
+
+    report(0, 2, "Clearinghouse")
+    made = clearinghouse.deploy(where, owner, feed, quote=options["token"])
+    report(1, 2, "markets")
+    listing = clearinghouse.list_markets(made, owner, [clearinghouse.MarketTerms()] * options["markets"])
+    shares = clearinghouse.deploy_shares(made, owner, 0)
+    opening = made.house.send("open_pool", 0, shares.address, sender=owner)
+    contracts = [made.quote, made.resolution, made.backoffice, made.house, shares]
+    return contracts, {
+        "list_market": [receipt.gas_used for receipt in listing],
+        "open_pool": [opening.gas_used],
+    }
+
+
+def _deploy_baseline(
+    where: "Chain",
+    owner: "Account",
+    feed: str,
+    options: dict[str, Any],
+    report: Any,  # noqa: ANN401 - what shows progress
+) -> "tuple[list[Contract], dict[str, list[int]]]":
+    from ringfence.chain.deploy import Baseline
+
+    design, markets, token = options["design"], options["markets"], options["token"]
+    venue = Baseline.create(where, design, owner, owner, markets=markets, token=token, report=report)
     if feed != owner.address:
         venue.contract.send("set_feed", feed, sender=owner)
-    return [venue.token, venue.contract]
+    return [venue.token, venue.contract], {"set_market": [receipt.gas_used for receipt in venue.listing]}
