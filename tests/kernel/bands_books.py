@@ -18,6 +18,7 @@ from ringfence.clearing.policy import (
 )
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.kernel.bands import Bands
+from ringfence.kernel.bands_record import ANCHORED
 from ringfence.kernel.bands_touch import decided
 from ringfence.kernel.columns import from_venue
 from ringfence.kernel.plan import plan
@@ -158,3 +159,9 @@ class Watched:
                     factor = trigger.factor
                     price = int(edge) + random.randint(-2, 2)
         return factor, min(max(price, 0), int(self.bands.price_max[factor]))
+
+
+def unanchored(watched):
+    """How many rows have no bands that hold, so that every tick decides them."""
+    indices = watched.bands.indices
+    return sum(len(index.watched) - int(index.state[ANCHORED]) for index in indices)

@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from kernel.bands_books import SHAPES, USD, Watched, shaped_venue
+from kernel.bands_books import SHAPES, USD, Watched, shaped_venue, unanchored
 from kernel.books import BOOKS, book
 from population import cross, ticks
 from ringfence.clearing.model import Asset, Scale, Subaccount
@@ -52,12 +52,6 @@ def test_every_rulebook_is_decided_as_by_a_look_at_everybody(rulebook):
             assert watched.columns.apart
             continue
         run(watched, Random(seed), 40)
-
-
-def unanchored(watched):
-    """How many rows have no bands that hold, so that every tick decides them."""
-    indices = watched.bands.indices
-    return sum(len(index.watched) - int(index.state[bands_record.ANCHORED]) for index in indices)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +125,25 @@ def test_a_gap_of_all_prices_is_swept_and_leaves_nothing_crossed(monkeypatch):
         watched.judge(watched.bands.tick(0, int(watched.prices()[0])))
     assert not unanchored(watched)
     assert not found_owners(index)
+
+
+def test_after_a_gap_every_tick_anchors_some_rows_and_a_gap_lets_them_go(monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    found, columns = cross(400)
+    start = found.table.markets["price"].copy()
+    watched = Watched(found, columns, touches_per_sweep=400)
+    (index,) = watched.bands.indices
+    watched.judge(watched.bands.batch(start * 9 // 10))
+    for left in range(400, 0, -len(index.found)):
+        assert unanchored(watched) == left
+        held = [bool(watched.bands.triggers(row)) for row in range(400) if index.watched[row]]
+        assert held == sorted(held, reverse=True)
+        assert sum(index.watched[: 400 - left]) == sum(held)
+        watched.judge(watched.bands.tick(0, int(watched.prices()[0])))
+    assert not unanchored(watched)
+    assert not watched.judge(watched.bands.tick(0, int(watched.prices()[0])))
+    watched.judge(watched.bands.batch(start * 7 // 10))
+    assert unanchored(watched) == 400
 
 
 @pytest.mark.parametrize("kind", ["quiet", "crash", "bounce", "at the boundary"])

@@ -55,7 +55,9 @@ def chart(index: Index, markets: int) -> None:
     lines, bits = index.lines, index.class_bits
     for row in range(2 * len(index.price)):
         price, paid, sign = index.price[row >> 1], index.paid[row >> 1], 1.0 if row % 2 == LONG else -1.0
-        steepest, begin = index.lines.steepest[row >> 1] * price, 0.0
+        steepest, begin = 0.0, 0.0
+        for line in range(lines.length[row]):
+            steepest = max(steepest, lines.rate[row, line] * price)
         doubt = EPSILON * (price + steepest + abs(paid))
         for kind in range(1 << bits):
             end, place = index.until[row, kind], (row << bits) + kind
