@@ -163,8 +163,8 @@ def around(*bounds):
     return st.one_of(*near, st.integers(1, max(bounds)), st.integers(1, 10**7))
 
 
-quotients = around(1, 1 << 11, 1 << 53, 1 << 61, 1 << 62, 1 << 63)
-near_dens = around(4, 10**6, 10**18, 1 << 50, 1 << 62)
+quotients = around(1, 1 << 11, 1 << 49, 1 << 53, 1 << 61, 1 << 62, 1 << 63)
+near_dens = around(4, 10**6, 10**18, 1 << 50, 1 << 62, 1 << 64, 1 << 77)
 
 
 @given(quotients, near_dens, st.integers(-2, 2), st.sampled_from([1, -1]))
@@ -172,9 +172,16 @@ near_dens = around(4, 10**6, 10**18, 1 << 50, 1 << 62)
 @example((1 << 61) - 1, (1 << 62) - 1, -1, -1)
 def test_a_quotient_is_right_beside_every_whole_one(quotient, d, off, sign):
     for rest in (off, d // 2 + off):
-        n = sign * (quotient * d + rest)
+        n = max(LOW, min(sign * (quotient * d + rest), HIGH))
         for rounding in (words.FLOOR, words.CEIL, words.TRUNC):
             assert compiled(DIV, n, 1, d, rounding) == words.mul_div(n, 1, d, rounding)
+
+
+@given(st.integers(-3, 3), st.integers((1 << 126) - 3, (1 << 126) + 3), st.integers(-2, 2))
+def test_the_largest_denominators(quotient, d, off):
+    n = min(max(quotient * d + off, LOW), HIGH)
+    for rounding in (words.FLOOR, words.CEIL, words.TRUNC):
+        assert compiled(DIV, n, 1, d, rounding) == words.mul_div(n, 1, d, rounding)
 
 
 @given(wides.filter(lambda a: a > LOW), dens)

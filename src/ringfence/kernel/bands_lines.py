@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import table as tables
-from .bands_slots import apart
-from .jit import jit
+from .jit import apart, jit
 from .legs import rate_of, rates_row
 from .table import Table
 from .wide import joined, to_float, wide

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bands_lines import LONG, SHORT, Floats, Lines, crossings, lines_of, own_terms
-from .bands_slots import BLOCK, NONE, Flags, Ints32, Ints64, Slots, apart, hand_back, lay_out, take
+from .bands_slots import BLOCK, NONE, Flags, Ints32, Ints64, Slots, hand_back, lay_out, take
 from .columns import Block
-from .jit import jit
+from .jit import apart, jit
 from .table import Table
 from .wide import join, joined, to_float
 

@@ -12,12 +12,9 @@ takes the reaches of a subaccount away that is no longer watched, or whose bands
 does.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .jit import jit
@@ -30,25 +27,6 @@ NEVER = -np.inf
 ALWAYS = np.inf
 SPARE = 1.25
 """Slots that are laid out per leg there is, so that legs that come later find room."""
-
-
-def _marked(attribute: str) -> Callable[[], None]:
-    """What gives the function that calls it an attribute of the compiler."""
-
-    def mark(typingctx: object) -> object:  # noqa: ARG001 - Numba's signature
-        def codegen(context: Any, builder: Any, _signature: object, _args: object) -> object:  # noqa: ANN401
-            builder.function.attributes.add(attribute)
-            return context.get_dummy_value()
-
-        return types.none(), codegen
-
-    return cast("Callable[[], None]", intrinsic(mark))
-
-
-apart = _marked("noinline")
-"""Keeps the function that calls it out of line, so that what calls that one does not grow (and compile) by it."""
-within = _marked("alwaysinline")
-"""Has the function that calls it compiled into whatever calls that one: to hand an index on takes longer than a leg."""
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]

@@ -11,9 +11,9 @@ import numpy as np
 
 from .bands_lines import EPSILON, asked, lower_and_upper, outline
 from .bands_record import ANCHORED, DOUBTS, Index, places_at
-from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm, within
+from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm
 from .columns import FLAGGED, SYSTEM, Block
-from .jit import jit
+from .jit import jit, within
 from .legs import is_liquidatable
 from .table import Table
 

@@ -24,13 +24,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import llvmlite  # type: ignore[import-untyped]
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
-from numba.core import config
+from numba.core import config, types
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
 
 from ..cache import WATCHERS
 
@@ -142,6 +143,25 @@ def _compiled(function: F, fastmath: bool | set[str]) -> F:
         config.CACHE_DIR = elsewhere
     found: F = dispatcher
     return found
+
+
+def _marked(attribute: str) -> Callable[[], None]:
+    """What gives the function that calls it an attribute of the compiler."""
+
+    def mark(typingctx: object) -> object:  # noqa: ARG001 - Numba's signature
+        def codegen(context: Any, builder: Any, _signature: object, _args: object) -> object:  # noqa: ANN401
+            builder.function.attributes.add(attribute)
+            return context.get_dummy_value()
+
+        return types.none(), codegen
+
+    return cast("Callable[[], None]", intrinsic(mark))
+
+
+apart = _marked("noinline")
+"""Keeps the function that calls it out of line, so that what calls that one does not grow (and compile) by it."""
+within = _marked("alwaysinline")
+"""Has the function that calls it compiled into whatever calls that one: to hand an index on takes longer than a leg."""
 
 
 def jit(function: F) -> F:

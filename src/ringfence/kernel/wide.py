@@ -27,13 +27,15 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, overload, register_model
 
 from ..rules import words
-from .jit import HAS_DIVISION, jit
+from .jit import HAS_DIVISION, apart, jit
 
 Wide = int
 """What an `Int128` is to a type checker."""
 
 BIT, I64, I128, I256 = ir.IntType(1), ir.IntType(64), ir.IntType(128), ir.IntType(256)
 FLOOR, CEIL, TRUNC = words.FLOOR, words.CEIL, words.TRUNC
+NEAR_MOST, HIGH_MOST = 2.0**49, 1 << 62
+"""Below these quotients and upper halves of denominators, floats divide and integers set them right."""
 
 
 class Int128(types.Type):
@@ -270,6 +272,7 @@ def _define_unchecked(emit: Callable[[Any, Any, Any], Any]) -> Callable[..., Any
 
 _runtime_quotient = _define_unchecked(lambda builder, x, y: builder.sdiv(x, y))
 _wrapping_mul = _define_unchecked(lambda builder, x, y: builder.mul(x, y))
+_wrapping_add = _define_unchecked(lambda builder, x, y: builder.add(x, y))
 _wrapping_sub = _define_unchecked(lambda builder, x, y: builder.sub(x, y))
 _shift_left = _define_unchecked(lambda builder, x, y: builder.shl(x, y))
 _shift_right = _define_unchecked(lambda builder, x, y: builder.lshr(x, y))
@@ -331,6 +334,30 @@ def _divided_64(n: int, d: int, rounding: int) -> int:
 
 
 @jit
+def _divided_128(n: Wide, d: Wide, rounding: int) -> Wide:
+    """`n / d` for `d > 0`: by floats that integers set right where the quotient is small, else by long division.
+
+    Kept out of line, so that what divides stays small enough to be inlined itself. Operands and quotient of the floats
+    are right to the share 2^-52 each and the quotient is below 2^49, so it is off by less than one half, and its
+    floor by at most one.
+    """
+    apart()
+    near = to_float(n) / to_float(d)
+    if abs(near) < NEAR_MOST and hi64(d) < HIGH_MOST:
+        whole = int(np.floor(near))
+        rest = _wrapping_sub(n, _wrapping_mul(wide(whole), d))
+        if rest < 0:
+            whole, rest = whole - 1, _wrapping_add(rest, d)
+        elif rest >= d:
+            whole, rest = whole + 1, _wrapping_sub(rest, d)
+        up = (rounding == CEIL) | ((rounding == TRUNC) & (hi64(n) < 0))
+        return wide(whole + (up & (rest != 0)))
+    quotient = _quotient(n, d)
+    rest = _wrapping_sub(n, _wrapping_mul(quotient, d))
+    return quotient + _step(hi64(rest) | (lo64(rest) != 0), rounding)
+
+
+@jit
 def product(a: Wide, b: Wide) -> Wide:
     """`a * b`; two that fit in 64 bits take one instruction and cannot overflow."""
     if fits(a) and fits(b):
@@ -344,9 +371,7 @@ def _divided(n: Wide, d: Wide, rounding: int) -> Wide:
         raise ZeroDivisionError("a denominator is not positive")
     if fits(n) and fits(d):
         return wide(_divided_64(lo64(n), lo64(d), rounding))
-    quotient = _quotient(n, d)
-    rest = _wrapping_sub(n, _wrapping_mul(quotient, d))
-    return quotient + _step(hi64(rest) | (lo64(rest) != 0), rounding)
+    return _divided_128(n, d, rounding)
 
 
 def _return_quotient(builder, kind, n, d, rounding):
