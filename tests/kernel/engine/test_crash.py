@@ -133,6 +133,29 @@ def test_a_queue_takes_more_winners_than_it_was_made_for():
     assert engine.by_reference == 0
 
 
+def test_winners_of_any_wealth_are_ranked_and_none_is_left_to_the_reference():
+    """Cost times equity of a maker needs more than 95 bits, which is where a shorter way to its score ends."""
+    lots = np.array([10**8, 10**8, 3, -(10**8), -(10**8), -3])
+    worth_q = lots * MARK
+    engine = Engine.from_columns(
+        crowd_venue(0, policy()),
+        Columns(
+            ["loser-1", "loser-2", "loser-3", "maker-1", "maker-2", "winner"],
+            np.array([*(-worth_q[:3] + worth_q[:3] // 20), 10**18 + 10**6, 10**18, 4 * 10**5]),
+            np.ones(6, np.int64),
+            np.zeros(6, np.int64),
+            lots,
+            worth_q,
+        ),
+    )
+    engine.submit([cmd.SetPrices(2, 2, {"A": MARK * 86 // 100})])
+    found, wanted, house = both(engine, [*engine.names.rows], Fills())
+    assert found == wanted
+    assert [type(command) for command, _ in found] == [cmd.Deleverage] * 3
+    assert engine.state_hash() == state_hash(house.venue)
+    assert engine.by_reference == 0
+
+
 def test_whoever_opened_and_added_since_the_last_loser_is_a_winner_too():
     """Holders were listed for one market; before another is asked for, a trader opens a position there in two steps."""
     ids = ["loser-1", "loser-2", "winner-1", "winner-2", "a-newcomer", "b-newcomer"]

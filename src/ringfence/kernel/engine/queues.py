@@ -12,7 +12,7 @@ Prices and funding indexes change every score: whoever sets them calls `forget`.
 
 import numpy as np
 
-from ..jit import jit
+from ..jit import apart, jit
 from ..wide import Wide, abs_, hi64, lo64, mul_div_down, wide
 from . import layout as at
 from .far import INT, NOTHING, YES_NO, far
@@ -41,8 +41,22 @@ def forget(book: Book) -> None:
 
 
 @jit
+def _long_fraction(rest: Wide, den: Wide) -> int:
+    """`_fraction_of` for a denominator that leaves no room for 32 bits above it, one binary digit at a time."""
+    apart()
+    found = wide(0)
+    for _ in range(64):
+        rest, found = rest + rest, found + found
+        if rest >= den:
+            rest, found = rest - den, found + 1
+    return lo64(found)
+
+
+@jit
 def _fraction_of(rest: Wide, den: Wide) -> int:
     """`rest / den` in units of 2^-64, rounded down, for `0 <= rest < den`; as an unsigned number in 64 bits."""
+    if hi64(den) >= CHUNK >> 1:
+        return _long_fraction(rest, den)
     upper = mul_div_down(rest, CHUNK, den)
     rest = rest * CHUNK - upper * den
     lower = mul_div_down(rest, CHUNK, den)
