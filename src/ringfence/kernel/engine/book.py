@@ -1,10 +1,11 @@
 """From a venue to arrays. The inverse stands in `venue`."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ...clearing.model import Asset, Market, Subaccount, Venue, market_subaccount
+from ...clearing.model import Asset, Market, Scale, Subaccount, Venue, market_subaccount
 from ...clearing.policy import (
     CostShare,
     OpenInterestScaled,
@@ -45,6 +46,12 @@ def matrix(records: Sequence[Sequence[int]], width: int, least: int = 0) -> Word
 
 def _put(record: Words, k: int, *amounts: int) -> None:
     record[k : k + 2 * len(amounts)] = words_of(amounts)
+
+
+def in_lowest_terms(scale: Scale) -> tuple[int, int]:
+    """A scale's fraction, reduced: the same worth of everything, from shorter products."""
+    shared = math.gcd(scale.num, scale.den)
+    return scale.num // shared, scale.den // shared
 
 
 # -- markets and assets ------------------------------------------------------------------------------------------------
@@ -109,7 +116,7 @@ def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
         market, record = venue.markets[name], records[n]
         fill_prices(record, venue, market)
         fill_requirement(record, market)
-        _put(record, at.SCALE_NUM, market.scale.num, market.scale.den, market.step_b)
+        _put(record, at.SCALE_NUM, *in_lowest_terms(market.scale), market.step_b)
         record[at.POOL], record[at.MARKET_RANK] = names.pool[market.pool], ranks[name]
         record[at.COUNTERPARTY] = names.row.get(market_subaccount(name), at.UNKNOWN)
         record[at.FUNDING_ACCOUNT] = names.account[f"funding/{name}"]
@@ -137,7 +144,7 @@ def asset_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
 
 def fill_asset(record: Words, asset: Asset) -> None:
     """Write an asset's price, scale and weights into its record."""
-    _put(record, at.PRICE, asset.price, asset.scale.num, asset.scale.den)
+    _put(record, at.PRICE, asset.price, *in_lowest_terms(asset.scale))
     record[at.OWED], record[at.HAIRCUT_DEN] = asset.may_be_owed, asset.haircut.den
     weights = asset.weights
     if weights is not None:
