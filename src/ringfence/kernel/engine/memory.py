@@ -30,6 +30,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from ..jit import jit
 from ..wide import Wide, hi64, join, lo64
+from . import layout as at
 
 Words = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 """An array of 64-bit integers; in compiled code of this package, often a view of one."""
@@ -66,6 +67,22 @@ class Book(NamedTuple):
     """Verdict on the command at hand; see `layout`."""
     command: Words
     """The command at hand."""
+
+
+WIDTHS = {
+    "legs": at.LEG_WORDS,
+    "markets": at.MARKET_WORDS,
+    "margins": at.MARGIN_WORDS,
+    "assets": at.ASSET_WORDS,
+    "haircuts": at.HAIRCUT_WORDS,
+    "pools": at.POOL_WORDS,
+    "heap": at.CLAIM_WORDS,
+    "queues": at.QUEUE_WORDS,
+    "list": at.LIST_WORDS,
+    "steps": at.STEP_WORDS,
+    "tape": at.TAPE_WORDS,
+}
+"""Words of a record, where that is the same in every book."""
 
 
 def arrays_of(book: Book) -> list[int]:
@@ -128,13 +145,21 @@ def _word(builder, address):
     return builder.load(builder.inttoptr(address, I64.as_pointer()))
 
 
+def _constant(builder, address):
+    """A word that stays what it is as long as compiled code runs, so that it is loaded once."""
+    found = _word(builder, address)
+    found.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return found
+
+
 @lower_getattr_generic(_BookType)
 def _lower_field(context, builder, _typ, value, attr):
     view = cgutils.create_struct_proxy(VIEW)(context, builder)
     entry = builder.add(value, I64(24 * Book._fields.index(attr)))
-    view.base = _word(builder, entry)
-    view.stride = _word(builder, builder.add(entry, I64(8)))
-    view.records = _word(builder, builder.add(entry, I64(16)))
+    view.base = _constant(builder, entry)
+    width = WIDTHS.get(attr)
+    view.stride = I64(width) if width else _constant(builder, builder.add(entry, I64(8)))
+    view.records = _constant(builder, builder.add(entry, I64(16)))
     return view._getvalue()  # noqa: SLF001 - how a struct proxy gives its value
 
 
