@@ -29,6 +29,18 @@ def crowd_venue(fund_q, policy=None):
     return venue
 
 
+def venue_with(policy=None, **fields):
+    """Two traders with quote alone, on those markets with other fields."""
+    venue = crowd_venue(0, policy)
+    for name in ("ann", "ben"):
+        venue.subaccounts[name] = Subaccount(name, name, balances={QUOTE: 10**12})
+    venue.ledger["outside"] = {QUOTE: -2 * 10**12}
+    for market in venue.markets.values():
+        for name, value in fields.items():
+            setattr(market, name, value)
+    return venue
+
+
 def crowd(count, seed):
     """Pairs of a long and a short of the same size, each with a leverage and an entry price of its own."""
     random, pairs = np.random.default_rng(seed), count // 2

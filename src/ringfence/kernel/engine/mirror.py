@@ -137,6 +137,8 @@ def reload(venue: Venue, book: Book, names: Names, events: Sequence[ev.AnyEvent]
         book = add_rows(book, names, added)
     for name in sorted(rows | {*added}, key=names.row.__getitem__):
         book = reload_row(book, names, venue.subaccounts[name])
+    if added:
+        book = book._replace(siblings=siblings_of(book.terms, book.rows[: len(names.rows)]))
     for event in events:
         if isinstance(event, ev.LeverageSet):
             book = book._replace(chosen=with_choice(book.chosen, names, event))
@@ -184,8 +186,7 @@ def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:
         book = book._replace(rows=grown(book.rows, row + 1))
         book.rows[row, at.LEG_FIRST] = book.rows[row, at.LEG_COUNT] = book.rows[row, at.LEG_ROOM] = 0
         book.clock[at.ROWS] = row + 1
-    taken = book.rows[: len(names.rows)]
-    return book._replace(order=rank_rows(book.rows, names), siblings=siblings_of(book.terms, taken))
+    return book._replace(order=rank_rows(book.rows, names))
 
 
 def reload_row(book: Book, names: Names, sub: Subaccount) -> Book:
