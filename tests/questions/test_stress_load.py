@@ -2,6 +2,7 @@
 
 import csv
 from decimal import Decimal
+from random import Random
 
 import duckdb
 import pytest
@@ -19,10 +20,13 @@ from ringfence.questions.stress_load import load as into_columns
 from ringfence.questions.stress_reference import Bench, Reference
 from ringfence.questions.stress_scan import COLLATERAL, plain_table
 from ringfence.questions.stress_shocks import NOW, shocks, wanted
-from ringfence.venues.rulebook import load
+from ringfence.venues.rulebook import list_rulebooks, load
 
-VENUES = ("hyperliquid", "generic", "dydx-v4", "kwenta", "drift-v2", "perp-v1")
+VENUES = tuple(sorted({info.venue for info in list_rulebooks()}))
 MARKS = {"BTC": "61000", "ETH": "2950.5", "SOL": "148", "DOGE": "0.2", "EIGEN": "1"}
+SETS = ("aevo", "derive", "derive-pm", "derive-pm2", "perp-v2", "vertex")
+"""Venues that margin positions together."""
+
 COLUMNS = (
     *("account", COLLATERAL, "symbol", "side", "contracts"),
     *("entryPrice", "markPrice", "marginMode", "leverage", "collateral"),
@@ -118,9 +122,16 @@ def _scans_all(monkeypatch):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @pytest.mark.fuzz
-@given(rows(), st.sampled_from(VENUES), st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)")))
+@given(
+    rows(),
+    st.sampled_from(VENUES + 4 * SETS),
+    st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)")),
+)
 def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
-    reference, scanned = answers(write(tmp_path, listed, kind), venue)
+    same_answers(*answers(write(tmp_path, listed, kind), venue))
+
+
+def same_answers(reference, scanned):
     if isinstance(reference, str):
         assert scanned == reference
         return
@@ -137,6 +148,34 @@ def survey(surface):
     yield (found.rulebooks, found.subaccounts, found.anywhere, found.unknown, found.notes)
     yield {name: (held.positions, held.notional_q) for name, held in found.markets.items()}
     yield sorted(each.account for each in found.refused)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_book_of_any_rulebook_is_the_book_that_is_read(tmp_path, venue):
+    dice, listed = Random(venue), []
+    symbols = {**dict.fromkeys(sorted(load(venue).symbols)[:6], "148"), **MARKS}
+    for owner in range(60):
+        cash = f"{10 ** dice.uniform(1, 5):.{dice.choice([0, 2, 6])}f}"
+        for symbol in dice.sample(sorted(symbols), dice.randint(1, 4)):
+            contracts = f"{10 ** dice.uniform(2, 5) / float(symbols[symbol]):.{dice.choice([3, 6])}f}"
+            numbers = {"entryPrice": symbols[symbol], "markPrice": symbols[symbol], COLLATERAL: cash}
+            side = dice.choice(("long", "short"))
+            listed.append(leg(f"a{owner}", symbol, str(Decimal(contracts) + 1), side=side, **numbers))
+    same_answers(*answers(write(tmp_path, listed, "csv"), venue))
+
+
+@pytest.mark.parametrize("venue", SETS)
+def test_positions_that_are_margined_together_go_into_columns(tmp_path, venue):
+    listed = [
+        leg(f"a{owner}", symbol, str(contracts), side=side, markPrice=MARKS[symbol])
+        for owner in range(5)
+        for symbol, contracts, side in (("BTC", owner + 1, "long"), ("ETH", 20 - 3 * owner, "short"))
+        if symbol in load(venue).symbols
+    ]
+    book, left = scanned_of(tmp_path, listed, venue)
+    assert left == []
+    assert book.columns.netted
+    assert len(book.columns) == 5
 
 
 def test_a_size_that_cannot_be_read_on_the_finest_grid_is_left_to_the_reader(tmp_path):

@@ -164,9 +164,12 @@ class Plan:
             self.set_asset_price(name, venue.assets[name].price)
 
 
-def plan(venue: Venue) -> Plan:
-    """Compile a venue: rules, present prices, and a grid on which most of the positions there are fit."""
-    maker = _Maker(venue)
+def plan(venue: Venue, sizes: Mapping[str, Counter[int]] | None = None) -> Plan:
+    """Compile a venue: rules, present prices, and a grid on which most of the positions there are fit.
+
+    `sizes` are how often each size (base atoms) is held, by market, where positions are not in the venue.
+    """
+    maker = _Maker(venue, _sizes(venue.subaccounts.values()) if sizes is None else sizes)
     markets, limits, outside = list[str](), list[Limit](), maker.outside
     for market in sorted(venue.markets.values(), key=lambda each: each.option is not None):
         try:
@@ -243,9 +246,9 @@ def price_grid(prices: Iterable[int]) -> int:
 class _Maker:
     """Collects records."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, sizes: Mapping[str, Counter[int]]) -> None:
         self.venue = venue
-        self.families = Families(venue, _sizes(venue.subaccounts.values()))
+        self.families = Families(venue, sizes)
         self.worth_most = worth_most(venue)
         self.outside: dict[str, str] = {}
         self.markets, self.assets = list[Fields](), list[Fields]()

@@ -21,6 +21,7 @@ from ..clearing.risk import collateral_q
 from ..errors import InputError
 from ..kernel import sets as netted
 from ..kernel.columns import Block, Columns
+from ..kernel.limits import UnfitError
 from ..kernel.lots_f64 import Lines, find_unclear, lines_at
 from ..kernel.plan import Plan
 from ..kernel.sets_scale import underlying_of
@@ -192,7 +193,7 @@ class Columned:
         try:
             plan.refresh(venue)
             return _priced(venue, plan)
-        except InputError as error:
+        except (InputError, UnfitError) as error:
             raise InputError(f"{shock.label}: {error}; {SMALLER}") from None
 
     # -- rows ----------------------------------------------------------------------------------------------------------
@@ -349,7 +350,9 @@ class Columned:
         number, left = self.book.plan.market_numbers[name], []
         for at, rows in enumerate(standing):
             short = _only_short(self._judge(priced, at, rows)).rows
-            left.append(np.setdiff1d(rows, short, assume_unique=True))
+            stands = np.ones(len(rows), np.bool_)
+            stands[np.searchsorted(rows, short)] = False
+            left.append(rows[stands])
             size, notional = (np.zeros(len(short), np.int64) for _ in range(2))
             compiled.lots_in(priced.table, self.book.columns.blocks[at], short, number, size, notional)
             contracts = self._contracts(number, exact_sum(np.abs(size)))

@@ -4,6 +4,7 @@ What positions have in common (market, mode, leverage, mark) is asked of `build`
 the book has, so names, listings, modes and notes are its own. Accounts that need a closer look are named.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast, overload
@@ -14,14 +15,15 @@ from ..books.account import ACCOUNT_NAME_EXTRA, Account, BookPosition, MarginMod
 from ..clearing.model import QUOTE, CollateralPool, Market, Venue
 from ..errors import InputError
 from ..kernel.columns import WIDTHS, Block, Columns, empty
-from ..kernel.plan import plan
+from ..kernel.limits import UnfitError
+from ..kernel.plan import GRIDS, plan
 from ..units import parse_decimal
 from . import stress_fill as compiled
 from .grid import market_on_grid
 from .listings import listings
 from .margin import DEFAULT_VENUE
 from .stress_cells import PLACES_MAX, Codes, Ints
-from .stress_columns import Book
+from .stress_columns import Book, rule_of
 from .stress_fill import NOWHERE, Flags, Grids, Groups, Numbers
 from .stress_names import Chosen
 from .stress_reference import Bench
@@ -33,7 +35,7 @@ ONE = Decimal(1)
 def load(bench: Bench, scan: Scan) -> tuple[Book | None, Flags]:
     """The accounts that columns hold, and which of `scan.names` they do not."""
     rulebook = bench.rulebooks[bench.venue or DEFAULT_VENUE]
-    if listings(rulebook).policy.set_rule is not None or not (scan.collateral.places >= 0).any():
+    if not (scan.collateral.places >= 0).any():
         return None, np.ones_like(scan.odd)
     loading = _Loading(bench, scan, Venue(policy=listings(rulebook).policy))
     return (loading.book(), loading.odd) if loading.judge() else (None, np.ones_like(scan.odd))
@@ -57,8 +59,11 @@ class _Loading:
             market.base_decimals > PLACES_MAX for market in self.venue.markets.values()
         ):
             return False
-        self._choose_grids()
-        self.plan = plan(self.venue)
+        self.plan = plan(self.venue, self._choose_grids())
+        try:
+            rule_of(self.venue, self.plan)
+        except UnfitError:
+            return False
         for at, name in enumerate(self.markets):
             if name not in self.plan.market_numbers:
                 self.kinds.market[self.kinds.market == at] = NOWHERE
@@ -97,10 +102,14 @@ class _Loading:
 
     # -- grids ---------------------------------------------------------------------------------------------------------
 
-    def _choose_grids(self) -> None:
-        """Count sizes as coarsely as most of them allow."""
+    def _choose_grids(self) -> dict[str, Counter[int]]:
+        """Make atoms as fine as most sizes need; sizes in them, as large as any of so many digits.
+
+        A venue that counts 18 decimals has more digits than 64 bits, so sizes are counted more coarsely in `plan`.
+        """
         counts = np.zeros((len(self.markets), PLACES_MAX + 1, PLACES_MAX + 1), np.int64)
         compiled.count_digits(self.scan.legs, self.kinds, self.odd, counts)
+        sizes: dict[str, Counter[int]] = {}
         for name, found in zip(self.markets, counts, strict=True):
             market = self.venue.markets[name]
             fitting = {
@@ -109,16 +118,27 @@ class _Loading:
             }
             finest = max(fitting, key=lambda places: (fitting[places], -places))
             self.venue.markets[name] = market_on_grid(market, finest, market.price_decimals)
+            sizes[name] = Counter(
+                {
+                    (10 ** (places + digits) - 1) * 10 ** (finest - places): int(found[places, digits])
+                    for places, digits in np.argwhere(found[: finest + 1]).tolist()
+                }
+            )
+        return sizes
 
     def _grids(self) -> Grids:
         """How positions are counted; of markets that the kernel does not decide, anything."""
-        pools, numbers = list(self.venue.pools), self.plan.market_numbers
-        markets = [self.venue.markets[name] for name in self.markets]
-        limits = [self.plan.limits[numbers[name]].size_max if name in numbers else 0 for name in self.markets]
+        pools, markets, numbers = list(self.venue.pools), self.venue.markets, self.plan.market_numbers
+        places, limits = np.zeros((2, len(self.markets)), np.int64)
+        for at, name in enumerate(self.markets):
+            if name in numbers:
+                unit = int(self.plan.table.markets[numbers[name]]["size_unit"])
+                places[at] = markets[name].base_decimals - GRIDS.index(unit)
+                limits[at] = self.plan.limits[numbers[name]].size_max
         return Grids(
-            np.array([market.base_decimals for market in markets], np.int64),
-            np.array(limits, np.int64),
-            np.array([pools.index(market.pool) for market in markets], np.int64),
+            places,
+            limits,
+            np.array([pools.index(markets[name].pool) for name in self.markets], np.int64),
             np.array([numbers.get(name, 0) for name in self.markets], np.uint16),
         )
 
@@ -181,11 +201,13 @@ class _Loading:
             Labels(names, owner, self._market(mine), self.markets)
             for owner, mine in zip(owners, chosen, strict=True)
         ]
+        columns = Columns(blocks, ids)
+        columns.netted = bool(self.plan.whole)
         return Book(
             self.bench.rulebooks[self.bench.venue or DEFAULT_VENUE],
             self.venue,
             self.plan,
-            Columns(blocks, ids),
+            columns,
             np.concatenate(owners),
             names,
             self._notes(),
