@@ -379,6 +379,13 @@ def test_closing_freely_is_for_the_pools_price_and_for_shrinking(sinking):
     assert not sinking.trade("ada.0", 0, 1)
 
 
+def test_lots_may_cost_all_that_they_free_and_no_more(sinking):
+    """A thousand lots of an atom each ask 50 atoms: 20 of them free one, the least fee; 19 free none."""
+    sinking.prices({0: 1})
+    assert not sinking.trade("ada.0", 0, -19)
+    assert sinking.trade("ada.0", 0, -20)
+
+
 def test_a_spread_that_costs_more_than_lots_free_is_looked_at(sinking):
     """Maintenance margin is 0.12 % and the fee 0.045 %: a spread of 0.1 % is too much, one of 0.07 % is not."""
     terms = MARKETS[1]._replace(initial_ppm=2_000, maintenance_ppm=1_200, spread_ppm=1_000)
