@@ -1,5 +1,6 @@
 """Files that are not what they should be: empty, huge, broken, of another kind."""
 
+import gzip
 import json
 import os
 import threading
@@ -83,3 +84,19 @@ def test_a_pipe_is_read(tmp_path):
 
 def test_a_nul_in_the_path():
     assert "cannot be read" in refusal("a\0b.json")
+
+
+@pytest.mark.parametrize("name", ["book.csv", "book.json", "book.csv.gz", "book.arrow"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"symbol,side\n"), "is packed by gzip; unpack it first"),
+        (b"PK\x03\x04 a spreadsheet", "is packed"),
+        (b"ARROW1\0\0 a feather", r"is an Arrow \(Feather\) file; write it as Parquet or CSV"),
+    ],
+)
+def test_files_that_people_have_and_nobody_reads(tmp_path, name, content, said):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_accounts(path)

@@ -66,6 +66,7 @@ def test_a_table_without_collateral_columns_does_not_say_what_backs_it(read):
         ),
         ("leverage", "levrage", "unknown column 'levrage'"),
         (",symbol,", ",coin,", "unknown column 'coin'"),
+        ("idle,77", ",77", "row 3 account: expected a text, got nothing"),
         ("idle,77,,,,,,,,,", "idle,77,,,,,,,,,,,,,", "row 3: 15 cells, expected 11 as in the header"),
     ],
 )

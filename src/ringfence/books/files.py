@@ -20,6 +20,14 @@ DEPTH_MAX = 50
 """Deepest nesting that is searched for accounts."""
 
 PARQUET_MAGIC = b"PAR1"
+OTHER_MAGICS = {
+    b"\x1f\x8b": "packed by gzip; unpack it first",
+    b"PK\x03\x04": "packed (a ZIP archive or a spreadsheet); expected CSV, Parquet or JSON",
+    b"ARROW1": "an Arrow (Feather) file; write it as Parquet or CSV",
+}
+"""How files begin that people have and nobody here reads, and what to say of each."""
+
+MAGIC_BYTES = 8
 TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
@@ -179,11 +187,18 @@ def _check_size(file: Path) -> None:
 
 
 def _is_parquet(file: Path) -> bool:
-    """Whether a file begins as Parquet files do; pipes are not asked, as they can be read only once."""
+    """Whether a file begins as Parquet files do; pipes are not asked, as they can be read only once.
+
+    `InputError` for one that begins as what is not read at all.
+    """
     try:
         if not file.is_file():
             return False
         with file.open("rb") as opened:
-            return opened.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+            begins = opened.read(MAGIC_BYTES)
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    for magic, what in OTHER_MAGICS.items():
+        if begins.startswith(magic):
+            raise InputError(f"{file}: is {what}")
+    return begins.startswith(PARQUET_MAGIC)

@@ -72,7 +72,7 @@ def gathered(
     accounts: dict[str, _Gathered] = {}
     for number, cells in rows:
         row = _record(Place(str(path), f"row {number}", " "), columns, cells)
-        owner = row.name("account") if "account" in row else path.stem
+        owner = row.name("account") if "account" in columns else path.stem
         _gather(row, accounts.setdefault(owner, _Gathered(row.place)))
     if not accounts:
         raise InputError(f"{path}: the table has no rows")
