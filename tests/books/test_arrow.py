@@ -17,7 +17,8 @@ ROWS = 130_000
 def test_texts_integers_and_decimals_with_their_gaps():
     query = (
         f"SELECT CASE WHEN i % 3 > 0 THEN 'é' || i END, CASE WHEN i % 5 > 0 THEN i - 7 END, "
-        f"(i / 4)::DECIMAL(18, 2), ((i - 99) * 1e20)::DECIMAL(38, 3), NULL::VARCHAR FROM range({ROWS}) AS rows(i)"
+        f"(i / 4)::DECIMAL(18, 2), ((i - 99) * 1e20)::DECIMAL(38, 3), NULL::VARCHAR, "
+        f"CASE WHEN i % 7 > 0 THEN i / 8 END FROM range({ROWS}) AS rows(i)"
     )
     with connect() as connection:
         connection.execute(NATIVE_DECIMALS)
@@ -28,7 +29,7 @@ def test_texts_integers_and_decimals_with_their_gaps():
 
 def decoded(batch):
     """The rows of a batch as Python has them."""
-    texts, integers, decimals, wide_ones, nothing = batch.columns
+    texts, integers, decimals, wide_ones, nothing, floats = batch.columns
     assert isinstance(texts, Texts)
     assert isinstance(integers, Integers)
     yield from zip(
@@ -37,6 +38,10 @@ def decoded(batch):
         [Decimal(value).scaleb(-2) for value in integers_of(decimals, batch.rows)],
         [EXACT.scaleb(Decimal(value), -3) for value in integers_of(wide_ones, batch.rows)],
         texts_of(nothing, batch.rows),
+        [
+            value if known else None
+            for value, known in zip(floats.values.tolist(), stated(floats, batch.rows), strict=True)
+        ],
         strict=True,
     )
 
@@ -59,11 +64,11 @@ def integers_of(column, rows):
     return [value if known else None for value, known in zip(numbers, stated(column, rows), strict=True)]
 
 
-@pytest.mark.parametrize("value", ["1.5::DOUBLE", "1::INTEGER", "[1]", "true"])
+@pytest.mark.parametrize("value", ["1.5::FLOAT", "1::INTEGER", "[1]", "true"])
 def test_other_types_are_refused(value):
     with connect() as connection:
         connection.execute(NATIVE_DECIMALS)
-        with pytest.raises(TypeError, match="expected texts, 64-bit integers or decimals"):
+        with pytest.raises(TypeError, match="expected texts, 64-bit numbers or decimals"):
             list(batches(connection.sql(f"SELECT {value}")))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.books.arrow import Integers, Texts
+from ringfence.books.arrow import Floats, Integers, Texts
 from ringfence.books.record import EXACT
 from ringfence.kernel.wide import split
 from ringfence.questions import stress_cells as cells
@@ -107,6 +107,29 @@ def test_integers_lose_the_zeros_at_their_ends():
 def test_wide_decimals_are_read_as_their_texts_are(values, scale):
     words = [split(value)[::-1] for value in values]
     assert integers(words, scale) == read([f"{Decimal(value).scaleb(-scale, EXACT):f}" for value in values])
+
+
+def floats(values):
+    atoms, places = np.zeros(len(values), np.int64), np.zeros(len(values), np.int8)
+    stated = np.packbits([value is not None for value in values], bitorder="little")
+    column = Floats(stated, np.array([value or 0.0 for value in values]))
+    cells.read_floats(column, atoms, places)
+    return list(zip(atoms.tolist(), places.tolist(), strict=True))
+
+
+@given(st.lists(st.floats() | st.floats(-(10**7), 10**7) | numbers.map(float) | st.none(), min_size=1))
+def test_floats_are_read_as_their_shortest_texts(values):
+    texts = [None if value is None else f"{Decimal(repr(value)):f}" for value in values]
+    for value, found, expected in zip(values, floats(values), read(texts), strict=True):
+        is_large = value is not None and not abs(value) < 2**53
+        assert found == ((0, cells.UNREAD) if is_large else expected)
+
+
+@given(st.integers(10**14, 10**17), st.integers(2, 18))
+def test_floats_of_many_digits(atoms, places):
+    value = atoms / 10**places
+    found = floats([value, -value])
+    assert found == read([f"{Decimal(repr(each)):f}" for each in (value, -value)])
 
 
 @given(

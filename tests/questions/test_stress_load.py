@@ -125,7 +125,7 @@ def _scans_all(monkeypatch):
 @given(
     rows(),
     st.sampled_from(VENUES + 4 * SETS),
-    st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)")),
+    st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)", "DOUBLE")),
 )
 def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
     same_answers(*answers(write(tmp_path, listed, kind), venue))

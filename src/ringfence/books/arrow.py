@@ -1,7 +1,8 @@
 """Rows that DuckDB hands over in Arrow's memory layout, as NumPy arrays that copy nothing.
 
 DuckDB fills Arrow's C data interface (https://arrow.apache.org/docs/format/CDataInterface.html) without any Arrow
-library; this is the reader for what tables of accounts are made of: texts, whole numbers of 64 bits, and decimals.
+library; this is the reader for what tables of accounts are made of: texts, decimals, and whole numbers and floats of 64
+bits.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ NATIVE_DECIMALS = "SET arrow_output_version = '1.5'"
 """Makes a connection hand over decimals of at most 18 digits in the 64 bits that it keeps them in, others in 128."""
 
 _CAPSULE = b"arrow_array_stream"
-_TEXT, _NUMBERS = "u", ("l", "d:")
+_TEXT, _FLOATS, _NUMBERS = "u", "g", ("l", "d:")
 
 
 class Texts(NamedTuple):
@@ -39,11 +40,23 @@ class Integers(NamedTuple):
     """(rows, words) words of 64 bits, one or two of them, the lowest first"""
 
 
+class Floats(NamedTuple):
+    """A column of 64-bit floats."""
+
+    stated: NDArray[np.uint8]
+    """As for texts."""
+    values: NDArray[np.float64]
+    """(rows,)"""
+
+
+Column = Texts | Integers | Floats
+
+
 class Batch(NamedTuple):
     """Some rows; the arrays are of no use once the next batch is asked for."""
 
     rows: int
-    columns: list[Texts | Integers]
+    columns: list[Column]
 
 
 # -- the C data interface ----------------------------------------------------------------------------------------------
@@ -127,8 +140,8 @@ def _formats(stream: Any) -> list[str]:  # noqa: ANN401 - as above
     finally:
         schema.release(ctypes.byref(schema))
     for kind in found:
-        if kind != _TEXT and not (kind.startswith(_NUMBERS) and _bits(kind) in {64, 128}):
-            raise TypeError(f"a column of Arrow's type {kind}: expected texts, 64-bit integers or decimals")
+        if kind not in {_TEXT, _FLOATS} and not (kind.startswith(_NUMBERS) and _bits(kind) in {64, 128}):
+            raise TypeError(f"a column of Arrow's type {kind}: expected texts, 64-bit numbers or decimals")
     return found
 
 
@@ -152,10 +165,12 @@ def _next(stream: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
         array.release(ctypes.byref(array))
 
 
-def _column(array: Any, kind: str) -> Texts | Integers:  # noqa: ANN401 - as above
+def _column(array: Any, kind: str) -> Column:  # noqa: ANN401 - as above
     assert array.offset == 0  # DuckDB fills whole arrays; a slice of one would begin elsewhere
     rows = array.length
     stated = _view(array.buffers[0], np.uint8, (rows + 7) // 8 if array.null_count else 0)
+    if kind == _FLOATS:
+        return Floats(stated, _view(array.buffers[1], np.float64, rows))
     if kind != _TEXT:
         words = _bits(kind) // 64
         return Integers(stated, _view(array.buffers[1], np.int64, rows * words).reshape(rows, words))

@@ -3,14 +3,15 @@
 What is no plain decimal number of at most 18 digits is marked and left to `books`, which reads or refuses it.
 """
 
+from math import frexp
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books.arrow import Integers, Texts
+from ..books.arrow import Floats, Integers, Texts
 from ..kernel.jit import jit
-from ..kernel.wide import fits, join, lo64, mul_div_down
+from ..kernel.wide import abs_, fits, join, lo64, mul_div_down, wide
 
 UNSTATED, UNREAD = -1, -2
 """In place of a number's decimal places: the cell is empty; it is for the reader of single accounts."""
@@ -19,6 +20,13 @@ MANTISSA_END = 10**18
 """Numbers have at most 18 digits, their zeros behind the point not counted."""
 
 PLACES_MAX = 18
+TENS = 10 ** np.arange(PLACES_MAX + 1, dtype=np.int64)
+FLOAT_TENS = TENS.astype(np.float64)
+"""Powers of ten, exactly."""
+
+FLOAT_END, SURE_END = 2.0**53, 1e15
+"""Floats from here on are no decimal numbers of 18 digits for certain; of fewer digits than the second, they are."""
+
 LENGTH_MAX = 60
 """As `units.DIGITS_MAX`."""
 
@@ -315,3 +323,52 @@ def read_integers(column: Integers, scale: int, atoms: Ints, places: Places) -> 
         if not -MANTISSA_END < value < MANTISSA_END or behind > PLACES_MAX:
             value, behind = 0, UNREAD
         atoms[row], places[row] = value, behind
+
+
+@jit
+def shortest_beyond(size: float, places: int) -> tuple[int, int]:
+    """As `shortest`, of a number that has 16 digits or more, at least so many `places` of them behind the point.
+
+    A float is `m / 2^s`; all that lies nearer to it than half of `1 / 2^s` is read as that float.
+    """
+    fraction, exponent = frexp(size)
+    mantissa: int = np.int64(fraction * FLOAT_END)  # type: ignore[assignment]
+    unit = wide(np.int64(1) << np.int64(53 - exponent)) * 2
+    for behind in range(places, PLACES_MAX + 1):
+        near = wide(2 * mantissa) * TENS[behind]
+        atoms = mul_div_down(near * 2 + unit, 1, unit * 2)
+        if (atoms * 2 - 1) * unit == near * 2:  # as near as the one below, which is taken where it is even
+            atoms = atoms - (lo64(atoms) & 1)
+        off = abs_(atoms * unit - near)
+        if off < TENS[behind] or (off == TENS[behind] and mantissa % 2 == 0):
+            return lo64(atoms), behind
+    return 0, UNREAD
+
+
+@jit
+def shortest(value: float) -> tuple[int, int]:
+    """The shortest decimal number that is read as a float, which is how it is written: `atoms` and `places`.
+
+    A number of at most 15 digits is the only one of so few that is read as its float, so one division proves it.
+    """
+    size = abs(value)
+    if not size < FLOAT_END:
+        return 0, UNREAD
+    for places in range(PLACES_MAX + 1):
+        scaled = size * FLOAT_TENS[places]
+        if not scaled < SURE_END:
+            atoms, behind = shortest_beyond(size, places)
+            return -atoms if value < 0.0 else atoms, behind
+        near: int = np.int64(np.rint(scaled))  # type: ignore[assignment]
+        if near / FLOAT_TENS[places] == size:
+            return -near if value < 0.0 else near, places
+    return 0, UNREAD
+
+
+@jit
+def read_floats(column: Floats, atoms: Ints, places: Places) -> None:
+    """Fill in the numbers of a column of floats, as they are written."""
+    for row in range(len(atoms)):
+        atoms[row], places[row] = 0, UNSTATED
+        if is_stated(column.stated, row):
+            atoms[row], places[row] = shortest(column.values[row])

@@ -13,12 +13,11 @@ from ..kernel.columns import WIDTHS, Block
 from ..kernel.jit import jit
 from ..kernel.wide import Wide, fits, lo64, mul_div_down, narrow, wide
 from ..units import QUOTE_DECIMALS
-from .stress_cells import MANTISSA_END, PLACES_MAX, UNREAD, UNSTATED, Codes, Ints, Places
+from .stress_cells import MANTISSA_END, PLACES_MAX, TENS, UNREAD, UNSTATED, Codes, Ints, Places
 
 Flags = NDArray[np.bool_]
 
 NOWHERE = -1
-TENS: Ints = 10 ** np.arange(PLACES_MAX + 1, dtype=np.int64)
 LARGE_Q = 2.0**55
 """Quote atoms that no cost and no backing reaches, so that those of the widest class add up to less than 2^62."""
 

@@ -5,6 +5,7 @@ not plain is left to `books`: a file with other columns as a whole, single accou
 """
 # ruff: noqa: S608 - all that is put into a query are names of columns, each of which is known
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..books import Account, table
 from ..books.account import checked
-from ..books.arrow import NATIVE_DECIMALS, Batch, Integers, Texts, batches
+from ..books.arrow import NATIVE_DECIMALS, Batch, Column, Floats, Integers, Texts, batches
 from ..books.files import PARQUET_MAGIC
 from ..books.record import EXACT, shown
 from ..clearing.model import QUOTE
@@ -38,6 +39,9 @@ NEEDED = frozenset(COLUMNS) - {"leverage", MARGIN}
 NUMERIC = frozenset({"leverage", "markPrice", *NUMBERS})
 """What may come as a number; the others are texts whatever type they have."""
 WHOLE_KINDS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+FLOATS = -1
+"""In place of a column's decimal places: it has floats."""
+
 CHUNK = 10_000
 ROOM = 1 << 16
 """Rows that arrays begin with where nobody says how many there will be."""
@@ -173,9 +177,11 @@ def plain_table(path: Path) -> Table | str:
 
 
 def _scale(name: str, kind: str) -> int | None:
-    """Decimal places of a column whose numbers integers hold; nothing for any other, which is read as text."""
+    """Decimal places of a column whose numbers integers hold, or `FLOATS`; nothing for what is read as text."""
     if name in NUMERIC and kind in WHOLE_KINDS:
         return 0
+    if name in NUMERIC and kind == "DOUBLE":
+        return FLOATS
     return _digits(kind)[1] if name in NUMERIC and kind.startswith("DECIMAL") else None
 
 
@@ -188,8 +194,8 @@ def _digits(kind: str) -> tuple[int, int]:
 def _handed_over(name: str, kind: str) -> str:
     """The type that a column is asked for in: integers of 64 bits, or of 128 for decimals of more than 18 digits."""
     scale = _scale(name, kind)
-    if scale is None:
-        return "VARCHAR"
+    if scale is None or scale == FLOATS:
+        return "VARCHAR" if scale is None else kind
     return "BIGINT" if kind in WHOLE_KINDS else f"DECIMAL({max(_digits(kind)[0], cells.PLACES_MAX)}, {scale})"
 
 
@@ -292,16 +298,18 @@ def _flags(kinds: Iterable[Kind]) -> Kinds:
     )
 
 
-def _read(column: Texts | Integers, scale: int | None, found: Numbers) -> None:
+def _read(column: Column, scale: int | None, found: Numbers) -> None:
     """Fill in the numbers of a column; `scale` where it has integers."""
-    if isinstance(column, Integers):
+    if isinstance(column, Floats):
+        cells.read_floats(column, *found)
+    elif isinstance(column, Integers):
         cells.read_integers(column, scale or 0, *found)
     else:
         cells.read_texts(column, *found)
 
 
-def _as_texts(column: Texts | Integers | None, rows: int) -> Texts:
-    """A column as texts: of integers, the bytes of each; of none, nothing stated."""
+def _as_texts(column: Column | None, rows: int) -> Texts:
+    """A column as texts: of numbers, the bytes of each; of none, nothing stated."""
     if isinstance(column, Texts):
         return column
     if column is None:
@@ -310,7 +318,7 @@ def _as_texts(column: Texts | Integers | None, rows: int) -> Texts:
     if len(column.stated):
         stated = np.unpackbits(column.stated, bitorder="little")[:rows]
     values = column.values[stated.astype(np.bool_)]
-    offsets = np.append(0, np.cumsum(stated, dtype=np.int32)) * (column.values.shape[1] * values.itemsize)
+    offsets = np.append(0, np.cumsum(stated, dtype=np.int32)) * column.values[:1].nbytes
     return Texts(column.stated, offsets.astype(np.int32), values.view(np.uint8).ravel())
 
 
@@ -319,6 +327,8 @@ def _shown(raw: bytes, scale: int | None) -> str:
     if scale is None:
         text = raw.decode()
         return text.strip() or text
+    if scale == FLOATS:
+        return repr(struct.unpack("=d", raw)[0]) if raw else ""
     number = Decimal(int.from_bytes(raw, "little", signed=True))
     return format(EXACT.scaleb(number, -scale), "f") if raw else ""
 
