@@ -364,9 +364,9 @@ class Storage:
     def word(self, name, at=0):
         return self.contract.chain.storage(self.contract.address, self.slots[name] + at)
 
-    def mapped(self, name, key):
+    def mapped(self, name, key, at=0):
         slot = keccak(self.slots[name].to_bytes(32, "big") + key.to_bytes(32, "big"))
-        return self.contract.chain.storage(self.contract.address, int.from_bytes(slot, "big"))
+        return self.contract.chain.storage(self.contract.address, int.from_bytes(slot, "big") + at)
 
     def head(self, key):
         word = self.mapped("heads", key)

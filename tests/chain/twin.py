@@ -4,6 +4,7 @@ The engine's subaccounts are the design's: one per trader and market, or one per
 pool the engine keeps in the market's own subaccounts, its funding accounts and its fees.
 """
 
+from chain.house import Storage
 from ringfence.chain.accounts import Account
 from ringfence.chain.deploy import LOT, Baseline, Terms
 from ringfence.chain.evm import Evm
@@ -59,6 +60,8 @@ class Twin:
             max_age_s=MAX_AGE_S,
         )
         self.contract = self.venue.contract
+        # Read as they lie there: calling a view takes longer than most operations.
+        self.storage, self.tokens = Storage(self.contract), Storage(self.venue.token)
         for pool in self.pools:
             self.venue.supply(pool, LIQUIDITY_Q, FUND_Q)
         for trader in TRADERS:
@@ -137,7 +140,9 @@ class Twin:
 
     def settle(self, trader):
         """Cross margin books funding of all positions at once in the engine, of the traded one on chain."""
-        if not self.is_isolated:
+        venue = self.engine.venue
+        held = {} if self.is_isolated else venue.subaccounts[trader].positions
+        if any(each.funding_index != venue.markets[name].funding_index for name, each in held.items()):
             self.contract.send("settle_funding", self.people[trader].address, sender=self.keeper)
 
     def deposit(self, trader, market, amount):
@@ -230,15 +235,16 @@ class Twin:
         total = sum(self.totals.values())
         funds = pools = 0
         for p in self.pools:
-            quote_q, fund_q, _ = self.contract.call("pool_of", p)
+            word = self.storage.word("_pools", p)
+            fund_q = field(word, 112, 104)
             assert fund_q == self.engine.venue.fund_q(f"p{p}")
-            funds, pools = funds + fund_q, pools + quote_q
-        rewards = self.contract.call("rewards", self.keeper.address)
+            funds, pools = funds + fund_q, pools + field(word, 0, 112)
+        rewards = self.storage.mapped("rewards", int(self.keeper.address, 16))
         venue = self.engine.venue
         held = sum(venue.subaccounts[market_subaccount(name)].quote_q for name in venue.markets)
         funding = sum(venue.balance_q(f"funding/{name}") for name in venue.markets)
         assert pools + rewards == LIQUIDITY_Q * len(self.pools) + held + funding + venue.balance_q("fees")
-        tokens = self.venue.token.call("balanceOf", self.contract.address)
+        tokens = self.tokens.mapped("balanceOf", int(self.contract.address, 16))
         assert tokens == total + funds + pools + rewards
 
     def check_all(self):
@@ -247,18 +253,35 @@ class Twin:
         self.check()
 
     def _check_trader(self, trader):
-        who, total = self.people[trader].address, 0
-        if not self.is_isolated:
-            total, held = self.contract.call("account_of", who)
-            sub = self.engine.venue.subaccounts[trader]
-            assert total == sub.quote_q
-            assert held == sum(1 << int(name[1:]) for name in sub.positions)
+        who = int(self.people[trader].address, 16)
+        held = self._quote_of if self.is_isolated else self._account_of
+        total = held(trader, who)
         for market in range(MARKETS):
-            sub = self.engine.venue.subaccounts[self.sub(trader, market)]
-            position = sub.positions.get(name_of(market))
-            found = self.contract.call("position_of", who, market)
-            assert found[-2] == (position.size_b if position else 0)
-            if self.is_isolated:
-                assert found[0] == sub.quote_q
-                total += found[0]
+            position = self.engine.venue.subaccounts[self.sub(trader, market)].positions.get(name_of(market))
+            assert self._size_of(who, market) == (position.size_b if position else 0)
         return total
+
+    def _account_of(self, trader, who):
+        """Quote of the one account, whose bitmap names the markets that the engine says are held."""
+        word, sub = self.storage.mapped("_accounts", who), self.engine.venue.subaccounts[trader]
+        assert field(word, 0, 128) == sub.quote_q
+        assert word >> 128 == sum(1 << int(name[1:]) for name in sub.positions)
+        return sub.quote_q
+
+    def _quote_of(self, trader, who):
+        """Quote of all subaccounts together, each of which is the engine's."""
+        quotes = [field(self.storage.mapped("_positions", who, market), 0, 112) for market in range(MARKETS)]
+        subs = (self.engine.venue.subaccounts[self.sub(trader, market)] for market in range(MARKETS))
+        assert quotes == [sub.quote_q for sub in subs]
+        return sum(quotes)
+
+    def _size_of(self, who, market):
+        if self.is_isolated:
+            return field(self.storage.mapped("_positions", who, market), 112, 56)
+        return field(self.storage.mapped("_positions", who, market // 2), market % 2 * 128, 64)
+
+
+def field(word, at, bits):
+    """A signed field of a storage word, as docs/reference/contracts.md draws it."""
+    raw = word >> at & (1 << bits) - 1
+    return raw - (1 << bits) if raw >> bits - 1 else raw
