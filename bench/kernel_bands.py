@@ -1,6 +1,6 @@
 """What a price tick costs with bands, against an exact look at everybody: cross and isolated books, one thread.
 
-    python bench/kernel_bands.py [SUBACCOUNTS]
+    python bench/kernel_bands.py [SUBACCOUNTS] [--memory]
 
 Single ticks move one market each, in shuffled order; whole-book ticks move all 64 at once. A book is quiet, or falls
 until one in twenty is liquidatable, or all prices gap down at once and then come back a little: the worst there is, in
@@ -8,13 +8,15 @@ which bands give way to a sweep of the book. After every run brute force must fi
 Latency is that of one tick inside compiled code, from the new price to the decision, in ticks of the processor's
 constant clock. Brute force is measured twice at the run's last prices: with the venue's roundings (what the bands
 decide by), and in the division-free form of `kernel_screen`, which leaves them out and is as fast as exact can be.
-Prints a table and writes `bench/results/kernel_bands.json`.
+Prints a table and writes `bench/results/kernel_bands.json`. With `--memory` it measures one thing instead: what a cross
+book takes in memory with its index (ten million subaccounts, where no number is given), and its quiet single ticks.
 """
 
+import argparse
 import json
 import platform
+import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +42,7 @@ from ringfence.kernel.plan import Plan
 from ringfence.kernel.screen import brute
 from ringfence.kernel.table import Table
 
-SUBACCOUNTS = 1_000_000
+SUBACCOUNTS, MOST_SUBACCOUNTS = 1_000_000, 10_000_000
 LEGS = 8
 SHARE_DUE = 0.05
 RUNS = 5
@@ -218,9 +220,58 @@ def upkeep(make: Callable[[], tuple[Plan, Columns]]) -> dict[str, Any]:
     }
 
 
+def resident_gib(*, most: bool = False) -> float:
+    """Memory of this process, now or at most since it began."""
+    if most:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**30
+
+
+def memory(count: int) -> dict[str, Any]:
+    """What a cross book of so many subaccounts takes with its index, and how long its quiet single ticks do."""
+    plan, columns = cross(count, LEGS)
+    drawn = resident_gib(), resident_gib(most=True)
+    bands = Bands(columns, plan)
+    built = resident_gib(), resident_gib(most=True)
+    warm(bands)
+    seconds = run(bands, *path(plan, "quiet", whole=False), count).seconds
+    quantiles = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {
+        "subaccounts": count,
+        "legs": LEGS,
+        "gib": {"columns": round(columns.nbytes / 2**30, 2), "index": round(bands.nbytes / 2**30, 2)},
+        "resident_gib": {
+            "drawn": round(drawn[0], 2),
+            "drawn, at most": round(drawn[1], 2),
+            "indexed": round(built[0], 2),
+            "indexed, at most": round(built[1], 2),
+        },
+        "quiet, single ticks, microseconds": {
+            name: round(float(np.quantile(seconds, share)) * 1e6, 3) for name, share in quantiles.items()
+        },
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else SUBACCOUNTS
+    parser = argparse.ArgumentParser(description="What a price tick costs with bands.")
+    parser.add_argument("subaccounts", nargs="?", type=int)
+    parser.add_argument("--memory", action="store_true", help="the memory of a large book, and nothing else")
+    asked = parser.parse_args()
+    before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    if asked.memory:
+        result = before | {"memory": memory(asked.subaccounts or MOST_SUBACCOUNTS)}
+        print(result["memory"])
+    else:
+        kept = {"memory": before["memory"]} if "memory" in before else {}
+        result = measure(asked.subaccounts or SUBACCOUNTS) | kept
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(count: int) -> dict[str, Any]:
+    """All books under all paths of prices."""
     books: dict[str, Callable[[], tuple[Plan, Columns]]] = {
         "cross": lambda: cross(count, LEGS),
         "isolated": lambda: isolated(count),
@@ -242,8 +293,7 @@ def main() -> None:
                 found[label] = measured(make, kind, whole=whole)
                 report(name, label, found[label])
         result["books"][name] = found
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 def report(name: str, label: str, found: dict[str, Any]) -> None:

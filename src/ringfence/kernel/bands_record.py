@@ -92,8 +92,7 @@ def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
     rows, legs = block.size.shape
     width, markets = legs + block.asset.shape[1], len(table.markets)
     words = _aligned(rows, (width + 1 + (width + 3) // 4 + 3) // 4 * 4)
-    held = [block.market[block.size != 0], markets + block.asset[block.amount != 0].astype(np.int64)]
-    counts = np.bincount(np.concatenate(held).astype(np.int64), minlength=markets + len(table.assets))
+    counts = _counts(block, markets, len(table.assets))
     lines, slots = lines_of(table, width), lay_out(counts)
     room = max(rows // touches_per_sweep, LEAST_ROOM) + BLOCK
     bits = min(int(lines.length.max(initial=1) - 1).bit_length(), PLACE_BITS - (2 * len(counts)).bit_length())
@@ -126,6 +125,17 @@ def empty_index(table: Table, block: Block, touches_per_sweep: int) -> Index:
         seen=np.zeros(slots.block.shape[1], np.int32),
         spans=np.zeros((len(counts), 4), np.int64),
     )
+
+
+def _counts(block: Block, markets: int, assets: int) -> Ints64:
+    """(factors,): how many legs each has; a column at a time, which in a large book takes little memory."""
+    found = np.zeros(markets + assets, np.int64)
+    for leg in range(block.size.shape[1]):
+        found[:markets] += np.bincount(block.market[block.size[:, leg] != 0, leg], minlength=markets)
+    for place in range(block.asset.shape[1]):
+        held = block.asset[block.amount[:, place] != 0, place]
+        found[markets:] += np.bincount(held, minlength=assets)
+    return found
 
 
 def _aligned(rows: int, words: int) -> Floats:

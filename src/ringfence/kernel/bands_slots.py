@@ -55,7 +55,7 @@ def lay_out(counts: Ints64) -> Slots:
     pages = np.maximum(np.ceil(counts * SPARE / PAGE).astype(np.int64), 1)
     first = np.concatenate([[0], np.cumsum(pages)]).astype(np.int32)
     slots = int(first[-1]) * PAGE
-    owner = (-3 - np.arange(slots)).astype(np.int32)
+    owner = np.arange(-3, -3 - slots, -1, dtype=np.int32)
     owner[first[1:].astype(np.int64) * PAGE - 1] = -1
     return Slots(
         reach=np.full((2, slots), NEVER, np.float32),
