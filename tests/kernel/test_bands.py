@@ -10,7 +10,7 @@ from kernel.bands_books import SHAPES, USD, Watched, shaped_venue, unanchored
 from kernel.books import BOOKS, book
 from population import cross, ticks
 from ringfence.clearing.model import Asset, Scale, Subaccount
-from ringfence.clearing.policy import Policy, Requirement, Stepped, Tier, Tiered
+from ringfence.clearing.policy import Policy, Requirement, Rounding, Stepped, Tier, Tiered
 from ringfence.clearing.set_rules import SetRule
 from ringfence.errors import InputError
 from ringfence.kernel import bands_record
@@ -80,10 +80,13 @@ def test_a_tick_that_would_touch_too_many_sweeps_and_the_index_catches_up(shape,
     run(watched, random, 30)
 
 
+@pytest.mark.parametrize("rounding", [Rounding(), Rounding(value=1, notional=0, requirement=0)])
 @pytest.mark.parametrize("shape", ["tiered", "tiered with an amount added", "sided, shorts above one"])
-def test_a_sweep_decides_whoever_it_puts_at_the_trigger(shape, monkeypatch):
+def test_a_sweep_decides_whoever_it_puts_at_the_trigger(shape, rounding, monkeypatch):
+    """Whichever way the venue rounds: the exact surplus lies below the one without roundings, or above it."""
     monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
     venue, random = shaped_venue(shape, Random(shape), 700), np.random.default_rng(9)
+    venue.policy = Policy(rounding=rounding)
     found = plan(venue)
     columns, prices = from_venue(venue, found), found.table.markets["price"].copy()
     surplus = assess(found, columns).surplus
