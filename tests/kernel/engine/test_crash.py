@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import chaos.world
 from kernel.engine.crowds import MARK, crowd, crowd_venue, fallen
 from ringfence.clearing import command as cmd
+from ringfence.clearing import event as ev
 from ringfence.clearing import ledger
 from ringfence.clearing.log import Clearinghouse, state_hash
-from ringfence.clearing.policy import Deleveraging, Liquidation, Policy
+from ringfence.clearing.model import QUOTE, Asset, Position, Scale, Subaccount
+from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Tier, Tiered
 from ringfence.clearing.resolve import Fills, resolve
 from ringfence.errors import InputError
+from ringfence.kernel.engine import layout as at
 from ringfence.kernel.engine.columns import Columns
 from ringfence.kernel.engine.engine import Engine
 
@@ -41,6 +46,37 @@ def crash(fund_q, venue_policy, count=400, seed=1, fills=None):
 def test_a_crash_without_a_fund_deleverages_in_the_order_of_the_reference(score):
     engine, kinds = crash(0, policy("ranked", score))
     assert kinds.count(cmd.Deleverage) > 50
+    assert engine.by_reference == 0
+
+
+ALIKE = st.tuples(st.sampled_from((100, 200, 300)), st.sampled_from((8, 19)), st.sampled_from((8, 19)))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(ALIKE, min_size=1, max_size=40),
+    st.sampled_from([*(("ranked", score) for score in SCORES), ("cyclic", SCORES[0])]),
+    st.sampled_from((0, 10**6)),
+)
+@example([(100, 8, 8)] * 30, ("ranked", "index"), 0)
+@example([(300, 19, 8)] * 9 + [(200, 8, 19)] * 9, ("ranked", "profit_margin"), 10**6)
+def test_traders_who_are_alike_take_their_turn_by_name(pairs, how, fund_q):
+    """Scores tie, winners are closed in part again and again, and many losers are bankrupt at one price."""
+    lots, *leverages = np.array(pairs).T
+    size_b, worth_q = np.concatenate([lots, -lots]), MARK * np.concatenate([lots, -lots])
+    columns = Columns(
+        [f"t{n * 7 % 97:02d}" for n in range(len(size_b))],
+        np.abs(worth_q) // np.concatenate(leverages) - worth_q,
+        np.ones(len(size_b), np.int64),
+        np.zeros(len(size_b), np.int64),
+        size_b,
+        worth_q,
+    )
+    engine = Engine.from_columns(crowd_venue(fund_q, policy(*how)), columns)
+    engine.submit([cmd.SetPrices(2, 2, {"A": MARK * 90 // 100})])
+    found, wanted, house = both(engine, [*engine.names.rows], Fills())
+    assert found == wanted
+    assert engine.state_hash() == state_hash(house.venue)
     assert engine.by_reference == 0
 
 
@@ -181,3 +217,35 @@ def test_whoever_opened_and_added_since_the_last_loser_is_a_winner_too():
         assert engine.submit(commands) == [house.submit(command) for command in commands]
     assert engine.state_hash() == state_hash(house.venue)
     assert engine.by_reference == 0
+
+
+def venue_of_many_assets(assets=70):
+    """A loser and winners of whom each hands a little of every asset to its parent as soon as it is flat."""
+    venue, unworthy = crowd_venue(0, policy()), Tiered((Tier(0, 0, 0, 0),), 1)
+    venue.assets |= {f"X{n}": Asset(f"X{n}", Scale(1, 10**6), unworthy, price=1) for n in range(assets)}
+    for name, lots, quote_q in (("loser", 100, -95), ("w1", -60, 200), ("w2", -30, 100), ("w3", -10, 50)):
+        venue.subaccounts[name] = Subaccount(name, name)
+        venue.subaccounts[f"{name}/1"] = Subaccount(
+            *(f"{name}/1", name, name),
+            balances={QUOTE: quote_q * MARK, **dict.fromkeys(venue.assets, 1)},
+            positions={"A": Position(lots, lots * MARK, 0)},
+        )
+    venue.markets["A"].open_interest_b = 100
+    return venue
+
+
+def test_a_tape_may_end_anywhere_in_a_deleveraging():
+    """Whoever is flat hands 70 assets on, more records than were once kept for the end of a deleveraging.
+
+    What was wrong then: it stopped for want of them with the winners' claims out of the queue, and found nobody.
+    """
+    commands = [cmd.SetPrices(2, 2, {"A": MARK * 86 // 100}), cmd.Deleverage("loser/1", "A")]
+    house = Clearinghouse(venue_of_many_assets(), keep_log=False)
+    wanted = [house.submit(command) for command in commands]
+    assert sum(isinstance(event, ev.Transfer) for event in wanted[1].events) > 4 * 70
+    for room in range(1, 500, 7):
+        engine = Engine.from_venue(venue_of_many_assets())
+        engine._held = engine.book._replace(tape=np.zeros((room, at.TAPE_WORDS), np.int64))
+        assert engine.submit(commands) == wanted, room
+        assert engine.by_reference == 0
+    assert engine.state_hash() == state_hash(house.venue)

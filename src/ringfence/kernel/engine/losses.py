@@ -6,16 +6,16 @@ from numba.core import types
 from ..jit import jit
 from ..wide import WIDE, Wide, abs_, wide
 from . import layout as at
-from .far import INT, far
+from .far import INT, RISK, far
 from .fills import fill, has_leg_room, has_room, settle_all, sweep
 from .memory import Book, get, put
 from .queues import claims_end, has_queue, is_current, pop, put_back
-from .risk import bankruptcy_of, equity_of, risk_price, trigger_of, worth_q
+from .risk import Stake, bankruptcy_at, equity_of, risk_price, stake_of, worth_q
 from .shares import has_list_room, sort_list, split, total_of
 from .tape import change_position, leg_of, move
 
 FEW = 64
-"""Records that one winner at least puts on the tape, with a margin."""
+"""More records than a winner puts on the tape, those of its positions and of assets that it hands on apart."""
 
 
 @jit
@@ -26,29 +26,26 @@ def queue_against(book: Book, leg: int) -> int:
 
 
 @jit
-def shortfall_of(book: Book, row: int, leg: int, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def shortfall_of(book: Book, row: int, leg: int, stake: Stake) -> Wide:
     """What closing a position at the present price would leave unpaid: its share of the negative equity."""
-    market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
-    worth = worth_q(book, market, held_b, risk_price(book, market))
-    return max(bankruptcy_of(book, row, leg, held_b, equity_q, maintenance_q) - worth, 0)
+    return max(bankruptcy_at(book, row, leg, get(book.legs, leg, at.SIZE_B), stake) - stake[2], 0)
 
 
 @jit
-def _transfer_q(book: Book, row: int, leg: int, lots_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
+def _transfer_q(book: Book, row: int, leg: int, lots_b: Wide, stake: Stake) -> Wide:
     """Quote that the loser receives for signed lots at the transfer price."""
     market, rule = book.legs[leg, at.LEG_MARKET], book.terms[at.ADL_PRICE]
     if rule == at.AT_BANKRUPTCY:
-        return bankruptcy_of(book, row, leg, lots_b, equity_q, maintenance_q)
+        return bankruptcy_at(book, row, leg, lots_b, stake)
     return worth_q(
         book, market, lots_b, get(book.markets, market, at.MARK if rule == at.AT_MARK else at.PREVIOUS)
     )
 
 
 @jit
-def _overlaps(book: Book, winner: int, market: int, lots_b: Wide, paid_q: Wide) -> bool:
+def _overlaps(book: Book, winner: int, leg: int, lots_b: Wide, paid_q: Wide) -> bool:
     """May a winner close against signed lots of the loser, paying `paid_q`, within its own bankruptcy price?"""
-    equity, maintenance, _ = trigger_of(book, winner)
-    return -paid_q >= bankruptcy_of(book, winner, leg_of(book, winner, market), -lots_b, equity, maintenance)
+    return -paid_q >= bankruptcy_at(book, winner, leg, -lots_b, stake_of(book, winner, leg))
 
 
 @far(INT, INT, INT)
@@ -57,36 +54,37 @@ def has_counterparty(book: Book, row: int, leg: int) -> int:
     queue, market = queue_against(book, leg), book.legs[leg, at.LEG_MARKET]
     if not has_queue(book, queue):
         return at.ROOM
-    held_b = get(book.legs, leg, at.SIZE_B)
-    equity, maintenance, _ = trigger_of(book, row)
+    held_b, stake = get(book.legs, leg, at.SIZE_B), stake_of(book, row, leg)
     for n in range(book.queues[queue, at.QUEUE_NEXT], claims_end(book, queue)):
         if not is_current(book, n):
             continue
         if book.terms[at.ADL_POLICY] == at.PRO_RATA:
             return 1
         winner = book.heap[n, at.CLAIM_ROW]
-        closed_b = min(abs_(get(book.legs, leg_of(book, winner, market), at.SIZE_B)), abs_(held_b))
+        other = leg_of(book, winner, market)
+        closed_b = min(abs_(get(book.legs, other, at.SIZE_B)), abs_(held_b))
         lots_b = closed_b if held_b > 0 else -closed_b
-        if _overlaps(book, winner, market, lots_b, _transfer_q(book, row, leg, lots_b, equity, maintenance)):
+        if _overlaps(book, winner, other, lots_b, _transfer_q(book, row, leg, lots_b, stake)):
             return 1
     return 0
 
 
-@far(types.UniTuple(WIDE, 2), INT, INT, INT, WIDE)
-def _close_one(book: Book, row: int, market: int, winner: int, remaining_b: Wide) -> tuple[Wide, Wide]:
+@far(types.UniTuple(WIDE, 2), INT, INT, INT, WIDE, RISK)
+def _close_one(
+    book: Book, row: int, leg: int, winner: int, remaining_b: Wide, stake: Stake
+) -> tuple[Wide, Wide]:
     """Close a loser against one winner: lots, and what the winner gave up; no lots where it is passed over."""
-    leg, other = leg_of(book, row, market), leg_of(book, winner, market)
-    held_b = get(book.legs, leg, at.SIZE_B)
+    market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
+    other = leg_of(book, winner, market)
     closed_b = min(remaining_b, abs_(get(book.legs, other, at.SIZE_B)))
     lots_b = closed_b if held_b > 0 else -closed_b
-    equity, maintenance, _ = trigger_of(book, row)
-    got_q = _transfer_q(book, row, leg, lots_b, equity, maintenance)
-    if not _overlaps(book, winner, market, lots_b, got_q):
+    got_q = _transfer_q(book, row, leg, lots_b, stake)
+    if not _overlaps(book, winner, other, lots_b, got_q):
         return wide(0), wide(0)
     unpaid_q = wide(0)
     if book.terms[at.ADL_PRICE] != at.AT_BANKRUPTCY:
-        unpaid_q = max(bankruptcy_of(book, row, leg, lots_b, equity, maintenance) - got_q, 0)
-    here_q = worth_q(book, market, lots_b, risk_price(book, market))
+        unpaid_q = max(bankruptcy_at(book, row, leg, lots_b, stake) - got_q, 0)
+    here_q = stake[2] if lots_b == held_b else worth_q(book, market, lots_b, risk_price(book, market))
     settle_all(book, winner)
     fill(book, market, row, winner, -lots_b, got_q, at.DELEVERAGING)
     debt = -1 - book.pools[book.markets[market, at.POOL], at.DEBT]
@@ -120,7 +118,7 @@ def _next_claim(book: Book, queue: int, turns: int, draw: int, place: int) -> in
 @far(types.Tuple((INT, WIDE, WIDE, INT)), INT, INT, INT)
 def close_against(book: Book, row: int, leg: int, draw: int) -> tuple[int, Wide, Wide, int]:
     """Fill a loser against winners in turn: status, lots closed, what winners gave up, and how many they were."""
-    market, queue, loss_q, hit, seen = book.legs[leg, at.LEG_MARKET], queue_against(book, leg), wide(0), 0, 0
+    queue, loss_q, hit, seen = queue_against(book, leg), wide(0), 0, 0
     held_b, most, turns = abs_(get(book.legs, leg, at.SIZE_B)), 0, 0
     remaining_b = held_b
     if not has_queue(book, queue):
@@ -134,18 +132,21 @@ def close_against(book: Book, row: int, leg: int, draw: int) -> tuple[int, Wide,
         turns = _list_claims(book, queue)
         if turns < 0:
             return at.ROOM, wide(0), wide(0), 0
+    stake = stake_of(book, row, leg)
     while remaining_b > 0 and (most == 0 or seen < most):
         claim = _next_claim(book, queue, turns, draw, seen)
         if claim < 0:
             break
         winner = book.heap[claim, at.CLAIM_ROW]
-        if not has_room(book, 2 * book.rows[winner, at.LEG_COUNT] + len(book.assets) + FEW):
+        if not has_room(book, 2 * (book.rows[winner, at.LEG_COUNT] + len(book.assets)) + FEW):
             book.clock[at.DISORDER] = 1
             return at.ROOM, wide(0), wide(0), 0
-        closed_b, given_q = _close_one(book, row, market, winner, remaining_b)
+        closed_b, given_q = _close_one(book, row, leg, winner, remaining_b, stake)
         if closed_b > 0:
             book.heap[claim, at.CLAIM_VERSION] = -1
             remaining_b, loss_q, hit = remaining_b - closed_b, loss_q + given_q, hit + 1
+            if remaining_b > 0:
+                stake = stake_of(book, row, leg)
         seen += 1
     put_back(book, queue, begun, late)
     return at.ACCEPTED, held_b - remaining_b, loss_q, hit
@@ -154,7 +155,7 @@ def close_against(book: Book, row: int, leg: int, draw: int) -> tuple[int, Wide,
 @jit
 def _weigh_by_caps(book: Book, market: int, count: int) -> int:
     """Weigh listed claims by what can be taken without touching principal; records that taking it needs."""
-    records = FEW
+    records = len(book.assets) + FEW
     for n in range(count):
         winner = book.heap[book.list[n, at.ITEM], at.CLAIM_ROW]
         leg = leg_of(book, winner, market)
@@ -187,8 +188,7 @@ def take_profits(book: Book, row: int, leg: int, counterparty: int) -> tuple[int
     market, queue = book.legs[leg, at.LEG_MARKET], queue_against(book, leg)
     if not (has_queue(book, queue) and has_leg_room(book, counterparty, 1)):
         return at.ROOM, wide(0), wide(0), 0
-    equity, maintenance, _ = trigger_of(book, row)
-    need_q, count = shortfall_of(book, row, leg, equity, maintenance), _list_claims(book, queue)
+    need_q, count = shortfall_of(book, row, leg, stake_of(book, row, leg)), _list_claims(book, queue)
     if count < 0 or not has_room(book, _weigh_by_caps(book, market, count)):
         return at.ROOM, wide(0), wide(0), 0
     if total_of(book, count) == 0:

@@ -22,8 +22,13 @@ from .tape import leg_of
 
 USD_Q = 1_000_000
 CHUNK = 1 << 32
+FAN = 4
+"""Claims below each one of the heap: half as many steps as with two, and those below one stand side by side."""
 HELD = 0
 """Record of `heap` where a claim is kept that moves."""
+ROWS_AHEAD, LEGS_AHEAD = 6, 3
+"""How many claims ahead the records of owners are brought in, and then those of their positions."""
+HOLDERS_AHEAD = 16
 CURRENT, LATE = 1, 2
 """What `HOLDERS_KNOWN` says of the list: right, or right but for positions opened since."""
 
@@ -148,10 +153,11 @@ def _sink(book: Book, queue: int, place: int) -> None:
     """Let the late claim at a place sink to where it belongs."""
     first, count = _late_first(book, queue), book.queues[queue, at.QUEUE_LATE]
     copy_record(book.heap, HELD, first + place)
-    while 2 * place + 1 < count:
-        child = 2 * place + 1
-        if child + 1 < count and _goes_before(book, first + child + 1, first + child):
-            child += 1
+    while FAN * place + 1 < count:
+        child = FAN * place + 1
+        for other in range(child + 1, min(child + FAN, count)):
+            if _goes_before(book, first + other, first + child):
+                child = other
         if not _goes_before(book, first + child, HELD):
             break
         copy_record(book.heap, first + place, first + child)
@@ -163,9 +169,9 @@ def _sink(book: Book, queue: int, place: int) -> None:
 def _rise(book: Book, queue: int, place: int) -> None:
     first = _late_first(book, queue)
     copy_record(book.heap, HELD, first + place)
-    while place > 0 and _goes_before(book, HELD, first + (place - 1) // 2):
-        copy_record(book.heap, first + place, first + (place - 1) // 2)
-        place = (place - 1) // 2
+    while place > 0 and _goes_before(book, HELD, first + (place - 1) // FAN):
+        copy_record(book.heap, first + place, first + (place - 1) // FAN)
+        place = (place - 1) // FAN
     copy_record(book.heap, first + place, HELD)
 
 
@@ -182,16 +188,17 @@ def _take_late(book: Book, queue: int) -> int:
     _swap(book, first, first + last)
     book.queues[queue, at.QUEUE_LATE] = last
     _sink(book, queue, 0)
+    fetch(book.rows, book.heap[first, at.CLAIM_ROW])
     return first + last
 
 
 @jit
 def _fetch_ahead(book: Book, n: int, end: int) -> None:
     """Have the owners of the next ranked claims brought in, who stand anywhere in the book."""
-    if n + 2 < end:
-        fetch(book.rows, book.heap[n + 2, at.CLAIM_ROW])
-    if n + 1 < end:
-        fetch(book.legs, book.rows[book.heap[n + 1, at.CLAIM_ROW], at.LEG_FIRST])
+    if n + ROWS_AHEAD < end:
+        fetch(book.rows, book.heap[n + ROWS_AHEAD, at.CLAIM_ROW])
+    if n + LEGS_AHEAD < end:
+        fetch(book.legs, book.rows[book.heap[n + LEGS_AHEAD, at.CLAIM_ROW], at.LEG_FIRST])
 
 
 @far(INT, INT)
@@ -242,7 +249,7 @@ def _drop_old(book: Book, queue: int) -> None:
             copy_record(book.heap, first + count, n)
             count += 1
     book.queues[queue, at.QUEUE_LATE] = count
-    for place in range(count // 2 - 1, -1, -1):
+    for place in range((count - 1) // FAN, -1, -1):
         _sink(book, queue, place)
 
 
@@ -304,6 +311,7 @@ def _list_claims(book: Book, queue: int) -> None:
         return
     for n in range(first, end):
         row = book.holders[n]
+        fetch(book.rows, book.holders[min(n + HOLDERS_AHEAD, end - 1)])
         leg = leg_of(book, row, market)
         if (
             leg >= 0

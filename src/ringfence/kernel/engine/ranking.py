@@ -17,7 +17,7 @@ def rank(book: Book, queue: int) -> None:
 
 def _order(claims: Words) -> NDArray[np.intp]:
     """Places of claims in the order in which they stand; those that 64 bits of the score do not tell apart, exactly."""
-    high, low, rest = (claims[:, at.SCORE + n].astype(np.uint64) for n in (1, 0, 2))
+    low, high, rest = claims.view(np.uint64)[:, at.SCORE : at.SCORE + 3].T
     bits = np.uint64(int(low.max(initial=0)).bit_length())
     leading = high if high.any() else (low << (np.uint64(64) - bits)) | (rest >> bits)
     order = np.argsort(~leading)

@@ -26,6 +26,8 @@ from .requirement import choice_of, maintenance_of, margins
 from .tape import balance, end_trial, try_position
 
 Risk = tuple[Wide, Wide, Wide, Wide]
+Stake = tuple[Wide, Wide, Wide, Wide]
+"""What one of a subaccount's positions is to it; see `stake_of`."""
 
 
 @jit
@@ -285,25 +287,66 @@ def _freed_of_set(book: Book, row: int, leg: int, size_b: Wide) -> tuple[Wide, W
     return closed_q, max(now_q - then_q, 0)
 
 
+@far(RISK, INT, INT)
+def stake_of(book: Book, row: int, leg: int) -> Stake:
+    """Equity and maintenance margin of a subaccount, and worth and maintenance margin of one of its positions."""
+    equity, _, held, _ = collateral_risk(book, row)
+    maintenance, own_worth, own_q = wide(0), wide(0), wide(0)
+    first, legs = book.rows[row, at.LEG_FIRST], book.legs
+    for other in range(first, first + book.rows[row, at.LEG_COUNT]):
+        market, size_b = legs[other, at.LEG_MARKET], get(legs, other, at.SIZE_B)
+        worth, notional = leg_worth(book, market, size_b)
+        asked_q = maintenance_of(book, market, size_b, notional, get(legs, other, at.COST_Q))
+        equity += worth + unsettled_q(book, other)
+        maintenance += asked_q
+        if other == leg:
+            own_worth, own_q = worth, asked_q
+    if book.terms[at.SET_RULE]:
+        _, maintenance = asked(book, row, wide(0), maintenance, False)
+        return equity, max(maintenance + held, _least(book, row)), own_worth, own_q
+    return equity, maintenance + held, own_worth, own_q
+
+
+@jit
+def _freed(book: Book, row: int, leg: int, size_b: Wide, worth: Wide, asked_q: Wide) -> tuple[Wide, Wide]:
+    """`freed_by` of a position with this worth and maintenance margin."""
+    if book.terms[at.SET_RULE]:
+        return _freed_of_set(book, row, leg, size_b)
+    held_b, held_q = get(book.legs, leg, at.SIZE_B), get(book.legs, leg, at.COST_Q)
+    market, left_b = book.legs[leg, at.LEG_MARKET], held_b - size_b
+    if left_b == 0:
+        return worth, max(asked_q, 0)
+    left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
+    rest, notional = leg_worth(book, market, left_b)
+    return worth - rest, max(asked_q - maintenance_of(book, market, left_b, notional, left_q), 0)
+
+
 @far(types.UniTuple(WIDE, 2), INT, INT, WIDE)
 def freed_by(book: Book, row: int, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
     """Worth that leaves and maintenance margin that is freed when signed lots of a position are closed."""
-    if book.terms[at.SET_RULE]:
-        return _freed_of_set(book, row, leg, size_b)
     market, held_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
-    held_q, left_b = get(book.legs, leg, at.COST_Q), held_b - size_b
     worth, notional = leg_worth(book, market, held_b)
-    freed_q = maintenance_of(book, market, held_b, notional, held_q)
-    if left_b == 0:
-        return worth, max(freed_q, 0)
-    left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
-    rest, rest_notional = leg_worth(book, market, left_b)
-    freed_q -= maintenance_of(book, market, left_b, rest_notional, left_q)
-    return worth - rest, max(freed_q, 0)
+    asked_q = maintenance_of(book, market, held_b, notional, get(book.legs, leg, at.COST_Q))
+    return _freed(book, row, leg, size_b, worth, asked_q)
+
+
+@jit
+def _bankruptcy_q(closed_q: Wide, equity_q: Wide, freed_q: Wide, maintenance_q: Wide) -> Wide:
+    """`bankruptcy_quote_q`; all of the margin is the share of all of the equity, which takes no division."""
+    if freed_q == maintenance_q and maintenance_q != 0:
+        return closed_q - equity_q
+    return bankruptcy_quote_q(closed_q, equity_q, freed_q, maintenance_q)
 
 
 @jit
 def bankruptcy_of(book: Book, row: int, leg: int, size_b: Wide, equity_q: Wide, maintenance_q: Wide) -> Wide:
     """Quote that closing signed lots must bring to use up their share of the subaccount's equity."""
     closed_q, freed_q = freed_by(book, row, leg, size_b)
-    return bankruptcy_quote_q(closed_q, equity_q, freed_q, maintenance_q)
+    return _bankruptcy_q(closed_q, equity_q, freed_q, maintenance_q)
+
+
+@far(WIDE, INT, INT, WIDE, RISK)
+def bankruptcy_at(book: Book, row: int, leg: int, size_b: Wide, stake: Stake) -> Wide:
+    """`bankruptcy_of` for the stake of the position's owner in it."""
+    closed_q, freed_q = _freed(book, row, leg, size_b, stake[2], stake[3])
+    return _bankruptcy_q(closed_q, stake[0], freed_q, stake[1])

@@ -10,7 +10,7 @@ from .far import INT, far
 from .fills import has_room, records_of, refuse, reject, settle_all, sweep
 from .losses import close_against, shortfall_of, take_profits
 from .memory import VIEW, Book, Words, get, put
-from .risk import equity_of, risk_price, trigger_of, worth_q
+from .risk import equity_of, risk_price, stake_of, worth_q
 from .shares import has_list_room, split, total_of
 from .tape import balance, leg_of, move, write
 
@@ -61,9 +61,8 @@ def draw_insurance(book: Book, command: Words) -> int:
         status = _insolvent(book, row, market, at.ABSENT)
         if status:
             return status
-        debtor = row
-        equity, maintenance, _ = trigger_of(book, row)
-        need_q = shortfall_of(book, row, leg_of(book, row, market), equity, maintenance)
+        debtor, leg = row, leg_of(book, row, market)
+        need_q = shortfall_of(book, row, leg, stake_of(book, row, leg))
     if not has_room(book, 1):
         return at.ROOM
     fund = -1 - book.pools[pool, at.FUND]
@@ -106,12 +105,14 @@ def deleverage(book: Book, command: Words) -> int:
 
 @jit
 def _deleveraged(book: Book, row: int, market: int, closed_b: Wide, loss_q: Wide, hit: int) -> int:
-    """What follows from a deleveraging: withdrawals close for a while, and who is flat is swept."""
+    """What follows from a deleveraging: withdrawals close for a while, and who is flat is swept.
+
+    The tape has room for it: whoever asked for some before left it, since a queue out of which claims were taken
+    could not be left as it is.
+    """
     gate, pool, clock = book.terms[at.GATE_BLOCKS], book.markets[market, at.POOL], book.clock
     if hit == 0 and gate == 0:
         return reject(book, NO_COUNTERPARTY, at.OF_MARKET, market)
-    if not has_room(book, len(book.assets) + 2):
-        return at.ROOM
     if gate != 0:
         until = clock[at.BLOCK_NOW] + gate
         book.pools[pool, at.GATED_UNTIL] = until
