@@ -5,8 +5,9 @@
 Prints a table and writes `bench/results/kernel_engine.json`. Deposits, fills and withdrawals come 20 : 60 : 20 at
 random from 20,000 traders with eight positions each. The engine, the reference and C run the same commands from the
 same state and must end in the same one. The C program (bench/kernel_engine.c) is built by gcc where there is one. The
-crash is a fall of 14 % with an insurance fund that does not reach: all that is due of every account, deleveraging
-included. Every figure is the best of several runs, in seconds of processor time of one thread.
+crashes are all that is due of every account after a fall, deleveraging included, with an insurance fund that does not
+reach: a crowd on four markets, and the single positions that bench/peers.py gives to lrvx. Every figure is the best of
+several runs, that of a crash of one run, in seconds of processor time of one thread.
 """
 
 import ctypes
@@ -23,6 +24,7 @@ from random import Random
 
 import numpy as np
 
+import peers
 from engine import processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -219,17 +221,26 @@ def objects(engine: Engine, commands: list[cmd.AnyCommand], ended: Ended, *, dec
     return best(work)
 
 
-def crash(count: int) -> dict[str, float]:
-    """A crash of so many accounts: seconds, and what was done."""
+def of_crowd(count: int) -> Engine:
+    """A crowd on four markets after a fall of 14 %, with a fund that pays for few."""
     engine = Engine.from_columns(crowd_venue(count * 10**6 // 2), crowd(count, SEED))
     engine.submit([cmd.SetPrices(2, 2, fallen())])
-    begun = time.process_time()
-    steps = engine.resolve()
-    spent = time.process_time() - begun
-    kinds = (cmd.Liquidate, cmd.DrawInsurance, cmd.Deleverage)
-    return {"accounts": count, "seconds": round(spent, 3), "steps": len(steps)} | {
-        kind.__name__: steps.count(kind) for kind in kinds
-    }
+    return engine
+
+
+def of_singles(count: int) -> Engine:
+    """The book that bench/peers.py crashes: 39 % of it are liquidated, and the fund pays half of what they lack."""
+    return peers.fallen(peers.crash_of(peers.book(count)))
+
+
+def crashes(made: Callable[[int], Engine]) -> dict[str, object]:
+    """Seconds of the crash of a book of every size, what was done, and how the largest compares with the least."""
+    peers.settled(made(2_000))
+    found = []
+    for count in CROWDS:
+        seconds, steps = peers.settled(made(count), time.process_time)
+        found.append({"accounts": count, "seconds": round(seconds, 3), **steps})
+    return {"largest_to_least": round(found[-1]["seconds"] / found[0]["seconds"], 2), "sizes": found}
 
 
 def measure() -> dict[str, object]:
@@ -253,9 +264,7 @@ def measure() -> dict[str, object]:
     else:
         ended.must_equal(in_c[1], "C")
         found["times_c"] = round(in_c[0] / spent, 2)
-    crash(2_000)
-    found["crash"] = [crash(count) for count in CROWDS]
-    return found
+    return found | {"crash_of_a_crowd": crashes(of_crowd), "crash_of_single_positions": crashes(of_singles)}
 
 
 def main() -> None:
@@ -266,11 +275,11 @@ def main() -> None:
     what = "the batch engine, one thread, processor time, best of several runs; ratios of speed in one run"
     RESULT.write_text(json.dumps({"what": what, "machine": machine, **versions, **found}, indent=2) + "\n")
     for name, value in found.items():
-        print(
-            f"{name:36}",
-            *(value if isinstance(value, list) else [value]),
-            sep="\n    " if name == "crash" else " ",
-        )
+        if isinstance(value, dict):
+            ratio = f"{CROWDS[-1]:,} accounts take {value['largest_to_least']} times as long as {CROWDS[0]:,}"
+            print(f"{name:36} {ratio}", *value["sizes"], sep="\n    ")
+        else:
+            print(f"{name:36} {value}")
 
 
 if __name__ == "__main__":
