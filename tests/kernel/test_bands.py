@@ -130,6 +130,19 @@ def test_a_gap_of_all_prices_is_swept_and_leaves_nothing_crossed(monkeypatch):
     assert not found_owners(index)
 
 
+@pytest.mark.parametrize("rows", [bands_record.CHUNK, bands_record.CHUNK + 1])
+def test_a_sweep_reaches_the_last_row(rows, monkeypatch):
+    monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
+    found, columns = cross(rows)
+    start = found.table.markets["price"].copy()
+    columns.blocks[0].cash[-1] -= assess(found, columns).surplus[-1] - 10
+    watched = Watched(found, columns, touches_per_sweep=rows)
+    for share in (9, 11):
+        watched.judge(watched.bands.batch(start * share // 10))
+        assert unanchored(watched)
+    assert rows - 1 in watched.reported
+
+
 def test_after_a_gap_every_tick_anchors_some_rows_and_a_gap_lets_them_go(monkeypatch):
     monkeypatch.setattr(bands_record, "LEAST_ROOM", 0)
     found, columns = cross(400)
