@@ -126,10 +126,29 @@ def weigh(table: Table, block: Block, row: int, by_margin: bool, weights: Ints) 
 
 
 @jit
+def only_pool(table: Table, block: Block, row: int) -> int:
+    """The pool of all positions of a row; -1 where they have several, or there are none."""
+    found = -1
+    for leg in range(block.size.shape[1]):
+        if block.size[row, leg] == 0:
+            continue
+        pool = table.markets[block.market[row, leg]].pool
+        if found not in (-1, pool):
+            return -1
+        found = pool
+    return found
+
+
+@jit
 def share_one(
     table: Table, block: Block, row: int, debt: int, rank: Ints, weights: Ints, pools: Limbs
 ) -> None:
     """Add one row's debt to the pools of its positions; `weights` are zero before and after."""
+    only = only_pool(table, block, row)
+    if only >= 0:
+        pools[only, 0] += debt >> LOW_BITS
+        pools[only, 1] += debt & LOW
+        return
     total = weigh(table, block, row, True, weights)
     if total == 0:
         total = max(1, weigh(table, block, row, False, weights))
