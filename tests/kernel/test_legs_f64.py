@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kernel.books import BOOKS, COSTS, TABLES, book, shaped
-from ringfence.clearing.model import Position
+from ringfence.clearing.model import CollateralPool, Market, Position, Scale, Subaccount, Venue
+from ringfence.clearing.policy import Policy, Tier, Tiered
 from ringfence.kernel import legs, legs_f64
 from ringfence.kernel.columns import from_venue
 from ringfence.kernel.jit import jit
@@ -65,6 +66,21 @@ def test_no_radius_where_a_step_cannot_be_told():
     }  # worth 10^10 atoms, a step of the table
     ((_, (_, radius)),) = read(venue)
     assert radius >= legs_f64.UNSURE
+
+
+@pytest.mark.parametrize("mark", [60_000_000, 93_457_943])
+def test_a_tier_that_begins_within_a_lot(mark):
+    """Of 10 to 17 lots, worth 1,000 USD, where the second tier begins."""
+    tiers = Tiered((Tier(0, 2, 1, 0), Tier(10**9, 4, 2, 10**9)), 100)
+    market = Market("M", Scale(1, 1), tiers, "main", mark=mark, index=mark)
+    venue = Venue(Policy(), {"M": market}, pools={"main": CollateralPool("main")})
+    for lots in range(1, 30):
+        held = Subaccount(f"s{lots:02}", "desk", positions={"M": Position(lots, 0, 0)})
+        venue.subaccounts[held.id] = held
+    for exact, *readings in read(venue):
+        assert len(readings) == 2
+        for surplus, radius in readings:
+            assert abs(exact - int(surplus)) <= radius + 1
 
 
 @pytest.mark.parametrize("shape", TABLES)

@@ -108,7 +108,7 @@ def _whole(lots: float) -> int:
 
 @jit
 def _write_line(market: Record, row: Record, line: Record) -> None:
-    """A row of a market's table; on a step by size it begins with the first lot that reaches it."""
+    """A row of a market's table, which begins with the first lot that reaches it."""
     worth = float(market.price) * market.worth
     share = _share(market, row)
     line.worth, line.rate, line.asked = worth, worth * share, float(market.minimum_q)
@@ -118,7 +118,7 @@ def _write_line(market: Record, row: Record, line: Record) -> None:
     if market.shape == STEPPED and market.by_size:
         line.lots = -(-row.lower // market.size_unit)
     else:
-        line.lots = _whole(row.lower / worth) if worth > 0.0 else SIZE_MAX
+        line.lots = _whole(np.ceil(row.lower / worth)) if worth > 0.0 else SIZE_MAX
 
 
 @jit
