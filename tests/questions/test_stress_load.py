@@ -256,6 +256,8 @@ def test_subaccounts_are_named_as_ever(tmp_path):
         leg("odd", entryPrice=""),
         leg("odd", leverage="much"),
         leg("odd", leverage=" "),
+        leg("odd", leverage="-5"),
+        leg("odd", leverage="1e40"),
         leg("odd", collateral=" "),
         leg("odd", contracts="1..5"),
         leg("odd", contracts="."),

@@ -12,12 +12,12 @@ from typing import cast, overload
 import numpy as np
 
 from ..books.account import ACCOUNT_NAME_EXTRA, Account, BookPosition, MarginMode
+from ..books.record import Place, Record
 from ..clearing.model import QUOTE, CollateralPool, Market, Venue
 from ..errors import InputError
 from ..kernel.columns import WIDTHS, Block, Columns, empty
 from ..kernel.limits import UnfitError
 from ..kernel.plan import GRIDS, plan
-from ..units import parse_decimal
 from . import stress_fill as compiled
 from .grid import market_on_grid
 from .listings import listings
@@ -263,19 +263,18 @@ def samples(scan: Scan) -> list[Account]:
 
 
 def _sample(kind: Kind) -> Account:
-    """An account with one position of a kind; of its size and backing nothing is asked."""
+    """An account with one position of a kind; of its size and backing nothing is asked.
+
+    `InputError` for a number that the reader refuses.
+    """
+    stated = Record({"markPrice": kind.mark or None, "leverage": kind.leverage or None}, Place(kind.symbol))
     held = BookPosition(
         kind.symbol,
         ONE,
         None,
-        _stated(kind.mark),
+        stated.positive_or_none("markPrice"),
         cast("MarginMode", kind.mode),
-        _stated(kind.leverage),
+        stated.positive_or_none("leverage"),
         collateral=Decimal(0) if kind.mode == "isolated" else None,
     )
     return Account("sample", {QUOTE: Decimal(0)}, (held,))
-
-
-def _stated(text: str) -> Decimal | None:
-    """A number that is stated; raises `InputError` for what is none."""
-    return parse_decimal(text, text) if text else None
