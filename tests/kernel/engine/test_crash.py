@@ -119,6 +119,17 @@ def test_all_that_is_due_in_a_chaos_run_is_done_alike(seed, monkeypatch):
     chaos.world.Crash(seed).run()
 
 
+def test_records_lie_on_cache_lines():
+    """Also in arrays that had to grow, and on a tape that was handed over."""
+    engine = Engine.from_columns(crowd_venue(0), crowd(6_000, 1))
+    engine.submit([cmd.SetPrices(2, 2, fallen())])
+    engine._held = engine.book._replace(tape=engine.book.tape[:1_000])
+    engine.resolve()
+    book = engine.book
+    for array in (book.rows, book.legs, book.markets, book.heap, book.list, book.steps, book.tape):
+        assert array.ctypes.data % 64 == 0
+
+
 def test_names_that_are_not_asked_for_are_left_alone():
     engine = Engine.from_columns(crowd_venue(0), crowd(100, 3))
     engine.submit([cmd.SetPrices(2, 2, fallen())])

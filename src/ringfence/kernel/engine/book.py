@@ -19,7 +19,7 @@ from ...clearing.policy import (
 from ...clearing.portfolio import priced
 from ..wide import split
 from . import layout as at
-from .memory import Book, Words
+from .memory import Book, Words, blank
 from .names import Names
 from .sets import set_rule_of
 
@@ -38,7 +38,7 @@ def words_of(amounts: Iterable[int]) -> list[int]:
 
 def matrix(records: Sequence[Sequence[int]], width: int, least: int = 0) -> Words:
     """Records as an array of at least `least` rows."""
-    found = np.zeros((max(len(records), least), width), np.int64)
+    found = blank(max(len(records), least), width)
     if records:
         found[: len(records)] = np.array(records, np.int64)
     return found
@@ -231,7 +231,7 @@ def row_width(names: Names) -> int:
 
 def subaccount_arrays(venue: Venue, names: Names) -> tuple[Words, Words, int]:
     """`rows`, `legs` and how many of `legs` are taken."""
-    rows = np.zeros((max(len(names.rows), 1), row_width(names)), np.int64)
+    rows = blank(max(len(names.rows), 1), row_width(names))
     legs: list[list[int]] = []
     for n, name in enumerate(names.rows):
         sub, record = venue.subaccounts[name], rows[n]
@@ -338,16 +338,16 @@ def book_of(venue: Venue, names: Names) -> Book:
         terms,
         sets,
         clock,
-        np.zeros((16, at.CLAIM_WORDS), np.int64),
+        blank(16, at.CLAIM_WORDS),
         np.zeros((2 * len(names.markets), at.QUEUE_WORDS), np.int64),
         np.zeros(16, np.int64),
         np.zeros(len(names.markets) + 1, np.int64),
         rank_rows(rows, names),
         siblings_of(terms, rows[: len(names.rows)]),
         chosen_array(venue, names),
-        np.zeros((16, at.LIST_WORDS), np.int64),
-        np.zeros((room // 8, at.STEP_WORDS), np.int64),
-        np.zeros((room, at.TAPE_WORDS), np.int64),
+        blank(16, at.LIST_WORDS),
+        blank(room // 8, at.STEP_WORDS),
+        blank(room, at.TAPE_WORDS),
         np.zeros(at.VERDICT_WORDS, np.int64),
         np.zeros(at.COMMAND_WORDS, np.int64),
     )

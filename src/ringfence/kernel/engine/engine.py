@@ -31,7 +31,7 @@ from .decode import rejected
 from .due import Steps, resolve
 from .encode import records_of
 from .far import directory_of
-from .memory import Book, Words
+from .memory import Book, Words, blank
 from .names import Names
 from .plan import FRAME, Plan, plan_of
 from .ranking import rank
@@ -217,7 +217,7 @@ class Engine:
         self.flush()
         if 2 * taken < len(tape):
             return tape[:taken].copy()
-        self._held = self.book._replace(tape=np.empty_like(tape))
+        self._held = self.book._replace(tape=blank(*tape.shape))
         return tape[:taken]
 
     def grow(self) -> None:

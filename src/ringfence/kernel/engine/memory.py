@@ -37,6 +37,8 @@ Words = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 Marks = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
 """A yes or no each."""
 I64 = ir.IntType(64)
+LINE_WORDS = 8
+"""Words of a cache line."""
 
 
 class Book(NamedTuple):
@@ -83,6 +85,16 @@ WIDTHS = {
     "tape": at.TAPE_WORDS,
 }
 """Words of a record, where that is the same in every book."""
+
+
+def blank(records: int, width: int) -> Words:
+    """Records of zeros that begin where a cache line does, so that a position is one line and a subaccount few.
+
+    The system gives memory to an array of zeros where it is first written to; an allocator's header would shift it.
+    """
+    found = np.zeros(records * width + LINE_WORDS, np.int64)
+    begin = -found.ctypes.data // 8 % LINE_WORDS
+    return found[begin : begin + records * width].reshape(records, width)
 
 
 def arrays_of(book: Book) -> list[int]:

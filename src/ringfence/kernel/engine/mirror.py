@@ -4,6 +4,7 @@ Markets, assets, prices, the policy and the clock are always current in the venu
 gates and the counters of the block are current in the arrays and are written back before the reference looks.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ from .book import (
     siblings_of,
     words_of,
 )
-from .memory import Book, Words
+from .memory import Book, Words, blank
 from .names import Names
 from .sets import set_rule_of
 
@@ -163,7 +164,7 @@ def grown(array: Words, room: int) -> Words:
     """An array with at least so many records, the first ones as they are."""
     if array.shape[0] >= room:
         return array
-    found = np.zeros((max(room, 2 * array.shape[0]), *array.shape[1:]), np.int64)
+    found = blank(max(room, 2 * len(array)), math.prod(array.shape[1:])).reshape(-1, *array.shape[1:])
     found[: array.shape[0]] = array
     return found
 

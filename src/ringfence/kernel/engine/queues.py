@@ -28,7 +28,7 @@ HELD = 0
 """Record of `heap` where a claim is kept that moves."""
 ROWS_AHEAD, LEGS_AHEAD = 6, 3
 """How many claims ahead the records of owners are brought in, and then those of their positions."""
-HOLDERS_AHEAD = 16
+HOLDERS_AHEAD = 8
 CURRENT, LATE = 1, 2
 """What `HOLDERS_KNOWN` says of the list: right, or right but for positions opened since."""
 
@@ -311,7 +311,8 @@ def _list_claims(book: Book, queue: int) -> None:
         return
     for n in range(first, end):
         row = book.holders[n]
-        fetch(book.rows, book.holders[min(n + HOLDERS_AHEAD, end - 1)])
+        fetch(book.rows, book.holders[min(n + 2 * HOLDERS_AHEAD, end - 1)])
+        fetch(book.legs, book.rows[book.holders[min(n + HOLDERS_AHEAD, end - 1)], at.LEG_FIRST])
         leg = leg_of(book, row, market)
         if (
             leg >= 0
