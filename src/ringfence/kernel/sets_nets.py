@@ -72,7 +72,8 @@ def at_price(sets: Netting, group: int, lots: Wide, price: int, rounding: int) -
     """Worth of lots, of either sign, of an underlying at a price of it."""
     market = sets.markets[group]
     den = join(market.worth_den_hi, market.worth_den_lo)
-    return notional_q(lots, price, market.worth_num, den, rounding)
+    # A rule may take price and scale in either order; lots of 18 decimals times a price may leave 128 bits.
+    return notional_q(lots, market.worth_num, price, den, rounding)
 
 
 @jit

@@ -39,7 +39,7 @@ def priced_q(sets: Scenarios, block: Block, row: int, expiry: int, at: int) -> W
             market = sets.markets[number]
             price = sets.grids[market.grid, 0 if size > 0 else 1, at]
             den = join(market.worth_den_hi, market.worth_den_lo)
-            total = total + value_q(size, price, market.worth_num, den, FLOOR)
+            total = total + value_q(size, market.worth_num, price, den, FLOOR)
     return total
 
 

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from chaos.auditor import Auditor
 from chaos.world import AuditedHouse, Crash
+from clearing.option_world import RULE
 from kernel.engine.crowds import crowd, crowd_venue, fallen, venue_with
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, state_hash
@@ -12,7 +13,7 @@ from ringfence.clearing.model import QUOTE, Option, Position
 from ringfence.clearing.policy import Auction, Liquidation, Policy, Solvency, Window
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.set_rules import DebtMargin, SpreadCredit
-from ringfence.clearing.verdict import Accepted
+from ringfence.clearing.verdict import Accepted, Reason
 from ringfence.kernel.engine.engine import Engine
 from ringfence.kernel.engine.plan import plan_of
 
@@ -47,7 +48,21 @@ def test_an_option_is_traded_like_anything_else_until_it_expires():
     assert engine.by_reference == 0
     late = [cmd.SetPrices(10, 2, {"B": 100_000}), fill]
     assert engine.submit(late) == [house.submit(command) for command in late]
-    assert engine.by_reference == 1
+    assert engine.submit([fill])[0].reason is Reason.EXPIRED
+    assert engine.by_reference == 0
+
+
+def test_an_option_without_prices_in_scenarios_is_not_traded():
+    """And where somebody holds it all the same, the reference is left to say what it makes of that."""
+    venue = venue_with(Policy(set_rule=RULE), option=Option("B", 1, call=True, expiry_ms=10))
+    venue.markets["B"].option = None
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue)
+    fill, perp = (cmd.Trade(market, 5, 100_000, "ann", "ben") for market in "AB")
+    assert engine.submit([fill, perp]) == [house.submit(fill), house.submit(perp)]
+    assert engine.submit([fill])[0].reason is Reason.PRICE_NOT_SET
+    assert engine.by_reference == 0
+    venue.markets["A"].open_interest_b = 5
+    assert plan_of(venue).reasons == ("A has positions and no prices in scenarios",)
 
 
 def test_a_window_leaves_fills_compiled_and_liquidations_to_the_reference():
@@ -88,6 +103,20 @@ def test_no_number_ever_wraps(rule):
     assert engine.submit(commands) == [house.submit(command) for command in commands]
     assert engine.by_reference > 2
     assert engine.state_hash() == state_hash(house.venue)
+
+
+def test_prices_of_more_digits_than_64_bits_hold_leave_margin_to_the_reference():
+    """As long as they stand: with shorter ones the rule is compiled again."""
+    long = 10**25 + 1
+    venue = venue_with(Policy(set_rule=RULE), mark=long, index=long)
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue)
+    commands = [cmd.Deposit("ann", QUOTE, 5), cmd.Withdraw("ann", QUOTE, 5)]
+    assert engine.submit(commands) == [house.submit(command) for command in commands]
+    assert engine.by_reference == 1
+    short = dict.fromkeys("ABCD", 10**25)
+    commands = [cmd.SetPrices(2, 2, short, short), cmd.Trade("A", 1, 10**25, "ann", "ben"), *commands]
+    assert engine.submit(commands) == [house.submit(command) for command in commands]
+    assert engine.by_reference == 1
 
 
 def test_what_was_done_for_others_stays_where_a_number_leaves_128_bits():

@@ -99,13 +99,14 @@ def fill_requirement(record: Words, market: Market) -> None:
 def fill_prices(record: Words, venue: Venue, market: Market) -> None:
     """Write what commands change of a market into its record."""
     option = market.option
-    is_apart = option is not None and (venue.time_ms >= option.expiry_ms or not priced(venue.policy, market))
+    is_over = option is not None and venue.time_ms >= option.expiry_ms
     _put(record, at.MARK, market.mark, market.index, market.previous_mark, market.funding_index)
     _put(record, at.OPEN_B, market.open_interest_b)
-    apart = at.APART * is_apart | at.PACED * (market.window is not None)
+    of_option = at.EXPIRED * is_over | at.UNPRICED * (not priced(venue.policy, market))
     locked, settling = at.LOCKED * market.margin_locked, at.SETTLING * market.settling
     opening = at.AT_OPENING * (market.leverage_checked == "opening")
-    record[at.MARKET_FLAGS] = apart | locked | settling | opening
+    paced = at.PACED * (market.window is not None)
+    record[at.MARKET_FLAGS] = of_option | paced | locked | settling | opening
 
 
 def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:

@@ -273,7 +273,7 @@ def liquidate(book: Book, command: Words) -> int:
     if status:
         return status
     row, market, counterparty = command[at.FIRST], command[at.ABOUT], _counterparty_of(book, command)
-    if book.markets[market, at.MARKET_FLAGS] & (at.APART | at.PACED):
+    if book.markets[market, at.MARKET_FLAGS] & at.PACED:
         return at.REFERENCE
     status = _may_close(book, command, counterparty)
     if status:

@@ -11,6 +11,7 @@ from ...clearing.model import Venue
 from ...clearing.resolve import BACKSTOP, Fills, Step, proposals
 from ...clearing.resolve import resolve as resolve_by_reference
 from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
+from ..wide import joined
 from . import layout as at
 from .decode import events_of
 from .far import directory_of
@@ -91,7 +92,7 @@ def _command(record: list[int], names: Names) -> cmd.AnyCommand:
     market = names.markets[record[at.ABOUT]]
     if kind == at.DELEVERAGE:
         return cmd.Deleverage(name, market, record[at.X])
-    return cmd.Liquidate(name, market, 0, record[at.Y])
+    return cmd.Liquidate(name, market, 0, joined(record[at.Y + 1], record[at.Y]))
 
 
 class _House:

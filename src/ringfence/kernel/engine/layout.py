@@ -124,10 +124,12 @@ LOCKED = 1
 """Flag: margin is locked."""
 SETTLING = 2
 """Flag: in final settlement."""
-APART = 4
-"""Flag: an option that has expired or has no prices, whose fills only the reference decides."""
+EXPIRED = 4
+"""Flag: an option that has expired."""
 PACED = 8
 """Flag: a window paces its liquidations, which only the reference decides."""
+UNPRICED = 32
+"""Flag: an option without prices in the scenarios of the policy."""
 AT_OPENING = 16
 """Flag: a chosen leverage replaces the rate of initial margin; whether it may be, fills are asked by the reference."""
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from ...clearing import command as cmd
 from ...clearing.model import QUOTE, Venue
 from ...clearing.policy import Policy
+from ...clearing.portfolio import priced
 
 MONEY = (cmd.Deposit, cmd.FundInsurance)
 MARGIN = (cmd.Withdraw, cmd.TransferMargin, cmd.Trade)
@@ -70,6 +71,11 @@ def _of_state(venue: Venue) -> list[str]:
         f"the liquidity behind {market.id} caps what traders are paid"
         for market in venue.markets.values()
         if market.solvency is not None
+    ]
+    found += [
+        f"{market.id} has positions and no prices in scenarios"
+        for market in venue.markets.values()
+        if market.open_interest_b > 0 and not priced(venue.policy, market)
     ]
     stated = (name for name, sub in venue.subaccounts.items() if 0 in sub.balances.values())
     found += [f"{name} holds a stated balance of nothing" for name in stated]

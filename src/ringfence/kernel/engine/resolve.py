@@ -107,8 +107,8 @@ def _leaves_a_loss(book: Book, row: int, market: int, equity_q: Wide) -> bool:
     alone = rows[row, at.LEG_COUNT] == 1 and len(book.assets) == 1
     whole = terms[at.SIZE] == at.FULL and terms[at.BLOCK_SUBACCOUNT_Q] == 0
     here = not terms[at.BY_INDEX] and clock[at.SLIPPAGE] == 0
-    apart = book.markets[market, at.MARKET_FLAGS] & (at.APART | at.PACED)
-    plain = not apart and not terms[at.HAS_COUNTERPARTY]
+    paced = book.markets[market, at.MARKET_FLAGS] & at.PACED
+    plain = not paced and not terms[at.HAS_COUNTERPARTY]
     return (
         alone and whole and here and plain and equity_q < 0 and rows[row, at.COOLDOWN_MS] <= clock[at.TIME_MS]
     )

@@ -40,6 +40,7 @@ SUBACCOUNT_UNKNOWN = int(Reason.SUBACCOUNT_UNKNOWN)
 SUBACCOUNTS_MUST_DIFFER = int(Reason.SUBACCOUNTS_MUST_DIFFER)
 POOLS_MIXED = int(Reason.POOLS_MIXED)
 MARKET_SETTLING = int(Reason.MARKET_SETTLING)
+EXPIRED = int(Reason.EXPIRED)
 INITIAL_MARGIN = int(Reason.INITIAL_MARGIN)
 INITIAL_MARGIN_COUNTERPARTY = int(Reason.INITIAL_MARGIN_COUNTERPARTY)
 PARENT_MARGIN = int(Reason.PARENT_MARGIN)
@@ -65,12 +66,13 @@ def _sized_market(book: Book, command: Words) -> int:
         return reject(book, MARKET_UNKNOWN, at.OF_COMMAND, 0)
     if price <= 0:
         return reject(book, PRICE_NOT_POSITIVE, at.OF_COMMAND, 0)
-    if get(book.markets, market, at.MARK) == 0:
+    flags = book.markets[market, at.MARKET_FLAGS]
+    if get(book.markets, market, at.MARK) == 0 or flags & at.UNPRICED:
         return reject(book, PRICE_NOT_SET, at.OF_MARKET, market)
     step_b = get(book.markets, market, at.STEP_B)
     if step_b != 1 and mul_div_down(size_b, 1, step_b) * step_b != size_b:
         return reject(book, SIZE_NOT_A_MULTIPLE, at.STEP, market)
-    return 0
+    return reject(book, EXPIRED, at.OF_MARKET, market) if flags & at.EXPIRED else 0
 
 
 @jit
@@ -231,8 +233,6 @@ def trade(book: Book, command: Words, eager: bool) -> int:
     if status:
         return status
     taker, maker, market = command[at.FIRST], command[at.SECOND], command[at.ABOUT]
-    if book.markets[market, at.MARKET_FLAGS] & at.APART:
-        return at.REFERENCE
     if taker < 0 or maker < 0:
         return reject(book, SUBACCOUNT_UNKNOWN, at.OF_COMMAND, 0 if taker < 0 else 1)
     if taker == maker:
