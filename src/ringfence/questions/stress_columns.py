@@ -19,7 +19,6 @@ from ..books.record import EXACT
 from ..clearing.model import Venue
 from ..clearing.risk import collateral_q
 from ..errors import InputError
-from ..kernel import sets as netted
 from ..kernel.columns import Block, Columns
 from ..kernel.limits import UnfitError
 from ..kernel.lots_f64 import Lines, find_unclear, lines_at
@@ -201,22 +200,21 @@ class Columned:
     def _judge(self, priced: Priced, at: int, rows: Ints) -> Judged:
         """Those of the rows of a block that are liquidatable or have negative equity."""
         block, found = self.book.columns.blocks[at], np.empty(len(rows), np.int64)
-        table, lines, sets = priced.table, priced.lines, priced.sets
-        if sets is None:
-            count = find_unclear(table, lines, block, rows, found)
-        else:
-            count = netted.unclear(table, sets, block, rows, found)
-        rows = found[:count]
+        table, sets = priced.table, priced.sets
         short = np.zeros(len(rows), np.bool_)
         equity, maintenance = (np.zeros(len(rows), np.int64) for _ in range(2))
         try:
             if sets is None:
+                rows = found[: find_unclear(table, priced.lines, block, rows, found)]
                 compiled.judge(table, block, rows, short, equity, maintenance)
             else:
+                from ..kernel import sets as netted
+
+                rows = found[: netted.unclear(table, sets, block, rows, found)]
                 netted.judge(table, sets, block, rows, short, equity, maintenance)
         except OverflowError:
             raise InputError(f"an amount is beyond what columns hold (64 bits); {SMALLER}") from None
-        kept = short | (equity < 0)
+        kept = np.flatnonzero(short[: len(rows)] | (equity[: len(rows)] < 0))
         return Judged(rows[kept], short[kept], equity[kept], maintenance[kept])
 
     def _owners(self, at: int, rows: Ints) -> Ints:
