@@ -15,6 +15,7 @@ from ringfence.kernel.columns import WIDTHS
 from ringfence.questions import stress_book
 from ringfence.questions.spread import silent
 from ringfence.questions.stress_book import Setting, open_book
+from ringfence.questions.stress_cells import UNSTATED
 from ringfence.questions.stress_columns import Columned
 from ringfence.questions.stress_load import load as into_columns
 from ringfence.questions.stress_reference import Bench, Reference
@@ -91,8 +92,11 @@ def write(folder, listed, kind):
     with duckdb.connect() as connection:
         given = f"read_csv('{path}', all_varchar = true, header = true, nullstr = '')"
         if kind != "text":
-            size = f"TRY_CAST(left(contracts, 9) AS {kind}) AS contracts, TRY_CAST(leverage AS INTEGER) AS leverage"
-            given = f"(SELECT * REPLACE ({size}) FROM {given})"
+            price = "DOUBLE" if kind == "DOUBLE" else "DECIMAL(12, 4)"
+            typed = (("contracts", "left(contracts, 9)", kind), ("leverage", "leverage", "INTEGER"))
+            typed += (("markPrice", "markPrice", price), ("entryPrice", "entryPrice", price))
+            numbers = ", ".join(f'TRY_CAST({cell} AS {kind}) AS "{name}"' for name, cell, kind in typed)
+            given = f"(SELECT * REPLACE ({numbers}) FROM {given})"
         connection.execute(f"COPY (SELECT * FROM {given}) TO '{target}' (FORMAT parquet)")
     return target
 
@@ -318,6 +322,34 @@ def test_sizes_of_wide_decimals_are_scanned_as_they_are(tmp_path):
     contracts = scan.legs.contracts
     assert (contracts.atoms.tolist(), contracts.places.tolist()) == ([125, 30], [2, 0])
     assert not scan.odd.any()
+
+
+@pytest.mark.parametrize("kind", ["csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)", "DOUBLE"])
+def test_numbers_of_any_type_are_the_same_numbers(tmp_path, kind):
+    rows = [leg("a", contracts="1.25", markPrice="61000.5"), leg("b", contracts="0.3", leverage="5")]
+    rows += [leg("a", "ETH", "7", markPrice="2950"), {"account": "c", COLLATERAL: "5"}]
+    path = write(tmp_path, rows, kind)
+    scan = plain_table(path).scan()
+    contracts, entry = scan.legs.contracts, scan.legs.entry
+    assert list(zip(contracts.atoms.tolist(), contracts.places.tolist(), strict=True)) == [
+        *((125, 2), (3, 1), (7, 0)),
+        (0, UNSTATED),
+    ]
+    assert entry.atoms.tolist() == [60000, 60000, 60000, 0]
+    assert [(each.symbol, each.leverage, Decimal(each.mark or 0)) for each in scan.kinds] == [
+        ("BTC", "", Decimal("61000.5")),
+        ("BTC", "5", Decimal(60000)),
+        ("ETH", "", Decimal(2950)),
+        ("", "", Decimal(0)),
+    ]
+    assert not scan.odd.any()
+    same_answers(*answers(path, "hyperliquid"))
+
+
+def test_a_parquet_file_without_rows(tmp_path):
+    reference, scanned = answers(write(tmp_path, [], "text"), "hyperliquid")
+    assert scanned == reference
+    assert "the table has no rows" in scanned
 
 
 def test_a_market_twice_is_left_to_the_reader(tmp_path):
