@@ -1,8 +1,8 @@
 """Fills between two subaccounts: `clearing.decide`, compiled.
 
-What a subaccount's risk was before a fill matters only to one that lacks initial margin after it, to one with
-a parent. So a fill is first decided without it (`eager` false); the answer `AGAIN`
-says that it was needed after all, and the command is decided a second time.
+What a subaccount's risk was before a fill matters only to one that lacks initial margin after it, and to one with a
+parent. So a fill is first decided without it (`eager` false); the answer `AGAIN` says that it was needed after all, and
+the command is decided a second time.
 """
 # mypy: disable-error-code="untyped-decorator, no-untyped-call, no-any-return"
 
