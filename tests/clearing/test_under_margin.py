@@ -9,8 +9,9 @@ from clearing.world import PPM, TEN_FIVE, World
 from ringfence.clearing import command as cmd
 from ringfence.clearing.decide import decide
 from ringfence.clearing.model import QUOTE
-from ringfence.clearing.policy import Policy, Tier, Tiered
+from ringfence.clearing.policy import Policy, Solvency, Tier, Tiered
 from ringfence.clearing.reducing import is_free
+from ringfence.clearing.set_rules import DebtMargin
 from ringfence.clearing.verdict import Accepted, Reason
 
 STRICT = Policy(under_margin="strict_reduce")
@@ -217,9 +218,15 @@ def test_only_the_funding_of_the_position_is_booked():
     assert world.venue.subaccounts["trader"].positions["SOL"].funding_index != 0
 
 
-def test_a_venue_that_asks_positions_together_looks_at_all_of_them():
-    gated = replace(FREE, account_gating="maintenance")
-    insolvent(gated).no(sale(60), Reason.INITIAL_MARGIN)
+@pytest.mark.parametrize("together", [{"account_gating": "maintenance"}, {"set_rule": DebtMargin(1, 10)}])
+def test_a_venue_that_asks_positions_together_looks_at_all_of_them(together):
+    insolvent(replace(FREE, **together)).no(sale(60), Reason.INITIAL_MARGIN)
+
+
+def test_nor_where_liquidity_caps_what_it_pays():
+    world = insolvent()
+    world.venue.markets["ETH"].solvency = Solvency(PPM, PPM, PPM)
+    world.no(sale(60), Reason.INITIAL_MARGIN)
 
 
 lots = st.integers(-60, 60).filter(bool)
