@@ -181,7 +181,13 @@ FALL = (
 FUNDED = cmd.FundInsurance("main", 10**8)
 
 
-@pytest.mark.parametrize("funds", [(), (FUNDED,), (FUNDED,) * 10], ids=["none", "too little", "enough"])
+ODD = cmd.FundInsurance("main", 1)
+"""It leaves an odd number of atoms to the two."""
+
+
+@pytest.mark.parametrize(
+    "funds", [(), (FUNDED,), (FUNDED, ODD), (FUNDED,) * 10], ids=["none", "too little", "odd", "enough"]
+)
 def test_a_shared_loss_is_the_same(funds):
     """Two of the same equity share what money that came after the loss does not pay, by name here, by address there."""
     owed = (cmd.DrawInsurance("main"), cmd.Socialize("main"))

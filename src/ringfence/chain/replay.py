@@ -45,8 +45,9 @@ def replay(venue: Venue, entries: Iterable[Entry], chain: LocalChain, report: Re
     Raises `InputError` for what the contracts do not have, and for an entry whose hash the engine does not give.
     """
     listed = list(entries)
+    opened = {entry.command.account for entry in listed if isinstance(entry.command, cmd.OpenSubaccount)}
     try:
-        run = _Run(Clearinghouse(venue), Twin(venue, chain, report))
+        run = _Run(Clearinghouse(venue), Twin(venue, chain, opened, report))
     except RevertedError as error:
         raise InputError(f"the contracts refuse the state that it starts from: {error}") from None
     for number, entry in enumerate(listed, 1):

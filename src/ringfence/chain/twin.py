@@ -38,7 +38,10 @@ def silent(_done: int, _total: int | None, _name: str) -> None:
 class Twin:
     """A deployment at the state of a venue. Raises `InputError` for a venue that the contracts cannot hold."""
 
-    def __init__(self, venue: Venue, chain: LocalChain, report: Report = silent) -> None:
+    def __init__(
+        self, venue: Venue, chain: LocalChain, opened: Iterable[str], report: Report = silent
+    ) -> None:
+        """`opened` are accounts that will come to have subaccounts."""
         self.venue, self.chain = venue, chain
         self.markets = numbered(venue.markets, MARKETS_MAX, "markets")
         self.pools = numbered(venue.pools, POOLS_MAX, "collateral pools")
@@ -46,7 +49,8 @@ class Twin:
         """Owner and number of every trader's subaccount."""
         self.gas: dict[str, list[int]] = defaultdict(list)
         """Gas of every transaction since deployment, by function."""
-        self._accounts = _named({held.account for held in venue.subaccounts.values() if not held.system})
+        holders = (held.account for held in venue.subaccounts.values() if not held.system)
+        self._accounts = _named({*holders, *opened})
         self._count: dict[str, int] = defaultdict(int)
         refuse_what_is_left_out(venue)
         self._deploy()
@@ -105,8 +109,6 @@ class Twin:
 
     def open(self, name: str, account: str) -> None:
         """Give a subaccount its number; on chain it is there once something is in it."""
-        if account not in self._accounts:
-            self._accounts |= _named({account})
         if account not in self._count:
             self._endow(self.chain.fund(self._accounts[account]))
         if self._count[account] == SUBS_MAX:
