@@ -15,6 +15,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 SHARED = Path(os.environ.get("RINGFENCE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+COMPILE_ALIKE = ("kernel/engine", "kernel", "questions/test_stress", "sim", "compare", "chain")
+"""What the paths of tests begin with that wait for the same compiled code."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep such tests in one process (`--dist loadgroup`), so that two do not compile the same at a time."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        if group := next((begin for begin in COMPILE_ALIKE if path.startswith(begin)), None):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip, or fail where RINGFENCE_REQUIRE_ALL=1 says that everything must be there."""
     if os.environ.get("RINGFENCE_REQUIRE_ALL") == "1":
