@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
+from numba.core import types
 from numba.core.imputils import lower_builtin, lower_cast
 from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
@@ -28,11 +28,12 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from ..rules import words
 from .jit import HAS_DIVISION, apart, jit
+from .wide_product import long_mul_div_in
 
 Wide = int
 """What an `Int128` is to a type checker."""
 
-BIT, I64, I128, I256 = ir.IntType(1), ir.IntType(64), ir.IntType(128), ir.IntType(256)
+I64, I128 = ir.IntType(64), ir.IntType(128)
 FLOOR, CEIL, TRUNC = words.FLOOR, words.CEIL, words.TRUNC
 NEAR_MOST, HIGH_MOST = 2.0**49, 1 << 62
 """Below these quotients and upper halves of denominators, floats divide and integers set them right."""
@@ -374,47 +375,12 @@ def _divided(n: Wide, d: Wide, rounding: int) -> Wide:
     return _divided_128(n, d, rounding)
 
 
-def _return_quotient(builder, kind, n, d, rounding):
-    """Return `n / d`, rounded, in 128 bits, and whether it leaves them; n and d are of one type."""
-    quotient = builder.sdiv(n, d)
-    rest = builder.sub(n, builder.mul(quotient, d))
-    for sign, towards, emit in ((">", CEIL, builder.add), ("<", FLOOR, builder.sub)):
-        asked = builder.icmp_signed("==", rounding, I64(towards))
-        step = builder.and_(builder.icmp_signed(sign, rest, n.type(0)), asked)
-        quotient = emit(quotient, builder.zext(step, n.type))
-    found = builder.trunc(quotient, I128)
-    leaves = builder.icmp_signed("!=", builder.sext(found, n.type), quotient)
-    pair = builder.insert_value(ir.Constant(kind.return_type, ir.Undefined), found, 0)
-    builder.ret(builder.insert_value(pair, leaves, 1))
-
-
-def _long_mul_div_in(module):
-    """The function of a module that divides a product of 256 bits: quotient, and whether it leaves 128.
-
-    It is kept out of line, since LLVM divides 256 bits by a loop that would stand at every place of use.
-    """
-    kind = ir.FunctionType(ir.LiteralStructType((I128, BIT)), (I128, I128, I128, I64))
-    function = cgutils.get_or_insert_function(module, kind, "ringfence_mul_div")
-    if not function.is_declaration:
-        return function
-    function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")
-    builder, (a, b, d, rounding) = ir.IRBuilder(function.append_basic_block()), function.args
-    if HAS_DIVISION:
-        short = builder.smul_with_overflow(a, b)
-        with builder.if_then(builder.not_(builder.extract_value(short, 1))):
-            _return_quotient(builder, kind, builder.extract_value(short, 0), d, rounding)
-    a, b, d = (builder.sext(each, I256) for each in (a, b, d))
-    _return_quotient(builder, kind, builder.mul(a, b), d, rounding)
-    return function
-
-
 @_intrinsic
 def _long_mul_div(typingctx, a, b, d, rounding):  # noqa: ARG001
     """`a * b / d` for `d > 0`, in 256 bits."""
 
     def codegen(context, builder, _sig, args):
-        return _checked(context, builder, builder.call(_long_mul_div_in(builder.module), args))
+        return _checked(context, builder, builder.call(long_mul_div_in(builder.module), args))
 
     return WIDE(WIDE, WIDE, WIDE, types.int64), codegen
 
