@@ -352,6 +352,28 @@ def test_a_parquet_file_without_rows(tmp_path):
     assert "the table has no rows" in scanned
 
 
+def test_marks_and_leverages_may_be_floats(tmp_path):
+    listed = [
+        leg("a", markPrice="60000.1", leverage="2.5"),
+        leg("b", markPrice="60000.1"),
+        leg("c", markPrice="nan"),
+    ]
+    text, target = write(tmp_path, listed, "text"), tmp_path / "floats.parquet"
+    floats = "markPrice::DOUBLE AS markPrice, leverage::DOUBLE AS leverage"
+    duckdb.sql(f"COPY (SELECT * REPLACE ({floats}) FROM '{text}') TO '{target}' (FORMAT parquet)")
+    scan = plain_table(target).scan()
+    assert [(kind.mark, kind.leverage) for kind in scan.kinds] == [
+        ("60000.1", "2.5"),
+        ("60000.1", ""),
+        ("nan", ""),
+    ]
+    book, odd = into_columns(Bench({"hyperliquid": load("hyperliquid")}, "hyperliquid"), scan)
+    assert odd.tolist() == [False, False, True]
+    assert book.venue.markets["BTC"].mark == 600_001  # a decimal place
+    with pytest.raises(InputError, match=r"floats.parquet: row 3 markPrice: expected a decimal number"):
+        open_book(str(target), (), Setting("hyperliquid", {}, None))
+
+
 def test_a_market_twice_is_left_to_the_reader(tmp_path):
     book, apart = scanned_of(tmp_path, [leg("a"), leg("b"), leg("b", symbol="BTC-PERP")])
     assert (list(book.names), apart) == (["a"], ["b"])
