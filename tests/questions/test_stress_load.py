@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ringfence.books import read_accounts
 from ringfence.errors import InputError
 from ringfence.kernel.columns import WIDTHS
-from ringfence.questions import stress_book
+from ringfence.questions import stress_book, stress_scan
 from ringfence.questions.spread import silent
 from ringfence.questions.stress_book import Setting, open_book
 from ringfence.questions.stress_cells import UNSTATED
@@ -372,6 +372,16 @@ def test_marks_and_leverages_may_be_floats(tmp_path):
     assert book.venue.markets["BTC"].mark == 600_001  # a decimal place
     with pytest.raises(InputError, match=r"floats.parquet: row 3 markPrice: expected a decimal number"):
         open_book(str(target), (), Setting("hyperliquid", {}, None))
+
+
+@pytest.mark.parametrize("kind", ["csv", "text"])
+def test_more_rows_than_are_numbered_are_refused(tmp_path, monkeypatch, kind):
+    path = write(tmp_path, [leg("a"), leg("b"), leg("c")], kind)
+    monkeypatch.setattr(stress_scan, "ROWS_MAX", 3)
+    assert plain_table(path).scan() is not None
+    monkeypatch.setattr(stress_scan, "ROWS_MAX", 2)
+    with pytest.raises(InputError, match=r"more than 2 rows; split the book"):
+        plain_table(path).scan()
 
 
 def test_a_market_twice_is_left_to_the_reader(tmp_path):

@@ -43,6 +43,8 @@ FLOATS = -1
 """In place of a column's decimal places: it has floats."""
 
 CHUNK = 10_000
+ROWS_MAX = np.iinfo(np.int32).max
+"""Rows are numbered in 32 bits."""
 ROOM = 1 << 16
 """Rows that arrays begin with where nobody says how many there will be."""
 
@@ -106,15 +108,22 @@ class Table:
             rows = _Rows(self.columns, self._room(connection))
             query = f"SELECT {', '.join(self._cells())} FROM {self.source}"
             for batch in batches(connection.sql(query, params=[str(self.path)])):
+                self._must_fit(rows.count + batch.rows)
                 rows.add(batch)
                 told(rows.count)
         return rows.scan()
+
+    def _must_fit(self, rows: int) -> None:
+        """`InputError` where there are more rows than are numbered."""
+        if rows > ROWS_MAX:
+            raise InputError(f"{self.path}: more than {ROWS_MAX:,} rows; split the book into several files")
 
     def _room(self, connection: duckdb.DuckDBPyConnection) -> int:
         """How many rows there are, where the file says so in one place."""
         if not self.source.startswith("read_parquet"):
             return ROOM
         (found,) = connection.execute(f"SELECT count(*) FROM {self.source}", [str(self.path)]).fetchall()
+        self._must_fit(int(found[0]))
         return int(found[0])
 
     def _cells(self) -> Iterator[str]:
