@@ -1,7 +1,7 @@
 # `make compare` and `make test` need python3 (3.11 or newer) with venv, make, and a package index. Nothing is done by hand.
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST ?= -n 2 --dist loadgroup
+PYTEST ?= -n 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

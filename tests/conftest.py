@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile(
     "default", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -15,16 +16,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 SHARED = Path(os.environ.get("RINGFENCE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
-COMPILE_ALIKE = ("kernel/engine", "kernel", "questions/test_stress", "sim", "compare", "chain")
+COMPILE_ALIKE = ("kernel/engine/", "kernel/", "questions/test_stress", "sim/", "compare/", "chain/")
 """What the paths of tests begin with that wait for the same compiled code."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep such tests in one process (`--dist loadgroup`), so that two do not compile the same at a time."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        if group := next((begin for begin in COMPILE_ALIKE if path.startswith(begin)), None):
-            item.add_marker(pytest.mark.xdist_group(group))
+class TogetherOrAlone(LoadScopeScheduling):
+    """Gives such tests to one process, so that two do not compile the same at a time, and all others one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.removeprefix("tests/")
+        return next((begin for begin in COMPILE_ALIKE if path.startswith(begin)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """How xdist deals out tests (its own marks of groups do not reach the names of tests any more)."""
+    return TogetherOrAlone(config, log)
 
 
 def skip_or_fail(reason: str) -> None:

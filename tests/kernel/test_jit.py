@@ -45,7 +45,7 @@ def package(tmp_path_factory):
         shutil.copy(source / f"{name}.py", root)
     shutil.copytree(source / "rules", root / "rules")
     (root / "kernel").mkdir()
-    for name in ("__init__", "jit", "wide", "_rules"):
+    for name in ("__init__", "jit", "wide", "wide_product", "_rules"):
         shutil.copy(source / f"kernel/{name}.py", root / "kernel")
     (root / "kernel/caller.py").write_text(textwrap.dedent(MODULE))
     return root

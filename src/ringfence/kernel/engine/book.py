@@ -111,7 +111,7 @@ def fill_prices(record: Words, venue: Venue, market: Market) -> None:
 
 def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
     """`markets` and `margins`."""
-    records, tables = np.zeros((len(names.markets), at.MARKET_WORDS), np.int64), list[Row]()
+    records, tables = blank(len(names.markets), at.MARKET_WORDS), list[Row]()
     ranks = {name: n for n, name in enumerate(sorted(names.markets))}
     for n, name in enumerate(names.markets):
         market, record = venue.markets[name], records[n]

@@ -130,19 +130,20 @@ def resolve(engine: "Engine", names: Sequence[str] | None, fills: Fills | None) 
 
 def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
     """Settle rows in turn, in compiled code as far as it goes."""
-    place = 0
+    place = answered = 0
     while place < len(rows):
         book = engine.book
         book.clock[at.SLIPPAGE], book.clock[at.DRAWN] = fills.slippage_ppm, fills.draw
         book.clock[at.BACKSTOP_ROW] = engine.names.row.get(BACKSTOP, at.UNKNOWN)
         try:
-            stopped = resolve_rows(directory_of(book), rows, place)
+            stopped = resolve_rows(directory_of(book), rows, place, answered)
         except OverflowError:
             stopped = int(book.clock[at.AT])
             engine.take_back()
         lacks = stopped < len(rows) and book.clock[at.STATUS] == at.ROOM
         if not lacks or book.clock[at.LACKING] in (at.TAPE_LACKS, at.STEPS_LACK):
             _drain(engine, done)
+        answered = int(book.clock[at.TRIED]) if lacks else 0
         if lacks:
             engine.grow()
         elif stopped < len(rows) and book.clock[at.STATUS] == at.REFERENCE:

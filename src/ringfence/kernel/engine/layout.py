@@ -235,7 +235,9 @@ TRIED_LEG = 25
 TRIED_SIZE_B = 26
 TRIED_COST_Q = 28
 """Its lots and cost as they are."""
-CLOCK = 30
+ANSWERED = 30
+"""Proposals to the row at hand that were answered before the loop stopped for want of room: none is made twice."""
+CLOCK = 31
 TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_LACKS = range(1, 8)
 
 # -- terms -------------------------------------------------------------------------------------------------------------

@@ -46,6 +46,9 @@ def _note(book: Book) -> None:
 def _propose(book: Book, kind: int, first: int, second: int, about: int, price: Wide) -> int:
     """Submit a command; `ON`, `MOVED` or `OVER`, or (negative) why it was not decided."""
     command = book.command
+    if book.clock[at.TRIED] < book.clock[at.ANSWERED]:
+        book.clock[at.TRIED] += 1
+        return ON
     if book.clock[at.STEPS] == len(book.steps):
         book.clock[at.LACKING], book.clock[at.WANTED] = at.STEPS_LACK, 1
         return at.ROOM
@@ -213,18 +216,22 @@ def _step(book: Book, row: int) -> int:
 
 
 @jit
-def resolve(directory: Words, rows: Words, start: int) -> int:
+def resolve(directory: Words, rows: Words, start: int, answered: int) -> int:
     """Settle rows from `start` on that are due; returns where it stopped: at the end, or at a row it cannot settle.
 
     `clock[AT]` says which row is at hand, `clock[STATUS]` why it stopped, `clock[TRIED]` how many proposals to a row
-    were answered before.
+    were answered before. Where it stopped for want of room it begins again at that row, with so many proposals
+    `answered`: one that was accepted and changed nothing but a gate or a count would be counted twice.
     """
     book = as_book(directory)
+    book.clock[at.ANSWERED] = answered
     for n in range(start, rows.shape[0]):
         book.clock[at.AT] = n
         came = MOVED
         while came == MOVED:
             came = _step(book, rows[n])
+            if came >= 0:
+                book.clock[at.ANSWERED] = 0
         if came < 0:
             book.clock[at.STATUS] = came
             return n
