@@ -79,3 +79,8 @@ def test_all_that_is_due_is_done_alike_many_times(rulebook):
     """Hundreds under `make fuzz`."""
     for seed in range(3, 400 if FUZZ else 5):
         settle(rulebook, seed)
+
+
+def test_a_deleveraging_in_vain_is_counted_once_though_room_was_wanting():
+    """Its gate is closed and counted in the block, then a queue must be ranked and the loop begins again at the row."""
+    settle(next(rulebook for rulebook in RULEBOOKS if rulebook.name.startswith("aevo")), 76)
