@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import table as tables
-from .jit import apart, jit
+from .jit import jit, never_inlined
 from .legs import rate_of, rates_row
 from .table import Table
 from .wide import joined, to_float, wide
@@ -198,7 +198,7 @@ def _asset_rows(table: Table, number: int) -> tuple[Row, Row]:
 @jit
 def own_terms(table: Table, number: int, size: int, cost: int) -> tuple[float, float, float]:
     """Rate, offset and close cost of a leg that its size and cost decide; zeros where they decide nothing."""
-    apart()
+    never_inlined()
     market = table.markets[number]
     rate, offset, closing = 0.0, 0.0, 0.0
     if market.shape == tables.COST_SHARE:
@@ -225,7 +225,7 @@ def outline(
     `terms` are the leg's in `Own`. They are not tight within two atoms of a step, where rounding says which one it is:
     there the upper step's are taken, which ask more.
     """
-    apart()
+    never_inlined()
     market, base = table.markets[factor], 2 * factor + (LONG if sign > 0 else SHORT)
     lines.length[row], lines.first[row, 3], lines.most[row], sure = 0, -1.0, np.inf, True
     if lines.kind[factor] == FIXED:

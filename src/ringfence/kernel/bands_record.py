@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .bands_lines import LONG, SHORT, Floats, Lines, crossings, lines_of, own_terms
 from .bands_slots import BLOCK, NONE, Flags, Ints32, Ints64, Slots, hand_back, lay_out, take
 from .columns import Block
-from .jit import apart, jit
+from .jit import jit, never_inlined
 from .table import Table
 from .wide import join, joined, to_float
 
@@ -185,7 +185,7 @@ def fixed_of(index: Index, table: Table, block: Block, row: int) -> float:
 @jit
 def rise_of(index: Index, table: Table, number: int, now: int, then: int) -> float:
     """What holding one size unit costs while a market's funding index goes from place `then` to `now`: price units."""
-    apart()
+    never_inlined()
     there, here = table.funding[now], table.funding[then]
     rise = to_float(join(there.hi, there.lo) - join(here.hi, here.lo)) / WAD
     return rise * table.markets[number].size_unit / index.worth[number]

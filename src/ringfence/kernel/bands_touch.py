@@ -13,7 +13,7 @@ from .bands_lines import EPSILON, asked, lower_and_upper, outline
 from .bands_record import ANCHORED, DOUBTS, Index, places_at
 from .bands_slots import ALWAYS, NEVER, Flags, Ints32, arm
 from .columns import FLAGGED, SYSTEM, Block
-from .jit import jit, within
+from .jit import always_inlined, jit
 from .legs import is_liquidatable
 from .table import Table
 
@@ -30,7 +30,7 @@ def weigh(index: Index, table: Table, row: int) -> tuple[int, float]:
     The exact surplus lies within a radius of the one here, or above it where a step is not sure. The haircut of an
     asset is no margin, without which nobody is liquidatable. Leaves notional and contribution of each leg in `scratch`.
     """
-    within()
+    always_inlined()
     width = index.scratch.shape[1]
     places = 4 * places_at(width)
     fixed = index.words[row, width]
@@ -69,7 +69,7 @@ def band(index: Index, row: int, share: float) -> None:
 
     Reads what `weigh` has left in `scratch` and in the lines made at touch.
     """
-    within()
+    always_inlined()
     width = index.scratch.shape[1]
     places = 4 * places_at(width)
     for leg in range(width):
@@ -113,7 +113,7 @@ def report(index: Index, row: int, out: Ints32, count: int) -> int:
 @jit
 def touch(index: Index, table: Table, row: int, out: Ints32, count: int) -> int:
     """Decide a subaccount: band it, append it to `out[count:]`, or note a doubt. How many `out` has now."""
-    within()
+    always_inlined()
     found, share = weigh(index, table, row)
     if found == SAFE:
         band(index, row, share)

@@ -158,9 +158,9 @@ def _marked(attribute: str) -> Callable[[], None]:
     return cast("Callable[[], None]", intrinsic(mark))
 
 
-apart = _marked("noinline")
+never_inlined = _marked("noinline")
 """Keeps the function that calls it out of line, so that what calls that one does not grow (and compile) by it."""
-within = _marked("alwaysinline")
+always_inlined = _marked("alwaysinline")
 """Has the function that calls it compiled into whatever calls that one: to hand an index on takes longer than a leg."""
 
 

@@ -27,7 +27,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, overload, register_model
 
 from ..rules import words
-from .jit import HAS_DIVISION, apart, jit
+from .jit import HAS_DIVISION, jit, never_inlined
 from .wide_product import long_mul_div_in
 
 Wide = int
@@ -342,7 +342,7 @@ def _divided_128(n: Wide, d: Wide, rounding: int) -> Wide:
     are right to the share 2^-52 each and the quotient is below 2^49, so it is off by less than one half, and its
     floor by at most one.
     """
-    apart()
+    never_inlined()
     near = to_float(n) / to_float(d)
     if abs(near) < NEAR_MOST and hi64(d) < HIGH_MOST:
         whole = int(np.floor(near))

@@ -12,7 +12,7 @@ Prices and funding indexes change every score: whoever sets them calls `forget`.
 
 import numpy as np
 
-from ..jit import apart, jit
+from ..jit import jit, never_inlined
 from ..wide import Wide, abs_, hi64, lo64, mul_div_down, wide
 from . import layout as at
 from .far import INT, NOTHING, YES_NO, far
@@ -48,7 +48,7 @@ def forget(book: Book) -> None:
 @jit
 def _long_fraction(rest: Wide, den: Wide) -> int:
     """`_fraction_of` for a denominator that leaves no room for 32 bits above it, one binary digit at a time."""
-    apart()
+    never_inlined()
     found = wide(0)
     for _ in range(64):
         rest, found = rest + rest, found + found
