@@ -17,7 +17,10 @@ from gen_rules import CORE_WORDS, ROOT, Function, Library
 TARGET = ROOT / "src/ringfence/kernel/_rules.py"
 MODULES = ("value", "requirement", "close", "transition", "socialize", "auction", "option_margin", "scenario")
 """Rule modules that are compiled whole: what legs, collateral, funding and liquidation ask."""
-SINGLE = ("ratio.debt_value", "weights.spread_basis", "weights.spread_relief_q", "order.order_margin_q")
+SINGLE = (
+    *("ratio.debt_value", "weights.spread_basis", "weights.spread_relief_q", "order.order_margin_q"),
+    "pool.capped_profit",
+)
 """Single rules of other modules."""
 WORDS = CORE_WORDS | {"isqrt"}
 PLAIN = {"FLOOR", "CEIL", "TRUNC"}

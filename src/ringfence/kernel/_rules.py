@@ -1379,3 +1379,25 @@ def order_margin_q_f64(
     fee_den = float(fee_den)
     rate_num = initial_num * fee_den + fee_num * initial_den
     return mul_div_f64(notional_q, rate_num, initial_den * fee_den, rounding)
+
+
+@jit
+def capped_profit(profit: Wide, side_profit: Wide, cap: Wide) -> Wide:
+    """A position's profit where all profit of its side together may be at most `cap`; rounds down, for the pool."""
+    profit = wide(profit)
+    side_profit = wide(side_profit)
+    cap = wide(cap)
+    if profit <= wide(0) or side_profit <= cap:
+        return profit
+    return mul_div_down(profit, cap, side_profit)
+
+
+@jit
+def capped_profit_f64(profit: float, side_profit: float, cap: float) -> float:
+    """A position's profit where all profit of its side together may be at most `cap`; rounds down, for the pool."""
+    profit = float(profit)
+    side_profit = float(side_profit)
+    cap = float(cap)
+    if profit <= float(0) or side_profit <= cap:
+        return profit
+    return mul_div_down_f64(profit, cap, side_profit)
