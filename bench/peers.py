@@ -1,12 +1,13 @@
 """The same work done by other tools and by ours, in one run: `make bench-peers` sets up what it needs.
 
-    python bench/peers.py [--accounts 100000] [--crash 1000000] [--environments .venv-peers]
+    python bench/peers.py [--accounts 100000] [--crash 250000 1000000] [--patience 900] [--environments .venv-peers]
 
 Each tool runs in an environment of its own (`.venv-peers/NAME`, from `bench/peers/NAME.lock`) on a book that is drawn
 from a fixed seed; what both compute is checked to be equal. Figures are the least of several runs, as time per
-subaccount, and the ratio of theirs to ours. The crash is one run of each side: a fall of 24 % that liquidates 39 % of
-so many accounts, with a fund that pays half of what they lack and winners who pay the rest; what lrvx takes grows with
-the square of the accounts (`--crash 1000000`: minutes). Writes `bench/results/peers.json`. driftpy answers
+subaccount, and the ratio of theirs to ours. A crash is one run of each side: a fall of 24 % that liquidates 39 % of so
+many accounts, with a fund that pays half of what they lack and winners who pay the rest. What lrvx takes grows with the
+square of the accounts or faster; where it has not ended after so many seconds (`--patience`) it is stopped, and the
+ratio is what it is at least. Writes `bench/results/peers.json`. driftpy answers
 for one account at a time and asks a client for markets and prices, which is held in memory here; it is asked about a
 sample. hftbacktest has neither margin nor liquidation and is not measured.
 """
@@ -201,45 +202,57 @@ def settled(engine: Engine, clock: Callable[[], float] = time.perf_counter) -> t
     return spent, {kind.__name__: steps.count(kind) for kind in kinds}
 
 
-def crashes(environments: Path, count: int, folder: Path) -> dict[str, object] | None:
-    """The crash on both sides; both must liquidate the same number of accounts, and lrvx pay what is lacking."""
+def crashed(environments: Path, count: int, folder: Path, patience: int) -> dict[str, object] | None:
+    """A crash on both sides; both must liquidate the same number of accounts, and lrvx pay what is lacking."""
     given = book(count)
     crash = crash_of(given)
     file = folder / "crash.npz"
     fund = {"fund": np.array(crash.fund_q / USD), "crash_price": np.array(float(CRASH_PRICE))}
     np.savez(file, **given._asdict(), **fund)
-    print(f"lrvx: a crash of {count:,} accounts; a million take minutes", file=sys.stderr)
-    found = their_jobs(environments, "lrvx", file, file)
+    print(f"lrvx: a crash of {count:,} accounts; up to {patience} s", file=sys.stderr)
+    try:
+        found = their_jobs(environments, "lrvx", file, file, patience=patience)
+    except subprocess.TimeoutExpired:
+        found = {}
     if found is None:
         return None
-    theirs = found["isolated crash"]
     settled(fallen(crash_of(book(2_000))))  # compiles
     seconds, steps = settled(fallen(crash))
-    paid = theirs["fund_paid"] + theirs["winners_paid"]
-    return {
+    shared = {
         "accounts": count,
         "liquidated": crash.liquidated,
-        "theirs_seconds": round(theirs["seconds"], 3),
         "ours_seconds": round(seconds, 3),
+        "our_steps": steps,
+    }
+    if not found:
+        return shared | {
+            "theirs_seconds_more_than": patience,
+            "ratio_more_than": round(patience / seconds, 1),
+        }
+    theirs = found["isolated crash"]
+    paid = theirs["fund_paid"] + theirs["winners_paid"]
+    return shared | {
+        "theirs_seconds": round(theirs["seconds"], 3),
         "ratio": round(theirs["seconds"] / seconds, 1),
         "same_number_liquidated": theirs["liquidated"] == crash.liquidated,
         "same_deficit": abs(paid * USD / crash.deficit_q - 1) < EQUAL,
-        "our_steps": steps,
     }
 
 
 # -- the other side ----------------------------------------------------------------------------------------------------
 
 
-def their_jobs(environments: Path, name: str, *files: Path) -> dict[str, dict[str, float]] | None:
-    """What a tool measured of itself; none where it is not installed."""
+def their_jobs(
+    environments: Path, name: str, *files: Path, patience: int | None = None
+) -> dict[str, dict[str, float]] | None:
+    """What a tool measured of itself; none where it is not installed. `TimeoutExpired` after `patience` seconds."""
     python = environments / name / "bin" / "python"
     if not python.exists():
         print(f"{name}: not installed; `make bench-peers` installs it", file=sys.stderr)
         return None
     command = [str(python), str(HERE / "peers" / f"{name}_jobs.py"), *map(str, files)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own
-    found: dict[str, dict[str, float]] = json.loads(printed.strip().splitlines()[-1])
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=patience)  # noqa: S603 - our own
+    found: dict[str, dict[str, float]] = json.loads(ran.stdout.strip().splitlines()[-1])
     return found
 
 
@@ -290,7 +303,10 @@ def main() -> None:
     """Measure, print a table, write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accounts", type=int, default=100_000)
-    parser.add_argument("--crash", type=int, default=1_000_000, help="accounts of the crash")
+    parser.add_argument(
+        "--crash", type=int, nargs="*", default=[250_000, 1_000_000], help="accounts of each crash"
+    )
+    parser.add_argument("--patience", type=int, default=900, help="seconds after which lrvx is stopped")
     parser.add_argument(
         "--environments", type=Path, default=ENVIRONMENTS, help="where the tools are installed"
     )
@@ -300,7 +316,7 @@ def main() -> None:
         file = Path(folder) / "book.npz"
         np.savez(file, **given._asdict())
         found = {name: their_jobs(asked.environments, name, file) for name in PEERS}
-        crash = crashes(asked.environments, asked.crash, Path(folder))
+        crashes = [crashed(asked.environments, size, Path(folder), asked.patience) for size in asked.crash]
     theirs = {name: jobs for name, jobs in found.items() if jobs is not None}
     mine, rows = our_jobs(given), []
     for peer, job, own in PAIRS:
@@ -320,14 +336,15 @@ def main() -> None:
         "equal sums:",
         ", ".join(f"{name} {'yes' if same else 'NO'}" for name, same in equal.items()) or "none",
     )
-    if crash is not None:
+    crashes = [crash for crash in crashes if crash is not None]
+    for crash in crashes:
         print("lrvx crash:", ", ".join(f"{what} {value}" for what, value in crash.items()))
     result = {
         "python": platform.python_version(),
         "accounts": count,
         "equal": equal,
         "rows": rows,
-        "crash": crash,
+        "crashes": crashes,
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
