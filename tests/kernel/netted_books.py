@@ -1,4 +1,4 @@
-"""Random books under rules that look at positions together, most of them within atoms of the trigger."""
+"""Random books of subaccounts that are more than the sum of their legs, most of them within atoms of the trigger."""
 
 from random import Random
 
@@ -6,13 +6,29 @@ from msgspec.structs import replace
 
 from clearing.option_world import EXPIRIES, OPTIONS, OptionWorld
 from kernel.books import DIGITS, Book
-from ringfence.clearing.model import QUOTE, Grid, Leverage, Order, Position, Subaccount, Term
-from ringfence.clearing.risk import subaccount_risk
+from ringfence.clearing.liquidity import withheld_q
+from ringfence.clearing.model import (
+    QUOTE,
+    Grid,
+    Leverage,
+    Order,
+    Position,
+    Side,
+    Subaccount,
+    Term,
+    market_subaccount,
+)
+from ringfence.clearing.risk import exposures, subaccount_risk
 from ringfence.questions.listings import listings
 from ringfence.rules.words import PPM, WAD
-from venues.states import RULEBOOKS
+from venues.states import RULEBOOKS, SYMBOLS
 
 NETTED = [rulebook for rulebook in RULEBOOKS if listings(rulebook).policy.set_rule is not None]
+CAPPED = [
+    rulebook
+    for rulebook in RULEBOOKS
+    if any(rulebook.market(symbol).solvency is not None for symbol in SYMBOLS[rulebook.name])
+]
 
 
 class Netted(Book):
@@ -66,8 +82,46 @@ class Netted(Book):
             subaccount.balances[QUOTE] += self.random.randint(-10, 10) - short_q
 
 
+class Capped(Netted):
+    """A venue whose liquidity caps profits: few of its sides are paid in full."""
+
+    def holders(self, count):
+        """Holders by the pools and sides that they have in the end, most of them within atoms of the trigger."""
+        venue = super().holders(count)
+        traders = [each for each in venue.subaccounts.values() if not each.system]
+        for market in venue.markets.values():
+            market.longs = market.shorts = Side()
+        self.limit_profits(traders)
+        for market in venue.markets.values():
+            self.round_pool(market)
+        for each in traders:
+            self.fund(each)
+        return venue
+
+    def round_pool(self, market):
+        """A pool on grids that 64 bits hold; half of them so poor that whoever is owed anything is not paid it all."""
+        pool = self.venue.subaccounts[market_subaccount(market.id)]
+        for name in pool.balances:
+            unit = 1 if name == QUOTE else 10 ** max(self.venue.assets[name].decimals - DIGITS, 0)
+            poor = 1_000 if self.chance(0.5) else 1
+            pool.balances[name] = -(-pool.balances[name] // (poor * unit)) * unit
+
+
 def netted(rulebook, seed, count):
-    return Netted(rulebook, seed).holders(count)
+    return (Capped if rulebook in CAPPED else Netted)(rulebook, seed).holders(count)
+
+
+def is_capped(venue, subaccount):
+    """Whether somebody has a profit that is not paid in full."""
+    return any(withheld_at(venue, subaccount, each) for each in exposures(venue, subaccount))
+
+
+def withheld_at(venue, subaccount, exposure):
+    market, is_long = exposure.market, exposure.size_b > 0
+    if market.solvency is None or subaccount.system:
+        return 0
+    profit_q = exposure.worth_q - exposure.cost_q
+    return withheld_q(venue, market, profit_q, exposure.price, is_long=is_long)
 
 
 def option_book(rule, seed, count, eth=10_000, **policy):

@@ -49,6 +49,7 @@ def test_every_column_with_its_type_and_shape():
         ("### STANDARD_RULE", [sets_table.STANDARD_RULE]),
         ("### SET_MARKET, SET_ASSET", [sets_table.SET_MARKET, sets_table.SET_ASSET]),
         ("### EXPIRY, SCENARIO", [sets_table.EXPIRY, sets_table.SCENARIO]),
+        ("### CAP", [sets_table.CAP]),
     ],
 )
 def test_every_field(title, dtypes):

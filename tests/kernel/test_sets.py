@@ -1,16 +1,19 @@
-"""Rules over sets of positions: 128 bits say what the reference says, the screen what they say, near the trigger."""
+"""More than sums of legs: 128 bits say what the reference says, the screen what they say, near the trigger."""
 
+from random import Random
+from types import NoneType
 from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from clearing.option_world import CALL, RULE
-from kernel.netted_books import NETTED, netted, option_book
-from ringfence.clearing.model import QUOTE, Position, Subaccount
+from kernel.netted_books import CAPPED, NETTED, is_capped, netted, option_book
+from ringfence.clearing.liquidity import most_q, owed_to_side_q
+from ringfence.clearing.model import QUOTE, Position, Side, Subaccount, market_subaccount
 from ringfence.clearing.risk import collateral_q, is_liquidatable, subaccount_risk
 from ringfence.clearing.set_rules import SetRule
 from ringfence.errors import InputError
@@ -18,12 +21,16 @@ from ringfence.kernel import sets as kernel
 from ringfence.kernel.bands import SCREEN_ONLY, Bands, bound_of
 from ringfence.kernel.columns import AMOUNT_MAX, from_venue
 from ringfence.kernel.jit import jit
+from ringfence.kernel.limits import UnfitError
 from ringfence.kernel.plan import plan
 from ringfence.kernel.screen import Screen
 from ringfence.kernel.sets_f64 import row_surplus_f64
 from ringfence.kernel.sets_table import sets_of
+from venues.states import at_price
 
 ROWS = 20
+SCREENED = [*NETTED, *CAPPED]
+(GMX,) = CAPPED
 TURNED = replace(
     RULE,
     scenarios=tuple(
@@ -72,7 +79,7 @@ def doubtful(venue, seed):
     return venue
 
 
-@pytest.mark.parametrize("rulebook", NETTED, ids=lambda rulebook: rulebook.name)
+@pytest.mark.parametrize("rulebook", SCREENED, ids=lambda rulebook: rulebook.name)
 def test_every_rulebook(rulebook):
     fitting = sum(check(netted(rulebook, seed, ROWS)) for seed in range(4))
     assert fitting > ROWS
@@ -107,7 +114,7 @@ def check_radius(venue):
         assert radius < 2_000 + gross / 10**9
 
 
-@pytest.mark.parametrize("rulebook", NETTED, ids=lambda rulebook: rulebook.name)
+@pytest.mark.parametrize("rulebook", SCREENED, ids=lambda rulebook: rulebook.name)
 def test_the_exact_surplus_lies_within_a_small_radius(rulebook):
     check_radius(netted(rulebook, 7, ROWS))
 
@@ -152,7 +159,7 @@ def test_more_credit_than_margin_is_no_surplus():
 
 
 def test_nothing_overflows_at_the_limits():
-    for rulebook in NETTED:
+    for rulebook in SCREENED:
         venue = netted(rulebook, 52, 0)
         found, held = plan(venue), Subaccount("largest", "desk", balances={QUOTE: AMOUNT_MAX})
         for side, (name, number) in enumerate(found.market_numbers.items()):
@@ -162,13 +169,26 @@ def test_nothing_overflows_at_the_limits():
             if venue.markets[name].option is None:
                 price = limit.price_max * int(record["price_unit"])
                 venue.markets[name] = replace(venue.markets[name], mark=price, index=price)
-        venue.subaccounts = {held.id: held}
+        venue.subaccounts = {held.id: held, **large_pools(venue, held)}
         found.refresh(replace_unfit(venue, found))
-        columns = from_venue(venue, found, netted=True)
+        columns = from_venue(venue, found, {held.id}, netted=True)
         assert len(columns) == 1
         risk = subaccount_risk(venue, held)
         due = kernel.brute(found, sets_of(venue, found), columns)
         assert bool(len(due)) == risk.liquidatable(at_equality=venue.policy.trigger_at_equality)
+
+
+def large_pools(venue, held):
+    """Pools that owe the largest holder more than 64 bits, and pay him part of it."""
+    pools = {}
+    for name, market in venue.markets.items():
+        if market.solvency is not None:
+            position = held.positions[name]
+            side = "longs" if position.size_b > 0 else "shorts"
+            setattr(market, side, Side(position.size_b, position.cost_q))
+            pool = Subaccount(market_subaccount(name), "venue", system=True, balances={QUOTE: 2**80})
+            pools[pool.id] = pool
+    return pools
 
 
 def replace_unfit(venue, found):
@@ -179,20 +199,131 @@ def replace_unfit(venue, found):
     return venue
 
 
+# -- caps on profits ---------------------------------------------------------------------------------------------------
+
+
+def capped_in(venue, columns):
+    """How many in the columns have a profit that is not paid in full."""
+    return sum(is_capped(venue, venue.subaccounts[name]) for name in columns.numbers())
+
+
+def test_profits_are_capped_within_atoms_of_the_trigger():
+    capped, near, due = 0, 0, 0
+    for seed in range(12):
+        venue = netted(GMX, seed, ROWS)
+        check(venue)
+        _, _, columns = compiled(venue)
+        for name in columns.numbers():
+            held = venue.subaccounts[name]
+            if is_capped(venue, held):
+                capped += 1
+                near += abs(subaccount_risk(venue, held).surplus_q) <= 10
+                due += is_liquidatable(venue, held)
+    assert capped > 60
+    assert near > 30
+    assert 10 < due < capped - 10
+
+
+def test_caps_bite_and_let_go_on_a_walk_of_ticks():
+    """The table is another one at every price; a pool's own collateral moves along with its market."""
+    random, capped, due = Random(11), [], []
+    for seed in (2, 9, 14):
+        venue = netted(GMX, seed, ROWS)
+        for _ in range(15):
+            name = random.choice(sorted(venue.markets))
+            price = max(1, venue.markets[name].mark * random.randint(700, 1400) // 1000)
+            unit = int(plan(venue).table.markets[plan(venue).market_numbers[name]]["price_unit"])
+            venue = at_price(venue, name, max(1, price // unit) * unit)
+            check(venue)
+            found, sets, columns = compiled(venue)
+            capped.append(capped_in(venue, columns))
+            due.append(len(kernel.brute(found, sets, columns)))
+    assert min(capped) < ROWS // 4 < max(capped)
+    assert len(set(due)) > 10
+
+
+@pytest.mark.parametrize(("cap_q", "of"), [(None, "position"), (10**9, "position"), (0, "account")])
+def test_what_initial_margin_leaves_out_of_profits_beside_their_caps(cap_q, of):
+    """Profit that is not paid is left out once: by position, equity lacks it already."""
+    capped = 0
+    for seed in (2, 9, 14):
+        venue = netted(GMX, seed, ROWS)
+        venue.policy = replace(venue.policy, initial_profit_cap_q=cap_q, initial_profit_cap_of=of)
+        check(venue)
+        capped += capped_in(venue, compiled(venue)[2])
+    assert capped > ROWS
+
+
+def test_floats_decide_whoever_is_far_from_the_trigger_under_caps():
+    """All but the pools, which are in the columns and never judged."""
+    venue = netted(GMX, 2, ROWS)
+    traders = [held for held in venue.subaccounts.values() if not held.system]
+    for number, held in enumerate(traders):
+        held.flagged = False
+        held.balances[QUOTE] += (-1) ** number * 10**17
+    found, sets, columns = compiled(venue)
+    screened = kernel.liquidatable(found, sets, columns)
+    assert screened.exact == len(columns) - len(traders) > 0
+    assert len(screened.rows) == ROWS // 2
+    assert capped_in(venue, columns) > 10
+
+
+def test_a_cap_by_hand():
+    """10 lots bought at 100 are worth 200 each, a profit of 1,000.
+
+    The side is owed 5,000 and paid 900, nine tenths of half a pool of 2,000: 180 of every 1,000.
+    """
+    venue = netted(GMX, 1, 0)
+    (name, market), *_ = venue.markets.items()
+    market.scale, market.mark, market.index = replace(market.scale, num=1, den=1), 200, 200
+    market.solvency = replace(market.solvency, cap_ppm=900_000)
+    market.longs = Side(50, 5_000)
+    pool = Subaccount(market_subaccount(name), "venue", system=True, balances={QUOTE: 2_000})
+    held = Subaccount("a", "a", balances={QUOTE: 0}, positions={name: Position(10, 1_000, 0)})
+    short = Subaccount("b", "b", balances={QUOTE: 0}, positions={name: Position(-10, -1_000, 0)})
+    venue.subaccounts = {each.id: each for each in (pool, held, short)}
+    assert (owed_to_side_q(venue, market, 200, is_long=True), most_q(venue, market)) == (5_000, 900)
+    found, sets, columns = compiled(venue)
+    numbers, equity = columns.numbers(), kernel.assess(found, sets, columns).equity
+    assert equity[numbers["a"]] == 10 * 200 - 1_000 + 180
+    assert equity[numbers["b"]] == -10 * 200
+    assert equity[numbers[pool.id]] == 2_000
+    check(venue)
+
+
+def test_a_venue_of_sums_holds_caps_that_take_nothing():
+    venue = netted(GMX, 2, ROWS)
+    for market in venue.markets.values():
+        market.solvency = None
+    found = plan(venue)
+    assert not found.whole
+    assert not sets_of(venue, found).sides["withheld"].any()
+    check(venue)
+
+
+def test_what_128_bits_do_not_hold_of_a_cap_is_left_to_the_reference():
+    venue = netted(GMX, 1, 0)
+    (market, *_) = venue.markets.values()
+    market.mark, market.index, market.longs = 10**6, 10**6, Side(2**200, 0)
+    with pytest.raises(UnfitError, match="is owed leaves 128 bits"):
+        sets_of(venue, plan(venue))
+
+
 # -- what only the screen decides --------------------------------------------------------------------------------------
 
 
 def test_every_rule_is_tested_here_and_for_the_screen_alone():
-    venues = [netted(rulebook, 1, 0) for rulebook in NETTED]
-    assert {type(venue.policy.set_rule) for venue in venues} == set(get_args(SetRule))
+    venues = [netted(rulebook, 1, 0) for rulebook in SCREENED]
+    assert {type(venue.policy.set_rule) for venue in venues} == {*get_args(SetRule), NoneType}
     for venue in venues:
         assert {bound_of(market, venue.policy) for market in venue.markets.values()} == {SCREEN_ONLY}
 
 
-def test_bands_and_lines_refuse_positions_that_are_margined_together():
-    found, _, columns = compiled(option_book(RULE, 6, 3))
+@pytest.mark.parametrize("venue", [option_book(RULE, 6, 3), netted(GMX, 6, 3)], ids=["options", "capped"])
+def test_bands_and_lines_refuse_what_is_more_than_its_legs(venue):
+    found, _, columns = compiled(venue)
     for index in (lambda: Bands(columns, found), lambda: Screen(found, columns)):
-        with pytest.raises(InputError, match="margined together"):
+        with pytest.raises(InputError, match="more than the sum of their legs"):
             index()
 
 
@@ -203,6 +334,14 @@ def test_an_option_without_prices_in_scenarios_is_left_to_the_reference():
     assert found.outside == {CALL: "it has no prices in scenarios"}
     venue.markets["ETH"].requirement = replace(venue.markets["ETH"].requirement, den=0)
     assert found.outside.keys() < plan(venue).outside.keys()
+
+
+def test_caps_beside_a_rule_over_positions_are_left_to_the_reference():
+    venue = option_book(RULE, 7, 3)
+    venue.markets["ETH"].solvency = netted(GMX, 1, 0).markets.popitem()[1].solvency
+    found = plan(venue)
+    assert found.outside["ETH"] == "it caps profits, beside a rule that looks at positions together"
+    assert "SOL" in found.markets
 
 
 def test_a_price_off_the_grid_is_refused_in_words():
@@ -217,12 +356,12 @@ def test_a_price_off_the_grid_is_refused_in_words():
 
 
 @pytest.mark.fuzz
-@given(st.sampled_from(NETTED), st.integers(0, 2**32))
+@given(st.sampled_from(SCREENED), st.integers(0, 2**32))
 def test_any_book_at_the_boundary(rulebook, seed):
     venue = netted(rulebook, seed, 8)
     risks = [subaccount_risk(venue, each) for each in venue.subaccounts.values()]
-    # `assess` writes 64 bits, and says so of whatever does not fit.
-    assume(all(abs(amount) < 2**62 for risk in risks for amount in (risk.equity_q, risk.initial_q)))
+    # `assess` writes 64 bits, and says so of whatever does not fit; orders that fill make positions twice as large.
+    assume(all(abs(amount) < 2**60 for risk in risks for amount in astuple(risk)))
     if plan(venue).markets:
         check(venue)
         check_radius(venue)

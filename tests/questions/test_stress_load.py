@@ -128,7 +128,7 @@ def _scans_all(monkeypatch):
 @pytest.mark.fuzz
 @given(
     rows(),
-    st.sampled_from(VENUES + 4 * SETS),
+    st.sampled_from(VENUES + 4 * (*SETS, "gmx-v2")),
     st.sampled_from(("csv", "text", "DECIMAL(18, 8)", "DECIMAL(38, 18)", "DOUBLE")),
 )
 def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
@@ -180,6 +180,18 @@ def test_positions_that_are_margined_together_go_into_columns(tmp_path, venue):
     assert left == []
     assert book.columns.netted
     assert len(book.columns) == 5
+
+
+def test_positions_against_pools_go_into_columns(tmp_path):
+    """A file says nothing of what pools hold and owe, so all profits are paid, on both ways."""
+    listed = [
+        leg(f"a{owner}", symbol, str(contracts), markPrice="70000", marginMode="isolated", collateral="900")
+        for owner in range(5)
+        for symbol, contracts in (("BTC", owner + 1), ("ETH", 1))
+    ]
+    book, left = scanned_of(tmp_path, listed, "gmx-v2")
+    assert (left, len(book.columns), book.columns.netted) == ([], 5 + 10, True)  # cash, and each position
+    same_answers(*answers(write(tmp_path, listed, "csv"), "gmx-v2"))
 
 
 def test_a_size_that_cannot_be_read_on_the_finest_grid_is_left_to_the_reader(tmp_path):

@@ -82,7 +82,7 @@ class Columns:
         self.apart: dict[str, str] = {}
         """Subaccounts that only the reference decides, with the reason."""
         self.netted = False
-        """Whether margin is asked of the positions of a row together, so that only `sets` decides it."""
+        """Whether a row is more than the sum of its legs, so that only `sets` decides it."""
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -93,10 +93,10 @@ class Columns:
         return sum(column.nbytes for block in self.blocks for column in block)
 
     def must_add_up(self) -> None:
-        """`InputError` where margin is no sum over legs."""
+        """`InputError` where a row is no sum over its legs."""
         if self.netted:
             raise InputError(
-                "positions of these rows are margined together: only the screen of sets decides them"
+                "these rows are more than the sum of their legs: only the screen of sets decides them"
             )
 
     def place(self, number: int) -> tuple[Block, int]:
@@ -248,7 +248,7 @@ def from_venue(
 ) -> Columns:
     """The subaccounts of a venue (or those named) as columns, in order of width and then of name.
 
-    Under a rule that looks at positions together nobody has a place but in columns for `sets` (`netted`). Funding
+    Where sums over legs decide nobody (`Plan.whole`) nobody has a place but in columns for `sets` (`netted`). Funding
     indices and leverages that the plan's table does not have yet are added to it.
     """
     reader = _Reader(venue, plan, netted=netted)

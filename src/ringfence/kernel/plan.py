@@ -18,7 +18,6 @@ from ..clearing.model import Asset, Market, Scale, Subaccount, Venue
 from ..clearing.policy import (
     CloseCost,
     OpenInterestScaled,
-    Policy,
     RootScaled,
     Sided,
     SkewScaled,
@@ -190,16 +189,19 @@ def plan(venue: Venue, sizes: Mapping[str, Counter[int]] | None = None) -> Plan:
             assets.append(asset.id)
     found = Plan(maker.table(), tuple(markets), tuple(assets))
     found.limits, found.outside = limits, outside
-    found.whole = _whole(venue.policy)
+    found.whole = _whole(venue)
     for name, number in numbers.items():
         if venue.markets[name].funding_index:
             found.table.markets[number]["epoch"] = found.epoch(venue.markets[name].funding_index)
     return found
 
 
-def _whole(policy: Policy) -> str:
-    if policy.set_rule is not None:
-        return f"its rule looks at positions together ({type(policy.set_rule).__name__})"
+def _whole(venue: Venue) -> str:
+    rule = venue.policy.set_rule
+    if rule is not None:
+        return f"its rule looks at positions together ({type(rule).__name__})"
+    if any(market.solvency is not None for market in venue.markets.values()):
+        return "what liquidity pays of a profit depends on everybody in its market"
     return ""
 
 
@@ -286,8 +288,8 @@ class _Maker:
             raise UnfitError("it has no prices in scenarios")
         if underlying_of(market) in self.outside:
             raise UnfitError(f"it is an option on {underlying_of(market)}, which is not compiled")
-        if market.solvency is not None:
-            raise UnfitError("what it pays of a profit depends on everybody in it")
+        if market.solvency is not None and self.venue.policy.set_rule is not None:
+            raise UnfitError("it caps profits, beside a rule that looks at positions together")
         if not valid(market.requirement):
             raise UnfitError("its requirement is not one that rises with size")
         price = risk_price(self.venue, market)

@@ -1,9 +1,10 @@
-"""Who is liquidatable where margin is asked of positions together, over a whole book.
+"""Who is liquidatable where a subaccount is more than the sum of its legs, over a whole book.
 
-The twin of `screen` for rules over sets (`clearing.portfolio`): spread credits, margin on debts, scenarios, options
-netted by expiry. Floats decide whoever is further from the trigger than their radius (`sets_f64`), 128 bits everybody
-else; `brute` decides all in 128 bits; `assess` returns what stress tests add up. Rows are numbered through all blocks
-of a book that was made with `columns.from_venue(venue, plan, netted=True)`.
+The twin of `screen` for rules over sets (`clearing.portfolio`: spread credits, margin on debts, scenarios, options
+netted by expiry) and for caps on profits, which depend on everybody in a market (`clearing.liquidity`). Floats decide
+whoever is further from the trigger than their radius (`sets_f64`), 128 bits everybody else; `brute` decides all in 128
+bits; `assess` returns what stress tests add up. Rows are numbered through all blocks of a book that was made with
+`columns.from_venue(venue, plan, netted=True)`.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from .plan import Plan
 from .screen import Assessment
 from .sets_exact import fill_costs, is_liquidatable, least_q, row_equity_and_maintenance, row_risk
 from .sets_f64 import row_surplus_f64
-from .sets_table import Sets
+from .sets_table import Caps, Sets
 from .table import Table
 from .wide import narrow
 
@@ -46,7 +47,7 @@ def _decide(table: Table, sets: Sets, block: Block, is_filtered: bool, found: Nu
             surplus, radius = row_surplus_f64(table, sets, block, row)
             if surplus - radius > 1.0:
                 continue
-            if surplus < -radius and least_q(block, row) > 0:
+            if surplus < -radius and least_q(table, sets, block, row) > 0:
                 count += 1
                 continue
         count += is_liquidatable(table, sets, block, row)
@@ -120,6 +121,8 @@ def assess(plan: Plan, sets: Sets, columns: Columns) -> Assessment:
     for start, block in zip(columns.starts, columns.blocks, strict=False):
         mine = out[start : start + len(block.cash)]
         _assess(plan.table, sets, block, mine)
+        if isinstance(sets, Caps):  # orders count market by market
+            continue
         for filled in _filled(plan.table, block):
             after = np.empty_like(mine)
             _assess(plan.table, sets, filled, after)

@@ -1,5 +1,7 @@
 """What a rule over sets asks of a subaccount, and whether that is liquidatable: `clearing.portfolio` in 128 bits.
 
+Caps on profits (`clearing.liquidity`) are one of them: they ask for nothing, and take from equity what is not paid.
+
 Rules are those of `_rules`, generated from `rules/`; this module walks over the legs and assets of a row and hands them
 over. The type of `sets` says which rule it is, and only that one is compiled.
 """
@@ -10,8 +12,15 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from ._rules import debt_value, fraction_q, spread_basis, spread_relief_q
-from .columns import FLAGGED, Block
+from ._rules import (
+    capped_profit,
+    debt_value,
+    fraction_q,
+    spread_basis,
+    spread_relief_q,
+    uncounted_profit_q,
+)
+from .columns import FLAGGED, SYSTEM, Block
 from .jit import jit
 from .legs import (
     Risk,
@@ -40,9 +49,9 @@ from .sets_row import (
 )
 from .sets_scenarios import scenario_margins
 from .sets_standard import standard_margins
-from .sets_table import Debts, Scenarios, Sets, Spreads
-from .table import Table
-from .wide import Wide, abs_, max_, mul_div_down, narrow, wide
+from .sets_table import Caps, Debts, Scenarios, Sets, Spreads
+from .table import NO_CAP, Table
+from .wide import Wide, abs_, join, max_, mul_div_down, narrow, wide
 
 Ints = NDArray[np.int64]
 
@@ -97,6 +106,60 @@ def spread_credit(table: Table, sets: Spreads, block: Block, row: int) -> tuple[
     return initial, maintenance
 
 
+# -- caps on profits ---------------------------------------------------------------------------------------------------
+
+
+@jit
+def withheld_of(table: Table, sets: Caps, block: Block, row: int, leg: int) -> Wide:
+    """The part of a position's profit that the liquidity behind its market does not pay; system ones are paid all."""
+    size = block.size[row, leg]
+    side = sets.sides[block.market[row, leg], 0 if size > 0 else 1]
+    if size == 0 or side.withheld == 0.0 or block.flags[row] & SYSTEM:
+        return wide(0)
+    profit = worth_of(table, block, row, leg) - block.cost[row, leg]
+    return profit - capped_profit(profit, join(side.owed_hi, side.owed_lo), join(side.most_hi, side.most_lo))
+
+
+@jit
+def twice_uncounted(table: Table, sets: Caps, block: Block, row: int) -> Wide:
+    """What initial margin would leave out of profits, position by position, though equity is already without it."""
+    terms, total = table.terms[0], wide(0)
+    if terms.profit_cap_q == NO_CAP or terms.cap_of_account:
+        return total
+    for leg in range(block.size.shape[1]):
+        number, size = block.market[row, leg], block.size[row, leg]
+        profit = worth_of(table, block, row, leg) + funding_of(table, number, size, block.epoch[row, leg])
+        profit = profit - block.cost[row, leg]
+        paid = profit - withheld_of(table, sets, block, row, leg)
+        total = total + uncounted_profit_q(profit, terms.profit_cap_q)
+        total = total - uncounted_profit_q(paid, terms.profit_cap_q)
+    return total
+
+
+def withheld(table: Table, sets: Sets, block: Block, row: int) -> Wide:
+    """What is not paid of all profits of a row."""
+    raise NotImplementedError  # the type of `sets` chooses, below
+
+
+@overload(withheld)
+def _choose_withheld(table, sets, block, row):
+    return _withheld if sets.instance_class is Caps else _all_paid
+
+
+def _withheld(table, sets, block, row):
+    total = wide(0)
+    for leg in range(block.size.shape[1]):
+        total = total + withheld_of(table, sets, block, row, leg)
+    return total
+
+
+def _all_paid(table, sets, block, row):
+    return wide(0)
+
+
+# -- what a row is asked -----------------------------------------------------------------------------------------------
+
+
 def asked(
     table: Table,
     sets: Sets,
@@ -117,6 +180,8 @@ def _choose(table, sets, block, row, legs_initial, legs_maintenance, with_initia
         return _spread
     if kind is Debts:
         return _debt
+    if kind is Caps:
+        return _capped
     return _scenario if kind is Scenarios else _standard
 
 
@@ -129,6 +194,12 @@ def _debt(table, sets, block, row, legs_initial, legs_maintenance, with_initial)
     return debt_margin(table, sets, block, row), legs_maintenance
 
 
+def _capped(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
+    if with_initial:
+        legs_initial = legs_initial - twice_uncounted(table, sets, block, row)
+    return legs_initial, legs_maintenance
+
+
 def _scenario(table, sets, block, row, legs_initial, legs_maintenance, with_initial):
     return scenario_margins(table, sets, block, row, with_initial)
 
@@ -139,11 +210,27 @@ def _standard(table, sets, block, row, legs_initial, legs_maintenance, with_init
     return max_(legs_initial + beside_initial, maintenance), maintenance
 
 
-@jit
-def least_q(block: Block, row: int) -> int:
+def least_q(table: Table, sets: Sets, block: Block, row: int) -> int:
     """Maintenance margin is this at least: an atom of whoever has a position."""
+    raise NotImplementedError  # the type of `sets` chooses, below
+
+
+@overload(least_q)
+def _choose_least(table, sets, block, row):
+    return _least_by_markets if sets.instance_class is Caps else _least
+
+
+def _least(table, sets, block, row):
     for leg in range(block.size.shape[1]):
         if block.size[row, leg] != 0:
+            return 1
+    return 0
+
+
+def _least_by_markets(table, sets, block, row):
+    """Nobody is asked for what no market asks; one with a fixed amount does."""
+    for leg in range(block.size.shape[1]):
+        if block.size[row, leg] != 0 and table.markets[block.market[row, leg]].minimum_q > 0:
             return 1
     return 0
 
@@ -161,7 +248,8 @@ def row_equity_and_maintenance(table: Table, sets: Sets, block: Block, row: int)
             table, number, size, block.cost[row, leg], table.markets[number].price
         )
     _, set_q = asked(table, sets, block, row, wide(0), legs_q, False)
-    return equity, max_(held + set_q, least_q(block, row))
+    equity = equity - withheld(table, sets, block, row)
+    return equity, max_(held + set_q, least_q(table, sets, block, row))
 
 
 @jit
@@ -173,7 +261,8 @@ def row_risk(table: Table, sets: Sets, block: Block, row: int) -> Risk:
         table, sets, block, row, initial - held_initial, maintenance - held, True
     )
     initial = held_initial + set_initial + uncounted_q(table, block, row)
-    maintenance = max_(held + set_maintenance, least_q(block, row))
+    maintenance = max_(held + set_maintenance, least_q(table, sets, block, row))
+    equity = equity - withheld(table, sets, block, row)
     return equity, max_(initial, maintenance), maintenance, notional
 
 

@@ -11,7 +11,7 @@ up to it, and its atoms. The proof is in docs/explain/exactness.md.
 from numba.extending import overload
 
 from ._rules import in_the_money
-from .columns import Block
+from .columns import SYSTEM, Block
 from .jit import jit
 from .legs_f64 import asset_f64, leg_f64, notional_f64, rest_surplus_f64, share_of
 from .sets_nets import (
@@ -22,7 +22,7 @@ from .sets_nets import (
     starts_expiry,
     starts_group,
 )
-from .sets_table import Debts, Netting, Scenarios, Sets, Spreads, Standards
+from .sets_table import Caps, Debts, Netting, Scenarios, Sets, Spreads, Standards
 from .table import Table
 from .wide import to_float
 
@@ -329,11 +329,27 @@ def _standard_margin(table: Table, sets: Standards, block: Block, row: int) -> T
     return total
 
 
+# -- caps on profits ---------------------------------------------------------------------------------------------------
+
+
+@jit
+def _withheld(table: Table, sets: Caps, block: Block, row: int) -> Triple:
+    """What liquidity does not pay of a row's profits."""
+    total = NOTHING
+    for leg in range(block.size.shape[1]):
+        size, cost = block.size[row, leg], float(block.cost[row, leg])
+        share = sets.sides[block.market[row, leg], 0 if size > 0 else 1].withheld
+        if size != 0 and share > 0.0:
+            worth, notional, _ = _worth(table, block, row, leg)
+            total = _plus(total, (max(0.0, worth - cost) * share, notional + abs(cost), 1.0))
+    return NOTHING if block.flags[row] & SYSTEM else total
+
+
 # -- a subaccount ------------------------------------------------------------------------------------------------------
 
 
 def _asked(table: Table, sets: Sets, block: Block, row: int, legs: float) -> Triple:
-    """What the set rule asks, where the markets' own requirements add up to `legs`."""
+    """What the set rule asks, or takes, where the markets' own requirements add up to `legs`."""
     raise NotImplementedError  # the type of `sets` chooses, below
 
 
@@ -344,6 +360,8 @@ def _choose(table, sets, block, row, legs):
         return _spread
     if kind is Debts:
         return _debt
+    if kind is Caps:
+        return _capped
     return _scenario if kind is Scenarios else _standard
 
 
@@ -354,6 +372,11 @@ def _spread(table, sets, block, row, legs):
 
 def _debt(table, sets, block, row, legs):
     return legs, 0.0, 0.0
+
+
+def _capped(table, sets, block, row, legs):
+    lost, magnitude, atoms = _withheld(table, sets, block, row)
+    return legs + lost, magnitude, atoms
 
 
 def _scenario(table, sets, block, row, legs):

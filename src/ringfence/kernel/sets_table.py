@@ -1,7 +1,8 @@
 """A rule over sets of positions as arrays that compiled code reads, beside the table of the legs (`table.Table`).
 
 Rates are in lowest terms, sizes and prices on the grids of the table. `sets_of` makes them for the present prices of a
-venue; other prices, grids of options, terms or another peg of the quote asset are another `Sets`.
+venue; other prices, grids of options, terms or another peg of the quote asset are another `Sets`. So are caps on
+profits: what a trader is paid depends on the whole side of his market.
 
 docs/reference/columns.md lists every field with type, shape and unit.
 """
@@ -13,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..clearing.holding import term_of
+from ..clearing.liquidity import most_q, owed_to_side_q
 from ..clearing.model import Asset, Market, Venue
 from ..clearing.policy import Sided
+from ..clearing.risk import risk_price
 from ..clearing.scenarios import EITHER_WAY, YEAR_MS, initial_share_num
 from ..clearing.set_rules import DebtMargin, ScenarioMargin, SpreadCredit, StandardMargin
 from ..errors import InputError
 from ..rules.words import PPM, WAD, mul_div_down
 from .limits import INT64_MAX, UnfitError
 from .plan import Plan
-from .sets_scale import doubt_unit, lost_peg_num, reduced, underlying_of
+from .sets_scale import SUM_MAX, doubt_unit, lost_peg_num, reduced, underlying_of
 from .table import NOWHERE, Records
 from .wide import split
 
@@ -118,10 +121,19 @@ EXPIRY = np.dtype(
     ]
 )
 SCENARIO = np.dtype([("price_num", _INT), ("weight_num", _INT), ("den", _INT), ("either_way", _INT)])
+CAP = np.dtype(
+    [
+        ("owed_hi", _INT),  # PnL of everybody on the side, quote atoms
+        ("owed_lo", _INT),
+        ("most_hi", _INT),  # what it is paid of that at most
+        ("most_lo", _INT),
+        ("withheld", np.float64),  # share of a profit that is not paid; all fields are 0 where everything is
+    ]
+)
 
 
 # What compiled code needs to know of a rule over sets: NamedTuples of arrays, like `table.Table`. `markets` and
-# `assets` are by number; which of the four it is chooses the rule when code is compiled.
+# `assets` are by number; which of the five it is chooses the rule when code is compiled.
 
 
 class Spreads(NamedTuple):
@@ -170,8 +182,15 @@ class Standards(NamedTuple):
     """`EXPIRY` (expiries,)"""
 
 
+class Caps(NamedTuple):
+    """Profits of which the liquidity behind a market pays no more than its share."""
+
+    sides: Records
+    """`CAP` (markets, 2): long and short"""
+
+
 Netting = Scenarios | Standards
-Sets = Spreads | Debts | Netting
+Sets = Spreads | Debts | Netting | Caps
 
 
 class Counts(NamedTuple):
@@ -191,10 +210,12 @@ class Counts(NamedTuple):
 
 
 def sets_of(venue: Venue, plan: Plan) -> Sets:
-    """The venue's set rule at its present prices, on the grids of a plan of the same markets.
+    """The venue's set rule at its present prices, on the grids of a plan of the same markets; without one, its caps.
 
     `UnfitError` where 64 bits do not hold it, `InputError` for a price that is off its grid or beyond its limit.
     """
+    if venue.policy.set_rule is None:
+        return caps_of(venue, plan.markets)
     units = (plan.table.markets["size_unit"].tolist(), plan.table.markets["price_unit"].tolist())
     limits, amounts = [limit.price_max for limit in plan.limits], plan.table.assets["amount_unit"].tolist()
     return sets_in(venue, Counts(plan.market_numbers, plan.asset_numbers, *units, limits, amounts))
@@ -203,6 +224,29 @@ def sets_of(venue: Venue, plan: Plan) -> Sets:
 def sets_in(venue: Venue, counts: Counts) -> Sets:
     """`sets_of` on any grids."""
     return _Maker(venue, counts).sets()
+
+
+def caps_of(venue: Venue, markets: Sequence[str]) -> Caps:
+    """What these markets cap profits to at the venue's present prices; `UnfitError` for what 128 bits do not hold."""
+    found = [
+        _cap(venue, venue.markets[name], is_long=is_long) for name in markets for is_long in (True, False)
+    ]
+    return Caps(_records(found, CAP).reshape(len(markets), 2))
+
+
+def _cap(venue: Venue, market: Market, *, is_long: bool) -> dict[str, float]:
+    """A side that is owed more than it is paid."""
+    if market.solvency is None:
+        return {}
+    owed_q = owed_to_side_q(venue, market, risk_price(venue, market), is_long=is_long)
+    paid_q = most_q(venue, market)
+    if owed_q <= paid_q:
+        return {}
+    if owed_q >= SUM_MAX:
+        raise UnfitError(f"what a side of {market.id} is owed leaves 128 bits")
+    halves = (*split(owed_q), *split(paid_q))
+    names = ("owed_hi", "owed_lo", "most_hi", "most_lo")
+    return {**dict(zip(names, halves, strict=True)), "withheld": (owed_q - paid_q) / owed_q}
 
 
 class _Maker:

@@ -53,7 +53,7 @@ class Judged(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A venue at a shock, its table, the lines of its legs, and its rule over sets of positions where it has one."""
+    """A venue at a shock, its table, the lines of its legs, and what makes rows more than the sum of these."""
 
     venue: Venue
     table: Table
@@ -363,11 +363,11 @@ def _priced(venue: Venue, plan: Plan) -> Priced:
 
 
 def rule_of(venue: Venue, plan: Plan) -> Sets | None:
-    """The venue's rule over sets of positions; nothing where margin is a sum over positions.
+    """The venue's rule over sets of positions, or its caps on profits; nothing where a row is the sum of its legs.
 
     `UnfitError` where 64 bits do not hold it.
     """
-    return None if venue.policy.set_rule is None else sets_of(venue, plan)
+    return sets_of(venue, plan) if plan.whole else None
 
 
 def _only_short(judged: Judged) -> Judged:
