@@ -1,11 +1,12 @@
-"""Who of many subaccounts is liquidatable where positions are margined together: the screen against the reference.
+"""Who of many subaccounts is liquidatable where these are more than sums of legs: the screen against the reference.
 
     python bench/kernel_sets.py [SUBACCOUNTS]
 
 One book for each rulebook with such a rule: up to two perpetuals and one other asset a subaccount, nearly all of them
-safe, one in fifty near the trigger. Times the float screen with 128 bits for whoever is within its radius, 128 bits for
-everybody, and Python's reference on a sample of the same subaccounts; all must name the same rows. Prints a table and
-writes `bench/results/kernel_sets.json`: median microseconds per subaccount, one thread, and ratios within this run.
+safe, one in fifty near the trigger; pools that cap profits pay half of them. Times the float screen with 128 bits for
+whoever is within its radius, 128 bits for everybody, and Python's reference on a sample of the same subaccounts; all
+must name the same rows. Prints a table and writes `bench/results/kernel_sets.json`: median microseconds per subaccount,
+one thread, and ratios within this run.
 """
 
 import json
@@ -22,7 +23,15 @@ import numba
 import numpy as np
 
 from engine import processor
-from ringfence.clearing.model import QUOTE, CollateralPool, Position, Subaccount, Venue
+from ringfence.clearing.liquidity import owed_to_side_q
+from ringfence.clearing.model import (
+    QUOTE,
+    CollateralPool,
+    Position,
+    Subaccount,
+    Venue,
+    market_subaccount,
+)
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.errors import UnknownValueError
 from ringfence.kernel import sets as kernel
@@ -33,7 +42,7 @@ from ringfence.questions.listings import listings
 from ringfence.venues.rulebook import load
 
 SUBACCOUNTS, DRAWN, RUNS, SEED = 200_000, 2_000, 5, 3
-VENUES = ("vertex", "perp-v2", "derive", "derive-pm", "derive-pm2")
+VENUES = ("vertex", "perp-v2", "derive", "derive-pm", "derive-pm2", "gmx-v2")
 MARKS = {"BTC": 60_000, "ETH": 3_000}
 CLOSE_TO_IT = 50
 """One subaccount in so many has a surplus of at most a thousandth of its notional."""
@@ -75,11 +84,31 @@ def drawn(name: str) -> Venue:
         if random.random() < 0.5:
             asset = random.choice(list(venue.assets.values()))
             found.balances[asset.id] = random.randint(1, 10**4) * 10 ** (asset.decimals - 4)
+        venue.subaccounts[found.id] = found
+    traders = list(venue.subaccounts.values())
+    add_pools(venue)
+    for number, found in enumerate(traders):
         risk = subaccount_risk(venue, found)
         spare = random.uniform(-0.001, 0.001) if number % CLOSE_TO_IT == 0 else random.uniform(0.05, 0.5)
         found.balances[QUOTE] = int(risk.notional_q * spare) - risk.surplus_q
-        venue.subaccounts[found.id] = found
     return venue
+
+
+def add_pools(venue: Venue) -> None:
+    """Liquidity behind the markets that cap profits: as much as pays half of what the side that is ahead is owed."""
+    for market in venue.markets.values():
+        if market.solvency is None:
+            continue
+        for held in venue.subaccounts.values():
+            position = held.positions.get(market.id)
+            if position is not None and position.size_b > 0:
+                market.longs = market.longs.changed(position.size_b, position.cost_q)
+            elif position is not None:
+                market.shorts = market.shorts.changed(position.size_b, position.cost_q)
+        owed_q = max(owed_to_side_q(venue, market, market.mark, is_long=is_long) for is_long in (True, False))
+        cash_q = owed_q * 1_000_000 // market.solvency.cap_ppm
+        pool = Subaccount(market_subaccount(market.id), "pool", system=True, balances={QUOTE: cash_q})
+        venue.subaccounts[pool.id] = pool
 
 
 def repeated(venue: Venue, count: int) -> Compiled:
@@ -123,7 +152,7 @@ def measure(name: str, count: int) -> dict[str, Any]:
         / len(venue.subaccounts),
     }
     return {
-        "rule": type(venue.policy.set_rule).__name__,
+        "rule": type(book.sets).__name__,
         "subaccounts": rows,
         "liquidatable": len(exact),
         "decided_in_128_bits": screened.exact,

@@ -29,6 +29,8 @@ CAPPED = [
     for rulebook in RULEBOOKS
     if any(rulebook.market(symbol).solvency is not None for symbol in SYMBOLS[rulebook.name])
 ]
+SCREENED = [*NETTED, *CAPPED]
+"""All that only the screen of sets decides."""
 
 
 class Netted(Book):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
 from clearing.option_world import CALL, RULE
-from kernel.netted_books import CAPPED, NETTED, is_capped, netted, option_book
+from kernel.netted_books import CAPPED, NETTED, SCREENED, is_capped, netted, option_book
 from ringfence.clearing.liquidity import most_q, owed_to_side_q
 from ringfence.clearing.model import QUOTE, Position, Side, Subaccount, market_subaccount
 from ringfence.clearing.risk import collateral_q, is_liquidatable, subaccount_risk
@@ -29,7 +29,6 @@ from ringfence.kernel.sets_table import sets_of
 from venues.states import at_price
 
 ROWS = 20
-SCREENED = [*NETTED, *CAPPED]
 (GMX,) = CAPPED
 TURNED = replace(
     RULE,
