@@ -300,6 +300,13 @@ def test_a_venue_of_sums_holds_caps_that_take_nothing():
     check(venue)
 
 
+def test_the_plan_says_that_the_screen_decides_where_profits_are_capped():
+    found = plan(netted(GMX, 1, 3))
+    why = "what liquidity pays of a profit depends on everybody in its market"
+    assert (found.whole, found.outside) == (why, {})
+    assert found.reference == [f"The screen of sets or the reference decides every subaccount: {why}."]
+
+
 def test_what_128_bits_do_not_hold_of_a_cap_is_left_to_the_reference():
     venue = netted(GMX, 1, 0)
     (market, *_) = venue.markets.values()
