@@ -1,8 +1,10 @@
 import json
 import math
+import re
 from datetime import date
 from fractions import Fraction
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,12 @@ from ringfence.clearing.risk import leg_risk
 from ringfence.clearing.shapes import Leg, initial_q, maintenance_q
 from ringfence.clearing.shapes import valid as valid_requirement
 from ringfence.errors import InputError, UnknownValueError
+from ringfence.venues import fields, portfolio
 from ringfence.venues.rulebook import build_venue, list_rulebooks, load
-from ringfence.venues.tables import leverage_table
+from ringfence.venues.standard import STANDARD
+from ringfence.venues.tables import FLAT, SHAPES, leverage_table
 
+ROOT = Path(__file__).parents[2]
 USD = 1_000_000
 ALL = [f"{info.venue}@{info.version}" for info in list_rulebooks()]
 
@@ -427,3 +432,23 @@ def test_a_file_nested_too_deeply_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match=r"deep\.toml: "):
         load(str(path))
+
+
+def test_the_reference_lists_every_field_with_its_unit():
+    text = (ROOT / "docs" / "reference" / "rulebooks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([\w ]+) \|", text, re.MULTILINE)
+    documented = {(name, unit) for names, unit in rows for name in re.findall(r"`(\w+)`", names)}
+    tables = (
+        fields.MARGIN_POLICY,
+        fields.PROCEDURE,
+        fields.OF_ALL_MARKETS,
+        fields.ROUNDING,
+        fields.LIQUIDATION,
+        fields.AUCTION,
+        fields.DELEVERAGING,
+    )
+    tables += (fields.MARKET, fields.ASSET, fields.MODE, fields.DISPLAY)
+    tables += (FLAT.fields, *(shape.fields for shape in SHAPES.values()))
+    tables += (STANDARD, portfolio.OWN, *portfolio.SECTIONS.values())
+    known = {(name, field.unit) for table in tables for name, field in table.items()}
+    assert known | {("haircut", "tiers")} == documented

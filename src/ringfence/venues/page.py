@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import InputError, UnknownValueError
 from ..units import format_fraction, parse_decimal, to_fraction
 from .document import Value
+from .leverage import leverage_text
 from .model import Mode, Rulebook
 from .portfolio import SCENARIOS
-from .show import leverage_text
 from .symbols import ANY
 
 WIDTH = 80
