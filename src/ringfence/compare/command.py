@@ -1,7 +1,6 @@
 """`ringfence compare`: options in, table, JSON and report out."""
 
 import itertools
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -218,17 +217,13 @@ def _run(lab: "Lab", workers: int) -> list[dict[str, Any]]:
 
 def _targets(options: dict[str, Any]) -> dict[str, Path]:
     """Where JSON and report go; refused before anything is run when they cannot be written."""
+    from ringfence.questions.tabular import writable
+
     wanted = {"json": options["json_file"], "html": None if options["no_html"] else options["html"]}
     found = {kind: path for kind, path in wanted.items() if path is not None}
     for path in found.values():
-        if str(path) == "-":
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path}: its folder cannot be made: {error.strerror}") from None
-        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise InputError(f"{path}: cannot be written; name a file in a folder that can")
+        if str(path) != "-":
+            writable(path, str(path))
     return found
 
 
@@ -238,26 +233,16 @@ def _write(found: dict[str, Any], targets: dict[str, Path]) -> None:
     from ringfence import terminal
     from ringfence.compare.report import render
     from ringfence.compare.table import show
+    from ringfence.questions.tabular import write_text
 
     data = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
     if "html" in targets:
-        _save(targets["html"], render(found).encode())
+        write_text(targets["html"], render(found))
     if str(targets.get("json")) == "-":
         sys.stdout.buffer.write(data)
     else:
         if "json" in targets:
-            _save(targets["json"], data)
+            write_text(targets["json"], data.decode())
         show(found, terminal.console())
     if "html" in targets:
         click.echo(f"Report: {targets['html']}", err=True)
-
-
-def _save(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

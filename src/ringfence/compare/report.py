@@ -8,11 +8,9 @@ forbids the browser to fetch anything else.
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..errors import InputError
 from ..html import Html, join, section, style, tag
 from .reading import Document, runs
 from .report_charts import (
@@ -60,15 +58,6 @@ CONTENTS = {
     "reproduce": "Reproduce",
     "definitions": "Definitions",
 }
-
-
-def write_report(document: Document, path: Path) -> None:
-    """Write the report; raises `InputError` when the file cannot be written."""
-    text = render(document)
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def render(document: Document) -> str:

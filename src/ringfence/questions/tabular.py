@@ -23,16 +23,21 @@ Columns = Mapping[str, str]
 """Names of columns and what each holds: `text`, `flag`, `count` or a kind of number."""
 
 
-def target(path: Path, suffixes: Sequence[str], option: str = "--out") -> Path:
-    """The path of a file to be written; raises `InputError` before any work is done where it could not be."""
+def target(path: Path, suffixes: Sequence[str]) -> Path:
+    """The path of a file for `--out`; raises `InputError` before any work is done where it could not be written."""
     if path.suffix.lower() not in suffixes:
-        raise InputError(f"{option} {path}: expected a name that ends in {', '.join(suffixes)}")
+        raise InputError(f"--out {path}: expected a name that ends in {', '.join(suffixes)}")
+    return writable(path, f"--out {path}")
+
+
+def writable(path: Path, where: str) -> Path:
+    """A path whose folder is there and takes a file; raises `InputError` that begins with `where` for any other."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{option} {path}: its folder cannot be made: {error.strerror}") from None
+        raise InputError(f"{where}: its folder cannot be made: {error.strerror}") from None
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"{option} {path}: cannot be written; name a file in a folder that can")
+        raise InputError(f"{where}: cannot be written; name a file in a folder that can")
     return path
 
 
