@@ -5,9 +5,10 @@ Text from files is printed as it is, never read as markup; colour only where it 
 
 import json
 import os
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Context, Decimal
 from typing import TextIO
@@ -132,6 +133,25 @@ def typed(names: Iterable[str]) -> list[str]:
     source = click.get_current_context().get_parameter_source
     options = {each.name: each.opts[0] for each in click.get_current_context().command.params}
     return [options[name] for name in names if source(name) is click.core.ParameterSource.COMMANDLINE]
+
+
+def command_again(leave_out: Container[str]) -> str:
+    """The running command, as it was typed, without the parameters that are left out."""
+    context = click.get_current_context()
+    words = ["ringfence", context.command.name or ""]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if (
+            name in leave_out
+            or context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE
+        ):
+            continue
+        value = context.params[name]
+        word = parameter.secondary_opts[0] if value is False else parameter.opts[0]
+        for each in value if isinstance(value, tuple) else (value,):
+            words += [] if isinstance(parameter, click.Argument) else [word]
+            words += [] if isinstance(each, bool) else [str(each)]
+    return shlex.join(words)
 
 
 def money(text: object) -> str:

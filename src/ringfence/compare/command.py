@@ -1,7 +1,6 @@
 """`ringfence compare`: options in, table, JSON and report out."""
 
 import itertools
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,23 +107,9 @@ def compare(**options: Any) -> None:  # noqa: ANN401
     results = _run(lab, options["workers"])
     found = document(lab, results)
     add_claims(found)
-    found["command"] = _command(options)
+    found["command"] = terminal.command_again(_OUTPUT)
     found["timing"] = {"seconds": round(time.perf_counter() - began, 2)}
     _write(found, targets)
-
-
-def _command(options: dict[str, Any]) -> str:
-    """The command that gives this result again: every option that was given and changes it."""
-    words, given = ["ringfence", "compare"], click.get_current_context().get_parameter_source
-    for parameter in compare.params:
-        name = parameter.name or ""
-        if name in _OUTPUT or given(name) is not click.core.ParameterSource.COMMANDLINE:
-            continue
-        value = options[name]
-        word = parameter.secondary_opts[0] if value is False else parameter.opts[0]
-        for each in value if isinstance(value, tuple) else (value,):
-            words += [word] if isinstance(each, bool) else [word, str(each)]
-    return shlex.join(words)
 
 
 def _setup(options: dict[str, Any]) -> "Setup":

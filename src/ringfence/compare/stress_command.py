@@ -1,6 +1,5 @@
 """`ringfence stress`: who is liquidatable where prices, funding or pegs are elsewhere, and what is left unpaid."""
 
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -196,11 +195,12 @@ class _Run:
         from ringfence.questions.given import BAR_AFTER_S
         from ringfence.questions.stress_report import report
         from ringfence.questions.tabular import write_table, write_text
-        from ringfence.terminal import progress
+        from ringfence.terminal import command_again, progress
 
         for path in self.targets:
             if path.suffix.lower() == REPORT:
-                write_text(path, report(found, values, book=self.book, command=_command(), top=self.top))
+                again = command_again(NOT_ABOUT_FIGURES)
+                write_text(path, report(found, values, book=self.book, command=again, top=self.top))
             else:
                 with progress("writing", BAR_AFTER_S) as told:
                     rows = _counted(stress_tables.table_rows(found), found.worst_tally.subaccounts, told)
@@ -251,18 +251,3 @@ def scenario_points(name: str) -> tuple[tuple[str, ...], list[tuple[str, dict[st
 def _exact(price: float) -> Fraction:
     """The decimal number that a table states."""
     return Fraction(Decimal(repr(float(price))))
-
-
-def _command() -> str:
-    """The command that gives the same figures again: what was given, without what says where they go."""
-    context = click.get_current_context()
-    words = ["ringfence", "stress", str(context.params["book"])]
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if not isinstance(parameter, click.Option) or name in NOT_ABOUT_FIGURES or not given:
-            continue
-        value = context.params[name]
-        for each in value if isinstance(value, tuple) else (value,):
-            words += [parameter.opts[0], str(each)]
-    return shlex.join(words)

@@ -1,6 +1,5 @@
 """`ringfence diff`: what a changed rule, another version or another venue means for a book."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +93,8 @@ def diff(
         diff_tables.show(found, values, rules)
     for path in targets:
         if path.suffix.lower() == REPORT:
-            write_text(path, note(found, values, rules, book=book, command=_command()))
+            command = terminal.command_again(NOT_ABOUT_FIGURES)
+            write_text(path, note(found, values, rules, book=book, command=command))
         else:
             write_table(path, diff_tables.COLUMNS, diff_tables.table_rows(found))
         click.echo(f"Written: {path}", err=True)
@@ -103,16 +103,3 @@ def diff(
         click.echo(f"Failed: {sentence}", err=True)
     if failed:
         sys.exit(CHECK_FAILED)
-
-
-def _command() -> str:
-    """The command that makes the same difference: what was given, without what says where it goes."""
-    context = click.get_current_context()
-    words = ["ringfence", "diff", str(context.params["book"])]
-    for parameter in context.command.params:
-        if not isinstance(parameter, click.Option) or parameter.name in NOT_ABOUT_FIGURES:
-            continue
-        value = context.params[parameter.name or ""]
-        for each in value if isinstance(value, tuple) else (value,):
-            words += [] if each is None else [parameter.opts[0], str(each)]
-    return shlex.join(words)
