@@ -67,19 +67,21 @@ def address_bytes(address: str) -> bytes:
     return raw
 
 
-def from_environment(variable: str = KEY_VARIABLE) -> Account:
-    """The key that an environment variable holds, as 64 hexadecimal digits."""
-    text = os.environ.get(variable, "")
+def from_environment() -> Account:
+    """The key that the environment holds, as 64 hexadecimal digits."""
+    text = os.environ.get(KEY_VARIABLE, "")
     if not text:
-        raise InputError(f"{variable} is not set; it holds the key to deploy with (or give a keystore file)")
+        raise InputError(
+            f"{KEY_VARIABLE} is not set; it holds the key to deploy with (or give a keystore file)"
+        )
     try:
         key = bytes.fromhex(text.strip().removeprefix("0x"))
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise InputError(f"{variable}: expected a key of 64 hexadecimal digits")
+        raise InputError(f"{KEY_VARIABLE}: expected a key of 64 hexadecimal digits")
     if not 0 < int.from_bytes(key) < SECPK1_N:
-        raise InputError(f"{variable}: expected a key from 1 to below the order of secp256k1")
+        raise InputError(f"{KEY_VARIABLE}: expected a key from 1 to below the order of secp256k1")
     return Account(key)
 
 

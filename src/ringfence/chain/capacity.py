@@ -64,11 +64,9 @@ def liquidations_per_second(gas_per_s: int, gas_per_liquidation: int, share: flo
     return Fraction(share) * gas_per_s / _positive(gas_per_liquidation, "gas per liquidation")
 
 
-def seconds_to_clear(
-    liquidations: int, gas_per_s: int, gas_per_liquidation: int, share: float = 1.0
-) -> Fraction:
+def seconds_to_clear(liquidations: int, gas_per_s: int, gas_per_liquidation: int) -> Fraction:
     """Seconds that so many liquidations take at a rate of gas, all of them waiting at the start."""
-    return liquidations / liquidations_per_second(gas_per_s, gas_per_liquidation, share)
+    return liquidations / liquidations_per_second(gas_per_s, gas_per_liquidation)
 
 
 def gas_in_batch(gas_per_liquidation: int, accounts: int) -> Fraction:

@@ -48,11 +48,6 @@ class Artifact(msgspec.Struct, frozen=True):
         """Size of the code on chain, the immutables behind it included."""
         return len(self.runtime) + _lengths(self.layout.get("code_layout", {}))
 
-    @property
-    def has_constructor(self) -> bool:
-        """Whether deploying takes arguments."""
-        return any(entry["type"] == "constructor" for entry in self.abi)
-
 
 def compile_contract(name: str, *, folder: Path = CONTRACTS) -> Artifact:
     """The contract `name` (a file without its ending, in `folder`), from the cache where it is there.

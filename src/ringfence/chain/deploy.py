@@ -95,7 +95,7 @@ class Baseline:
             "set_prices", self.chain.time_s, price_words(prices.items()), sender=self.feed
         )
 
-    def supply(self, pool: int, amount_q: int, fund_q: int = 0) -> Receipt:
+    def supply(self, pool: int, amount_q: int, fund_q: int) -> Receipt:
         """Bring liquidity and insurance for a pool, out of freshly minted tokens."""
         self.mint(self.owner, amount_q + fund_q)
         return self.contract.send("supply", pool, amount_q, fund_q, sender=self.owner)

@@ -224,13 +224,13 @@ class Drift(msgspec.Struct, frozen=True):
         return f"{self.design} {self.operation} at {self.positions} positions: {self.was} gas, now {self.now}"
 
 
-def drifts(before: Snapshot, now: Snapshot, percent: float = DRIFT_PERCENT) -> list[Drift]:
-    """Figures of `now` that differ from `before` by more than `percent`, or that it does not have."""
+def drifts(before: Snapshot, now: Snapshot) -> list[Drift]:
+    """Figures of `now` that differ from `before` by more than `DRIFT_PERCENT`, or that it does not have."""
     known = {figure.key: figure.gas for figure in before.figures}
     found = []
     for figure in now.figures:
         was = known.get(figure.key, 0)
-        if abs(figure.gas - was) * 100 > percent * was:
+        if abs(figure.gas - was) * 100 > DRIFT_PERCENT * was:
             found.append(Drift(*figure.key, was, figure.gas))
     return found
 

@@ -66,7 +66,7 @@ def refuse_auctioned(venue: Venue) -> None:
         raise Refusal(Reason.NOT_OFFERED, "subaccounts are sold by auction")
 
 
-def exposed(draft: Draft, name: str, market_id: str, taker: str | None = None) -> Subaccount:
+def exposed(draft: Draft, name: str, market_id: str, taker: str | None) -> Subaccount:
     """A trader's subaccount with a position in the market, its funding booked."""
     if market_id not in draft.venue.markets:
         raise Refusal(Reason.MARKET_UNKNOWN, market_id)

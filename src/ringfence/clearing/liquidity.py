@@ -45,9 +45,7 @@ def most_q(venue: Venue, market: Market, price_of: PriceOf = PRESENT) -> int:
     return mul_div_down(reserve_q(venue, market, price_of), market.solvency.cap_ppm, PPM)
 
 
-def headroom_q(
-    venue: Venue, market: Market, price: int, price_of: PriceOf = PRESENT, *, is_long: bool
-) -> int:
+def headroom_q(venue: Venue, market: Market, price: int, price_of: PriceOf, *, is_long: bool) -> int:
     """What a side may still earn before its profits are capped; negative where they are."""
     return most_q(venue, market, price_of) - owed_to_side_q(venue, market, price, is_long=is_long)
 

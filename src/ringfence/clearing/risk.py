@@ -331,7 +331,7 @@ def holding(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) 
     return Holding([*exposures(venue, subaccount, prices)], pledges, spots)
 
 
-def exposures(venue: Venue, subaccount: Subaccount, prices: Prices | None = None) -> Iterator[Exposure]:
+def exposures(venue: Venue, subaccount: Subaccount, prices: Prices | None) -> Iterator[Exposure]:
     """Every position with what it is worth and what it cost."""
     for market_id, position in subaccount.positions.items():
         market = venue.markets[market_id]

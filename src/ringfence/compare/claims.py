@@ -44,7 +44,7 @@ class Claim:
     cells: dict[str, str] = field(default_factory=dict)
 
 
-def evaluate(document: Document | None = None) -> list[Claim]:
+def evaluate(document: Document | None) -> list[Claim]:
     """All claims with their status, in the order of the registry.
 
     With `None` only what the engine's worked examples and the rulebooks settle; with the result document of a

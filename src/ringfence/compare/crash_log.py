@@ -12,7 +12,7 @@ from ..clearing.log import Clearinghouse, Entry, snapshot
 from ..errors import InputError
 from ..sim.scenarios import load_scenario
 from ..sim.tally import Tally
-from .lab import MODES, Lab, Setup
+from .lab import Lab, Setup
 
 STEPS = {
     "BTC": "0.0001",
@@ -46,8 +46,8 @@ def crash_logs(
     *,
     traders: int,
     move_ppm: int,
-    modes: Sequence[str] = tuple(MODES),
-    socializes: bool = False,
+    modes: Sequence[str],
+    socializes: bool,
 ) -> Iterator[CrashLog]:
     """The same traders through a scenario under each margin mode; prices move by at most `move_ppm` at once.
 

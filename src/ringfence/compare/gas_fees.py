@@ -29,13 +29,11 @@ class OperationFee(msgspec.Struct, frozen=True):
     modelled: bool
 
 
-def operation_fees(
-    snapshot: Snapshot, given: Sequence[Parameters], positions: int, operations: Sequence[str] = SHOWN
-) -> list[OperationFee]:
+def operation_fees(snapshot: Snapshot, given: Sequence[Parameters], positions: int) -> list[OperationFee]:
     """Fees of the operations at one number of positions, for every set of parameters."""
     found: list[OperationFee] = []
     for design in snapshot.designs:
-        for name in operations:
+        for name in SHOWN:
             for figure in snapshot.series(design, name):
                 if figure.positions == positions:
                     found.extend(figure_fee(figure, each) for each in given)

@@ -93,9 +93,9 @@ def column(*text: str, span: int = 1, class_: str = "") -> Html:
     )
 
 
-def label(*text: str, class_: str = "") -> Html:
+def label(*text: str) -> Html:
     """Head of a row."""
-    return tag("th", *text, scope="row", class_=class_)
+    return tag("th", *text, scope="row")
 
 
 def cell(*text: str, class_: str = "") -> Html:

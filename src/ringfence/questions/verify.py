@@ -216,7 +216,7 @@ def _note(case: Case) -> str:
     return "" if note is None else note.text()
 
 
-def _result(case: Case, status: Status, reason: str = "", mismatches: Iterable[Mismatch] = ()) -> Result:
+def _result(case: Case, status: Status, reason: str, mismatches: Iterable[Mismatch] = ()) -> Result:
     return Result(
         case.venue, case.kind, case.id, case.provenance, case.source, status, reason, tuple(mismatches)
     )

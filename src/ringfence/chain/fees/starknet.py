@@ -24,8 +24,6 @@ BLOCK_GAS = 5_800_000_000
 PRICE_MIN_FRI = 8_000_000_000
 RAMP_DENOMINATOR = 333
 """A price below its minimum rises by this part of itself per block."""
-PRICE_MAX_MULTIPLIER = 10
-"""The price stays within so many times its minimum."""
 
 
 class Gas(NamedTuple):
