@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -10,7 +10,10 @@ from ringfence.errors import InputError
 
 if TYPE_CHECKING:
     from ringfence.chain.accounts import Account
+    from ringfence.chain.deploy import Report
     from ringfence.chain.node import Chain, Contract
+
+    Deployed = tuple[list[Contract], dict[str, list[int]]]
 
 DESIGNS = ("IsolatedOnly", "CrossOnly", "Clearinghouse")
 SHOWN = (
@@ -23,6 +26,17 @@ SHOWN = (
     "PushOracle",
     "PullOracle",
 )
+
+
+class Plan(NamedTuple):
+    """What a design is deployed with: `feed` sets prices, `token` is counted in (a mock one where none is named)."""
+
+    chain: "Chain"
+    owner: "Account"
+    feed: str
+    token: str
+    markets: int
+    report: "Report"
 
 
 @click.group()
@@ -74,7 +88,9 @@ def deploy(**options: Any) -> None:  # noqa: ANN401 - click's options
     is_local = options["dry_run"] or not options["rpc"]
     where, owner = _embedded(options) if is_local else _remote(options)
     with terminal.progress("deploying") as report:
-        made, calls = _deploy(where, owner, options, report)
+        feed = options["feed"] or owner.address
+        plan = Plan(where, owner, feed, options["token"], options["markets"], report)
+        made, calls = _deploy(options["design"], plan)
     listed: list[dict[str, Any]] = [
         {
             "name": contract.artifact.name,
@@ -124,39 +140,25 @@ def _remote(options: dict[str, Any]) -> "tuple[Chain, Account]":
     return where, owner
 
 
-def _deploy(
-    where: "Chain",
-    owner: "Account",
-    options: dict[str, Any],
-    report: Any,  # noqa: ANN401 - what shows progress
-) -> "tuple[list[Contract], dict[str, list[int]]]":
+def _deploy(design: str, plan: Plan) -> "Deployed":
     """Deploy and list markets; the contracts in the order in which they came, and the gas of calls by function."""
     from ringfence.chain.accounts import address_bytes
 
-    for name in ("token", "feed"):
-        if options[name] and not any(address_bytes(options[name])):
-            raise InputError(f"--{name} {options[name]}: is nobody's address")
-    feed = options["feed"] or owner.address
-    if options["design"] == "Clearinghouse":
-        return _deploy_clearinghouse(where, owner, feed, options, report)
-    return _deploy_baseline(where, owner, feed, options, report)
+    for name, address in (("token", plan.token), ("feed", plan.feed)):
+        if address and not any(address_bytes(address)):
+            raise InputError(f"--{name} {address}: is nobody's address")
+    return _clearinghouse(plan) if design == "Clearinghouse" else _baseline(design, plan)
 
 
-def _deploy_clearinghouse(
-    where: "Chain",
-    owner: "Account",
-    feed: str,
-    options: dict[str, Any],
-    report: Any,  # noqa: ANN401 - what shows progress
-) -> "tuple[list[Contract], dict[str, list[int]]]":
+def _clearinghouse(plan: Plan) -> "Deployed":
     from ringfence.chain import clearinghouse
 
-    report(0, 2, "Clearinghouse")
-    made = clearinghouse.deploy(where, owner, feed, quote=options["token"])
-    report(1, 2, "markets")
-    listing = clearinghouse.list_markets(made, owner, [clearinghouse.MarketTerms()] * options["markets"])
-    shares = clearinghouse.deploy_shares(made, owner, 0)
-    opening = made.house.send("open_pool", 0, shares.address, sender=owner)
+    plan.report(0, 2, "Clearinghouse")
+    made = clearinghouse.deploy(plan.chain, plan.owner, plan.feed, quote=plan.token)
+    plan.report(1, 2, "markets")
+    listing = clearinghouse.list_markets(made, plan.owner, [clearinghouse.MarketTerms()] * plan.markets)
+    shares = clearinghouse.deploy_shares(made, plan.owner, 0)
+    opening = made.house.send("open_pool", 0, shares.address, sender=plan.owner)
     contracts = [made.quote, made.resolution, made.backoffice, made.house, shares]
     return contracts, {
         "list_market": [receipt.gas_used for receipt in listing],
@@ -164,16 +166,10 @@ def _deploy_clearinghouse(
     }
 
 
-def _deploy_baseline(
-    where: "Chain",
-    owner: "Account",
-    feed: str,
-    options: dict[str, Any],
-    report: Any,  # noqa: ANN401 - what shows progress
-) -> "tuple[list[Contract], dict[str, list[int]]]":
+def _baseline(design: str, plan: Plan) -> "Deployed":
     from ringfence.chain.deploy import Baseline
 
-    design, markets, token = options["design"], options["markets"], options["token"]
+    where, owner, feed, token, markets, report = plan
     venue = Baseline.create(where, design, owner, owner, markets=markets, token=token, report=report)
     if feed != owner.address:
         venue.contract.send("set_feed", feed, sender=owner)
