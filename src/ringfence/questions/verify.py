@@ -6,7 +6,7 @@ kept per venue and per class of provenance, because only what a venue published,
 number that somebody derived from a formula is a cross-check and is counted apart.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from os import PathLike
@@ -23,17 +23,17 @@ from . import conformance
 from .conformance.vectors import (
     Case,
     Mismatch,
+    Ours,
     Provenance,
     RefusedError,
+    Rule,
     Tolerance,
     UnsupportedError,
-    Value,
     compare,
     read_cases,
 )
 
 Status = Literal["passed", "failed", "unsupported", "unreadable"]
-Rule = Callable[[Case], dict[str, Value]]
 
 HEADLINE: tuple[Provenance, ...] = ("published", "executed", "live", "measured")
 """Classes that count as conformance."""
@@ -165,7 +165,7 @@ def judge(case: Case) -> Result:
         return _result(case, "unsupported", str(missing))
 
 
-def _answer(case: Case, rule: Rule) -> dict[str, Value]:
+def _answer(case: Case, rule: Rule) -> Ours:
     """What our rules say, and the venue's name for the error where they refuse."""
     try:
         return {"error": None, "no_error": True, **rule(case)}
@@ -188,7 +188,7 @@ def _module(venue: str) -> ModuleType | None:
     return module if hasattr(module, "KINDS") else None
 
 
-def _compared(case: Case, ours: dict[str, Value]) -> Result:
+def _compared(case: Case, ours: Ours) -> Result:
     expected, published = case.body["expected"], case.body.get("published_value")
     mismatches = compare(expected, {**ours}, case.tolerance, "")
     if published is not None:

@@ -22,10 +22,8 @@ from ...rules.lending import BPS, HALF_UP
 from ...rules.words import CEIL, FLOOR, WAD, power_of_ten
 from ...venues.rulebook import load
 from .named import NamedKinds, where_stated
-from .vectors import Case, Field, NotStatedError, RefusedError, UnsupportedError, Value
+from .vectors import Case, Field, NotStatedError, Ours, RefusedError, UnsupportedError
 from .wad import find, whole
-
-Ours = dict[str, Value]
 
 ACCOUNT = "account"
 WHOLE_WORTH = Tiered((Tier(0, 0, 0, 0),), 1)

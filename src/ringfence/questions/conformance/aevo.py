@@ -4,7 +4,6 @@ Rates, haircuts and procedures are the rulebook's; a case states what is held. A
 decimal places, so that nothing rounds within what is printed. Source: docs.aevo.xyz.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
@@ -25,9 +24,7 @@ from ...rules.scenario import moved_q
 from ...rules.words import abs_
 from ...venues.rulebook import load
 from .exact import Leg, Rate, build, decimals
-from .vectors import Case, Field, Range, RefusedError, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, RefusedError, Rule, UnsupportedError
 
 DIGITS = 12
 ONE = 10**DIGITS
@@ -198,7 +195,7 @@ def moves(case: Case) -> Ours:
     return {"spot_up": _usd(up, 1), "spot_down": _usd(down, 1)}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "adl_score": score,
     "collateral_convert": conversion,
     "scenario_spot": moves,

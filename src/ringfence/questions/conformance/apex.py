@@ -7,7 +7,6 @@ not applied.
 Sources: `ApeX-Protocol/apexpro-openapi@662417e4 tests/account_value.py`; ApeX Omni API documents, `GET /v3/symbols`.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
@@ -21,9 +20,7 @@ from ...units import QUOTE_DECIMALS
 from ...venues.rulebook import load
 from ...venues.tables import stepped
 from .exact import DIGITS, ExactAccount, Leg, Rate, build, decimals
-from .vectors import Case, Field, Range, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, Rule, UnsupportedError
 
 QUOTES = ("USDT", "USDC")
 
@@ -123,4 +120,4 @@ def rows_of(rule: Field) -> list[tuple[Fraction, Fraction, Fraction]]:
     return [*zip(lowers, initials, leasts, strict=True)]
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {"account": account_value, "risk_limit_row": risk_limit}
+KINDS: dict[str, Rule] = {"account": account_value, "risk_limit_row": risk_limit}

@@ -27,9 +27,7 @@ from ...rules.auction import largest_slice_wad, payout_q, start_fee_q
 from ...rules.words import PPM, WAD
 from .derive_pmrm import Rates, margin_of
 from .named import NamedKinds
-from .vectors import DOUBLE_STEP, Case, Field, Range, RefusedError, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import DOUBLE_STEP, Case, Field, Ours, Range, RefusedError, UnsupportedError, Value
 
 ACCOUNT, BIDDER, MARKET, POOL = "account", "bidder", "portfolio", "main"
 ALL_OF_IT = Tiered((Tier(0, 1, 1, 0),), 1)

@@ -23,9 +23,7 @@ from ...rules.words import WAD
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, exact
 from .derive_srm_setup import PRICES, SECONDS, check_cash
 from .named import NamedKinds
-from .vectors import Case, Field, Range, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, UnsupportedError
 
 DAY_SECONDS = 86_400
 POWER_MAX = 10

@@ -14,9 +14,7 @@ from ...pricing.scenarios import Discount, Expiry, Shocks, SkewShock, VolShock, 
 from .derive_pmrm import POWER_MAX
 from .derive_portfolio import ONE, Answer, Book, Collateral, Feed, Lots, answer, discount_pairs, exact
 from .named import NamedKinds
-from .vectors import Case, Field, Tolerance, UnsupportedError, Value, compare
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Tolerance, UnsupportedError, Value, compare
 
 DAY_SECONDS = 86_400
 WINDOW_SECONDS = 30 * 60

@@ -12,10 +12,8 @@ from .derive_srm_book import Book, Parts, risk, weigh
 from .derive_srm_scenario import UNDERLYINGS, scenario_book
 from .derive_srm_setup import perp_book, portfolio_book
 from .named import NamedKinds
-from .vectors import Case, UnsupportedError, Value
+from .vectors import Case, Ours, UnsupportedError
 from .wad import whole
-
-Ours = dict[str, Value]
 
 REVERT = "SRM_PortfolioBelowMargin"
 

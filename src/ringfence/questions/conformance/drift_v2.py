@@ -5,7 +5,6 @@ billionths, ratios and weights in ten-thousandths. What asks for whole accounts 
 """
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 
 from ...errors import InputError
@@ -26,9 +25,7 @@ from ...rules.words import mul_div_down, power_of_ten
 from ...units import QUOTE_DECIMALS, format_fraction, to_fraction
 from .drift_v2_account import ALLOWED, MARGINS, allowed, margins
 from .named import NamedKinds
-from .vectors import Case, Field, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Rule, UnsupportedError
 
 FACTOR_PRECISION = 1_000_000
 SIZE_DECIMALS = 9
@@ -250,7 +247,7 @@ def _atoms(field: Field, decimals: int) -> int:
     return int(field.fraction() * power_of_ten(decimals))
 
 
-ANSWERS: dict[Callable[[Case], Ours], tuple[str, ...]] = {
+ANSWERS: dict[Rule, tuple[str, ...]] = {
     allowed: ALLOWED,
     asset_transfer: ("asset_transfer",),
     base_to_cover: ("base_asset_amount_1e9",),

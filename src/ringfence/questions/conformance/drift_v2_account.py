@@ -19,9 +19,7 @@ from ...rules.shortage import buffered_q, loss_buffer_q
 from ...rules.words import FLOOR, PPM, abs_, mul_div, power_of_ten
 from ...units import QUOTE_DECIMALS
 from ...venues.rulebook import Rulebook, load
-from .vectors import Case, Field, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, UnsupportedError
 
 CROSS = "cross"
 ACCOUNT = "account"

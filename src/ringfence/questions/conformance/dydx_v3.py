@@ -6,7 +6,6 @@ are the case's, directions and triggers those of the rulebook.
 Sources: dYdX v3 API documentation, "Liquidations" (close price); help.dydx.exchange, article 5232637 (margin by size).
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
@@ -21,9 +20,7 @@ from ...venues.rulebook import load
 from ...venues.tables import read_margin
 from .dydx_v4_state import with_subaccounts
 from .exact import ACCOUNT, DIGITS, POOL, ExactAccount, Leg, Rate, build, decimals
-from .vectors import Case, Field, Range, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, Rule, UnsupportedError
 
 BETWEEN = "whether margin steps or rises linearly between two increments is not known"
 SCHEDULE = {
@@ -120,4 +117,4 @@ def initial_fraction(case: Case) -> Ours:
     }
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {"close_price": close_price, "imf_schedule": initial_fraction}
+KINDS: dict[str, Rule] = {"close_price": close_price, "imf_schedule": initial_fraction}

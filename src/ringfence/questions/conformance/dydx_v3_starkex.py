@@ -7,7 +7,7 @@ Source: `starkware-libs/stark-perpetual@40f02826`, below `src/services/perpetual
 `position/validate_state_transition.cairo`, `transactions/deleverage.cairo`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -18,9 +18,7 @@ from ...errors import InputError
 from ...rules import fixed_point as fxp
 from ...rules import transition as rule
 from ...units import QUOTE_DECIMALS
-from .vectors import Case, Field, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Rule
 
 SUCCESS = "SUCCESS"
 ENLARGING = "ILLEGAL_POSITION_TRANSITION_ENLARGING_SYNTHETIC_HOLDINGS"
@@ -192,4 +190,4 @@ def shown(when: str, found: Status) -> Ours:
     }
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {"position_transition": position_transition}
+KINDS: dict[str, Rule] = {"position_transition": position_transition}

@@ -4,7 +4,6 @@ Sources: `dydxprotocol/v4-documentation@3e475b73` (liquidations, contract loss m
 v4-abacus@b0cf2199` (`V4CalculationTests.kt`), as the cases name them.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -18,10 +17,10 @@ from ...clearing.policy import Liquidation, Policy
 from ...clearing.risk import bankruptcy_q, is_liquidatable, leg_risk
 from ...clearing.verdict import Accepted
 from ...rules.words import PPM
-from .dydx_v4_margin import Ours, rulebook_policy
+from .dydx_v4_margin import rulebook_policy
 from .dydx_v4_state import ENDLESS_Q, with_subaccounts
 from .exact import ACCOUNT, POOL, ExactAccount, Leg, Rate, build
-from .vectors import Case, Field, Range, RefusedError, UnsupportedError
+from .vectors import Case, Field, Ours, Range, RefusedError, Rule, UnsupportedError
 
 WINNER = "winner"
 
@@ -178,7 +177,7 @@ def deleveraging_example(case: Case) -> Ours:
     }
 
 
-DOCS_KINDS: dict[str, Callable[[Case], Ours]] = {
+DOCS_KINDS: dict[str, Rule] = {
     "client_account": client_account,
     "doc_adl": deleveraging_example,
     "doc_insurance": insurance_example,

@@ -9,7 +9,7 @@ Prices, sizes and liquidity tiers are the case's; directions of rounding, trigge
 rulebook.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
@@ -34,9 +34,7 @@ from ...rules.value import funding_payment_q
 from ...rules.words import PPM, WAD
 from ...units import QUOTE_DECIMALS
 from ...venues.rulebook import load
-from .vectors import Case, Field, RefusedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, RefusedError, Rule
 
 INDEX_SCALE = WAD // PPM
 """The venue's funding index counts millionths of a quote quantum per base quantum, ours 1e-18 of one."""
@@ -340,7 +338,7 @@ def compared(case: Case) -> Ours:
     return {"cmp": riskier(first, second)}
 
 
-MARGIN_KINDS: dict[str, Callable[[Case], Ours]] = {
+MARGIN_KINDS: dict[str, Rule] = {
     "account_risk": account_risk,
     "bankruptcy_price": bankruptcy_price,
     "fillable_price": fillable_price,

@@ -5,7 +5,7 @@ Wherever the engine has a command for what the venue does, the command is decide
 deleveraging.go` and `protocol/x/clob/keeper/liquidations.go`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -34,7 +34,6 @@ from .dydx_v4_margin import (
     CROSS,
     INDEX_SCALE,
     MAIN,
-    Ours,
     changes,
     exponent,
     known,
@@ -49,7 +48,7 @@ from .dydx_v4_margin import (
     venue_of,
     worth_exponent,
 )
-from .vectors import Case, Field, RefusedError, UnsupportedError
+from .vectors import Case, Field, Ours, RefusedError, Rule, UnsupportedError
 
 OFFSETTING = "offsetting"
 UPDATE_TYPES = frozenset({"default", "CollatCheck", "Match", "Deposit", "Withdrawal", "Transfer"})
@@ -304,7 +303,7 @@ def insurance_valid(case: Case) -> Ours:
     return {"valid": isinstance(verdict, Accepted)}
 
 
-STATE_KINDS: dict[str, Callable[[Case], Ours]] = {
+STATE_KINDS: dict[str, Rule] = {
     "can_deleverage": can_deleverage,
     "can_update": can_update,
     "deleverage": deleverage,

@@ -1,11 +1,7 @@
 """Fees of Arbitrum Nitro: the price per unit, the base fee's exponents, receipts."""
 
-from collections.abc import Callable
-
 from ...chain.fees import arbitrum
-from .vectors import ALONE, Case, Field, Value
-
-Ours = dict[str, Value]
+from .vectors import ALONE, Case, Field, Ours, Rule
 
 
 def exponential(case: Case) -> Ours:
@@ -66,7 +62,7 @@ def receipt(case: Case) -> Ours:
     return {"total_wei": gas * price, **parts}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "arb_approx_exp_bips": exponential,
     "arb_l1_update_funds": report_batch,
     "arb_multigas_exponent_bips": exponents,

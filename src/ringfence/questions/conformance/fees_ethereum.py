@@ -1,12 +1,8 @@
 """Fee rules of Ethereum: base fee, gas of calldata, blobs."""
 
-from collections.abc import Callable
-
 from ...chain.fees import ethereum
 from ...errors import InputError
-from .vectors import ALONE, Case, Field, Value
-
-Ours = dict[str, Value]
+from .vectors import ALONE, Case, Field, Ours, Rule
 
 
 def schedule(asked: Field) -> ethereum.BlobSchedule | None:
@@ -90,7 +86,7 @@ def calldata_floor(case: Case) -> Ours:
     return {ALONE: gas}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "l1_blob_base_fee": blob_base_fee,
     "l1_eip7623_gas": calldata_floor,
     "l1_fake_exponential": exponential,

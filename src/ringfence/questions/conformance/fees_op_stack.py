@@ -1,14 +1,11 @@
 """Fees of the OP stack: L1 fee of every fork, operator fee, data footprint."""
 
 import re
-from collections.abc import Callable
 
 from ...chain.fees import fastlz, op_stack
 from ...chain.fees.op_stack import Fork
 from ...errors import InputError
-from .vectors import ALONE, Case, Field, Value
-
-Ours = dict[str, Value]
+from .vectors import ALONE, Case, Field, Ours, Rule
 
 _HEX = re.compile(r"(0x)?((?:[0-9a-fA-F]{2})*)")
 
@@ -37,17 +34,11 @@ def prices(asked: Field) -> op_stack.L1Prices:
     In Ecotone's first block the new weights are still empty, which some cases say by a flag.
     """
     names = ("l1BaseFee", "blobBaseFee", "baseFeeScalar", "blobBaseFeeScalar", "overhead", "scalar")
-    stated = op_stack.L1Prices(*(whole(asked, name) for name in names))
+    stated = op_stack.L1Prices(*(asked.whole(name) for name in names))
     if any("empty" in name and value.raw is True for name, value in asked.entries().items()):
         scalar = stated.scalar or stated.base_fee_scalar
         return op_stack.L1Prices(stated.base_fee, overhead=stated.overhead, scalar=scalar)
     return stated
-
-
-def whole(asked: Field, name: str, default: int = 0) -> int:
-    """A whole number that may be left out."""
-    stated = asked.get(name)
-    return default if stated is None else stated.integer(least=0)
 
 
 def data_gas(case: Case) -> Ours:
@@ -92,8 +83,8 @@ def deducted_by_anvil(case: Case) -> Ours:
     operator = op_stack.operator_fee(
         Fork.ISTHMUS,
         asked["gas_used"].integer(least=0),
-        whole(asked, "operatorFeeScalar"),
-        whole(asked, "operatorFeeConstant"),
+        asked.whole("operatorFeeScalar"),
+        asked.whole("operatorFeeConstant"),
     )
     return {ALONE: fee if op_stack.is_free(transaction) else fee + operator}
 
@@ -104,7 +95,7 @@ def receipt(case: Case) -> Ours:
     found, named = _receipt_fee(asked), fork(asked)
     if named < Fork.JOVIAN:
         return {"fee": found.wei, "l1_gas": found.gas}
-    scalar = whole(asked, "daFootprintGasScalar") or op_stack.DA_FOOTPRINT_GAS_SCALAR
+    scalar = asked.whole("daFootprintGasScalar") or op_stack.DA_FOOTPRINT_GAS_SCALAR
     footprint = op_stack.da_footprint(_size(asked), scalar)
     return {"fee": found.wei, "l1_gas": found.gas, "da_footprint": footprint}
 
@@ -125,7 +116,7 @@ def _receipt_fee(asked: Field) -> op_stack.L1Fee:
     return op_stack.bedrock_fee(gas, prices(asked)._replace(overhead=0))
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "op_data_gas": data_gas,
     "op_extra_fee_anvil": deducted_by_anvil,
     "op_fastlz_len": compressed,

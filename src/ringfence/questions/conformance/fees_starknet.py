@@ -1,29 +1,19 @@
 """Fees of Starknet: three kinds of gas, blob data, the price of L2 gas."""
 
-from collections.abc import Callable
-
 from ...chain.fees import starknet
-from .vectors import ALONE, Case, Field, Value
-
-Ours = dict[str, Value]
-
-
-def whole(asked: Field, name: str, default: int = 0) -> int:
-    """A whole number that may be left out."""
-    stated = asked.get(name)
-    return default if stated is None else stated.integer(least=0)
+from .vectors import ALONE, Case, Ours, Rule
 
 
 def fee(case: Case) -> Ours:
     """Fee in wei and in fri."""
     asked = case.body["input"]
-    gas = starknet.Gas(*(whole(asked, name) for name in ("l1_gas", "l1_data_gas", "l2_gas")))
+    gas = starknet.Gas(*(asked.whole(name) for name in ("l1_gas", "l1_data_gas", "l2_gas")))
     found: Ours = {}
     for token in ("eth", "strk"):
         stated = asked.get(f"{token}_prices")
         if stated is not None:
             prices = starknet.Prices(*(stated[name].integer(least=0) for name in ("l1", "l1_data", "l2")))
-            found[f"fee_{token}"] = starknet.fee(gas, prices, whole(asked, "tip"))
+            found[f"fee_{token}"] = starknet.fee(gas, prices, asked.whole("tip"))
     return found
 
 
@@ -36,7 +26,7 @@ def data_gas(case: Case) -> Ours:
         "n_compiled_class_hash_updates",
         "n_modified_contracts",
     )
-    return {ALONE: starknet.data_gas(starknet.StateChanges(*(whole(asked, name) for name in names)))}
+    return {ALONE: starknet.data_gas(starknet.StateChanges(*(asked.whole(name) for name in names)))}
 
 
 def next_price(case: Case) -> Ours:
@@ -46,13 +36,13 @@ def next_price(case: Case) -> Ours:
         asked["price"].integer(least=0),
         asked["gas_used"].integer(least=0),
         target=asked["gas_target"].integer(least=1),
-        denominator=max(whole(asked, "denominator", starknet.DENOMINATOR), 1),
-        minimum=whole(asked, "min_price", starknet.PRICE_MIN_FRI),
+        denominator=max(asked.whole("denominator", starknet.DENOMINATOR), 1),
+        minimum=asked.whole("min_price", starknet.PRICE_MIN_FRI),
     )
     return {ALONE: price}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "starknet_da_blob_gas": data_gas,
     "starknet_fee": fee,
     "starknet_next_l2_gas_price": next_price,

@@ -1,13 +1,10 @@
 """Fees of ZKsync Era: fair prices, compression of what is published."""
 
 import re
-from collections.abc import Callable
 
 from ...chain.fees import zksync
 from ...errors import InputError
-from .vectors import ALONE, Case, Field, Value
-
-Ours = dict[str, Value]
+from .vectors import ALONE, Case, Field, Ours, Rule
 
 _WORD = re.compile(r"0x[0-9a-fA-F]{1,64}|0|[1-9][0-9]{0,77}")
 SHOWN_MAX = 40
@@ -88,7 +85,7 @@ def pubdata(case: Case) -> Ours:
     }
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "zksync_compress_value": compressed,
     "zksync_fair_prices": fair_prices,
     "zksync_pubdata_bytes": pubdata,

@@ -16,9 +16,7 @@ from ...rules.borrowing import interval_fee_e30, interval_rate_ppm
 from ...rules.collateral import closed, liquidation_state, seized, tokens_down, trading_fee_e30
 from ...rules.words import PPM
 from .named import NamedKinds
-from .vectors import Case, Field, RefusedError, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, RefusedError, UnsupportedError
 
 E30 = 10**30
 BPS = 10_000

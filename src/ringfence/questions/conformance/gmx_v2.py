@@ -33,9 +33,7 @@ from ...rules.words import CEIL, FLOOR, mul_div
 from ...venues.rulebook import load
 from ...venues.tables import read_haircut
 from .named import NamedKinds
-from .vectors import Case, Field, Range, RefusedError, UnsupportedError, Value, printed_range
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, RefusedError, UnsupportedError, printed_range
 
 E30 = 10**30
 INDEX_DECIMALS = 18

@@ -7,7 +7,6 @@ Sources: Hyperliquid docs (margining, margin tiers, liquidations); the cases nam
 """
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
@@ -21,9 +20,7 @@ from ...rules.requirement import withdrawal_q
 from ...units import QUOTE_DECIMALS, to_fraction
 from ...venues.rulebook import load
 from .exact import ACCOUNT, DIGITS, ExactAccount, Leg, Rate, build
-from .vectors import Case, Field, Range, UnsupportedError, Value
-
-Ours = dict[str, Value]
+from .vectors import Case, Field, Ours, Range, Rule, UnsupportedError, Value
 
 VALUED = (("at entry", "entry"), ("account value", "mark"), ("mark", "mark"), ("rawusd", None))
 """Words of a collateral's meaning, and the price at which it counts positions (`None`: it is cash alone)."""
@@ -315,7 +312,7 @@ def margin_used(case: Case) -> Ours:
     return {"im": asked.amounts().initial, "unrealized_pnl": Range(min(pnl), max(pnl))}
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "account_margin": margin,
     "account_mm_identity": margin_identity,
     "account_snapshot": liquidation_price,

@@ -22,9 +22,8 @@ from ...rules.weights import (
 )
 from ...rules.words import TRUNC, WAD, mul_div
 from .named import NamedKinds
-from .vectors import Case, Field, UnsupportedError, Value
+from .vectors import Case, Field, Ours, UnsupportedError
 
-Ours = dict[str, Value]
 HealthType = Literal["init", "liquidation_end", "maint"]
 
 TYPES: tuple[HealthType, ...] = ("init", "liquidation_end", "maint")

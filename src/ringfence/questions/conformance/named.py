@@ -5,20 +5,18 @@ any mix of them is a kind.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import translate
 from functools import wraps
 
-from .vectors import Case, NotStatedError, UnsupportedError, Value
-
-Rule = Callable[[Case], dict[str, Value]]
+from .vectors import Case, NotStatedError, Ours, Rule, UnsupportedError
 
 
 def where_stated(rule: Rule) -> Rule:
     """A rule for cases of no fixed form: one that does not state what the rule needs is unsupported, not malformed."""
 
     @wraps(rule)
-    def answer(case: Case) -> dict[str, Value]:
+    def answer(case: Case) -> Ours:
         try:
             return rule(case)
         except NotStatedError as missing:

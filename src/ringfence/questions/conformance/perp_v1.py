@@ -19,10 +19,8 @@ from ...rules.words import PPM, TRUNC, WAD, mul_div, mul_div_down, power_of_ten
 from ...units import QUOTE_DECIMALS
 from ...venues.rulebook import load
 from .named import NamedKinds, where_stated
-from .vectors import Case, Field, RefusedError, Value
+from .vectors import Case, Field, Ours, RefusedError
 from .wad import find, positive_wad, wad
-
-Ours = dict[str, Value]
 
 NUMBER = r"\d{1,30}(?:\.\d{0,18})?(?![\d.])"
 RESERVES = re.compile(rf"({NUMBER})\s*quote\s*:\s*({NUMBER})\s*base")

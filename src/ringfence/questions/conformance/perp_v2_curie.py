@@ -29,10 +29,8 @@ from .perp_v2_account import (
     tokens,
     worth_wad,
 )
-from .vectors import Case, Field, NotStatedError, Range, RefusedError, UnsupportedError, Value
+from .vectors import Case, Field, NotStatedError, Ours, Range, RefusedError, UnsupportedError
 from .wad import amount_wad, find, positive_wad, wad, whole
-
-Ours = dict[str, Value]
 
 ENOUGH = "CH_EAV"
 WRONG_SIDE = "CH_WLD"

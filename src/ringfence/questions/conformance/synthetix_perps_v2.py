@@ -21,10 +21,8 @@ from ...units import to_fraction
 from ...venues.rulebook import load
 from . import synthetix
 from .named import NamedKinds, where_stated
-from .vectors import Case, Field, Range, UnsupportedError, Value
+from .vectors import Case, Field, Ours, Range, UnsupportedError
 from .wad import amount_wad, count, find, need, positive_wad, to_precision, wad, whole
-
-Ours = dict[str, Value]
 
 UNIT = "sUSD"
 FIXTURE = {

@@ -18,7 +18,7 @@ from . import synthetix
 from .named import where_stated
 from .synthetix_v3_collateral import collateral
 from .synthetix_v3_keeper import capacity_wad, costs, first_reward_wad, guards, next_reward_wad
-from .vectors import Case, Field, RefusedError, Value
+from .vectors import Case, Field, Ours, RefusedError
 from .wad import amount_wad, find, need, positive_wad, wad, whole
 
 ACCOUNT_ANSWERS = (
@@ -136,7 +136,7 @@ def margins(case: Case, held: list[Held], collateral_wad: int) -> Margins:
 
 
 @where_stated
-def account(case: Case) -> dict[str, Value]:
+def account(case: Case) -> Ours:
     """Everything that the venue's views say of an account; a withdrawal that it would refuse is refused."""
     held, backing = positions(case), collateral(case)
     asked = margins(case, held, backing.value)

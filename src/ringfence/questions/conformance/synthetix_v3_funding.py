@@ -8,7 +8,7 @@ from ...rules import skew
 from ...rules.skew import DAY_S
 from ...rules.words import WAD
 from .named import where_stated
-from .vectors import Case, Field, UnsupportedError, Value
+from .vectors import Case, Field, Ours, UnsupportedError
 from .wad import count, find, need, positive_wad, wad, whole
 
 FUNDING_ANSWERS = (
@@ -50,7 +50,7 @@ class Step(NamedTuple):
 
 
 @where_stated
-def funding(case: Case) -> dict[str, Value]:
+def funding(case: Case) -> Ours:
     """Funding rate, its velocity after the trade and what the trader has paid, after the last step of a case."""
     rule = case.body["rule"]
     scale, fastest = positive_wad(rule["skew_scale"]), wad(rule["max_funding_velocity"])

@@ -6,7 +6,7 @@ from ...rules import keeper, skew
 from ...rules.words import WAD
 from .named import where_stated
 from .synthetix_v3_collateral import collateral
-from .vectors import Case, Field, Value
+from .vectors import Case, Field, Ours, Value
 from .wad import amount_wad, count, find, need, positive_wad, wad, whole
 
 REWARD_ANSWERS = (
@@ -91,7 +91,7 @@ def _bounded(earned: int, cost: int, collateral: int, bounds: Guards) -> int:
 
 
 @where_stated
-def reward(case: Case) -> dict[str, Value]:
+def reward(case: Case) -> Ours:
     """What the keepers get who liquidate an account, window by window where the case has a window.
 
     An endorsed keeper gets no reward for flagging.
@@ -143,7 +143,7 @@ class Market(NamedTuple):
 
 
 @where_stated
-def windows(case: Case) -> dict[str, Value]:
+def windows(case: Case) -> Ours:
     """Who is closed by how much when keepers call at the times of a case, all in one market.
 
     `action.calls` are in order: a time `at_s`, the `position` that is called on (by its place, 0 when left out), and

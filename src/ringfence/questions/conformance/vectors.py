@@ -5,7 +5,7 @@ number is read and compared exactly: as the range of values that its printed dig
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from os import PathLike
@@ -54,7 +54,9 @@ class Range(NamedTuple):
 
 
 Value = bool | int | Fraction | Range | str | list["Value"] | dict[str, "Value"] | None
-"""What a rule answers; compared with what a case expects under the same name."""
+"""A value that a rule answers or a case expects."""
+Ours = dict[str, Value]
+"""What a rule answers to a case; each value is compared with what the case expects under the same name."""
 
 
 class NotStatedError(InputError):
@@ -126,6 +128,11 @@ class Field:
         """A field that may be absent or null."""
         found = self.entries().get(name)
         return None if found is None or found.raw is None else found
+
+    def whole(self, name: str, default: int = 0) -> int:
+        """A whole number from 0 on that may be left out."""
+        found = self.get(name)
+        return default if found is None else found.integer(least=0)
 
     def items(self, name: str) -> "list[Field]":
         """The items of a list that may be absent."""
@@ -229,6 +236,10 @@ class Case(NamedTuple):
         """The difference that the case allows."""
         fields = (self.body.get("tol_abs"), self.body.get("tol_rel"))
         return Tolerance(*(Fraction(0) if field is None else field.fraction() for field in fields))
+
+
+Rule = Callable[[Case], Ours]
+"""Our answer to one kind of case."""
 
 
 def provenance_of(stated: str) -> Provenance:

@@ -5,7 +5,6 @@ over pays the discounted price and, on top, the insurance fund's share of the di
 """
 
 import re
-from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -17,10 +16,8 @@ from ...rules.weights import discount_share, discounted_price, spread_basis
 from ...rules.words import TRUNC, WAD, mul_div
 from ...units import to_fraction
 from ...venues.rulebook import load
-from .vectors import Case, RefusedError, UnsupportedError, Value
+from .vectors import Case, Ours, RefusedError, Rule, UnsupportedError
 from .vertex_book import QUOTE_ID, Holder, Listing, Perp, health, healths, read_book
-
-Ours = dict[str, Value]
 
 SECONDS_PER_DAY = 86_400
 PERP_SHIFT = 16
@@ -378,7 +375,7 @@ def _spread_loss(loss: int, open_interest: int, holders: dict[str, Perp]) -> int
     return rise
 
 
-KINDS: dict[str, Callable[[Case], Ours]] = {
+KINDS: dict[str, Rule] = {
     "bankruptcy_socialisation": bankruptcy,
     "funding": funding,
     "health": account_health,

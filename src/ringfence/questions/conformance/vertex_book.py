@@ -12,7 +12,7 @@ from msgspec import Struct
 from ...errors import InputError
 from ...rules.weights import spread_basis, spread_credit, weight_of, weighted_value
 from ...rules.words import WAD
-from .vectors import Field, Value
+from .vectors import Field, Ours
 
 Requirement = Literal["initial", "maintenance", "pnl"]
 Weights = tuple[int, int]
@@ -159,7 +159,7 @@ def _credit(listing: Listing, holder: Holder, spot: int, perp: int, asked: Requi
     return spread_credit(basis, prices, spot_weight, perp_weight, hedge, WAD)
 
 
-def healths(listing: Listing, holder: Holder) -> dict[str, Value]:
+def healths(listing: Listing, holder: Holder) -> Ours:
     """All three healths, and what follows from them."""
     initial, maintenance, equity = (
         health(listing, holder, asked) for asked in ("initial", "maintenance", "pnl")
