@@ -7,16 +7,11 @@ percent of what is sold without cover. Options are priced by `ringfence.pricing`
 
 from fractions import Fraction
 
-from clearing.world import ONE, haircut
+from clearing.world import ONE, Audited, haircut
 from ringfence.clearing import command as cmd
-from ringfence.clearing import ledger
-from ringfence.clearing.decide import decide
-from ringfence.clearing.log import Clearinghouse, state_hash
 from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Option, Venue
 from ringfence.clearing.policy import Policy, Sided, Tier, Tiered
-from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import Scenario, ScenarioMargin
-from ringfence.clearing.verdict import Accepted
 from ringfence.pricing.black76 import YEAR_SECONDS, Terms, price
 from ringfence.pricing.scenarios import Discount, Quote, Shocks, VolShock, revaluation
 
@@ -85,38 +80,14 @@ def marks_at(venue, eth):
     return found
 
 
-class OptionWorld:
-    """A clearinghouse whose options are repriced whenever ETH moves; every accepted command is audited."""
+class OptionWorld(Audited):
+    """A house whose options are repriced whenever ETH moves."""
 
     def __init__(self, rule=RULE, **policy):
-        self.house = Clearinghouse(empty_venue(rule, **policy))
-        self.block = 0
+        super().__init__(empty_venue(rule, **policy))
         for name in ("market/ETH", "market/SOL", "market/WETH", *(f"market/{name}" for name in OPTIONS)):
             self.ok(cmd.OpenSubaccount(name, "venue", system=True))
         self.price(10_000, sol=1_000)
-
-    @property
-    def venue(self):
-        return self.house.venue
-
-    def ok(self, command):
-        before = state_hash(self.venue)
-        decide(self.venue, command)
-        assert state_hash(self.venue) == before, "deciding changed the state"
-        verdict = self.house.submit(command)
-        assert isinstance(verdict, Accepted), verdict.sentence
-        ledger.audit(self.venue)
-        return verdict.events
-
-    def refused(self, command):
-        before = state_hash(self.venue)
-        verdict = self.house.submit(command)
-        assert not isinstance(verdict, Accepted), command
-        assert state_hash(self.venue) == before, "a refused command left a trace"
-        return verdict.reason
-
-    def no(self, command, reason):
-        assert self.refused(command) is reason, command
 
     def price(self, eth, *, sol=None, days=0):
         """Move the clock by whole days (a block at least), then ETH and with it its options and WETH."""
@@ -138,14 +109,8 @@ class OptionWorld:
                 self.ok(cmd.Deposit(name, asset, held))
         return name
 
-    def trade(self, market, size, taker, maker, at=None):
-        return self.ok(cmd.Trade(market, size, at or self.venue.markets[market].mark, taker, maker))
-
     def sub(self, name):
         return self.venue.subaccounts[name]
-
-    def risk(self, name):
-        return subaccount_risk(self.venue, self.sub(name))
 
 
 def payoff(option, settled):

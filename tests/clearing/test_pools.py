@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearing.world import World, liquidation
+from clearing.world import Audited, World, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
-from ringfence.clearing.log import Clearinghouse
 from ringfence.clearing.model import QUOTE, market_subaccount
 from ringfence.clearing.pools import Concentrated, ConstantProduct, PoolFills, Span, traded
 from ringfence.clearing.resolve import proposals, resolve
@@ -183,13 +182,12 @@ TRADERS = {"whale": (1_000, 10_400), "middle": (400, 4_500), "small": (100, 1_20
 FUND = 5_000 * USD
 
 
-class Cascade:
+class Cascade(Audited):
     """One virtual pool, isolated margins, one insurance fund for all pools: the rulebook perp-v1."""
 
     def __init__(self, depth):
-        self.house = Clearinghouse(build_venue(load("perp-v1"), ["CREAM", "BTC"]))
+        super().__init__(build_venue(load("perp-v1"), ["CREAM", "BTC"]))
         self.fills = PoolFills({"CREAM": ConstantProduct(depth * LOT, depth * 95 * USD)})
-        self.block = 0
         for market in ("CREAM", "BTC"):
             self.ok(cmd.OpenSubaccount(market_subaccount(market), "pool", system=True))
         self.price(CREAM=100 * LOT, BTC=30_000 * LOT)
@@ -198,16 +196,10 @@ class Cascade:
             self.open(name, "CREAM", lots * LOT, margin)
         self.open("elsewhere", "BTC", LOT, 3_100)
 
-    def ok(self, command):
-        verdict = self.house.submit(command)
-        assert not hasattr(verdict, "reason"), verdict
-        ledger.audit(self.house.venue)
-
     def open(self, name, market, size_b, margin):
         self.ok(cmd.OpenSubaccount(name, name))
         self.ok(cmd.Deposit(name, QUOTE, margin * USD))
-        mark = self.house.venue.markets[market].mark
-        self.ok(cmd.Trade(market, size_b, mark, name, market_subaccount(market)))
+        self.trade(market, size_b, name, market_subaccount(market))
 
     def price(self, **marks):
         self.block += 1
@@ -219,13 +211,13 @@ class Cascade:
         hit = []
         while (name := self.step()) is not None:
             hit.append(name)
-            self.price(CREAM=self.fills.mark(self.house.venue.markets["CREAM"]))
+            self.price(CREAM=self.fills.mark(self.venue.markets["CREAM"]))
         return hit
 
     def step(self):
         """The first liquidation that the house accepts."""
         for name in (*TRADERS, "elsewhere"):
-            for command in proposals(self.house.venue, self.house.venue.subaccounts[name], self.fills):
+            for command in proposals(self.venue, self.venue.subaccounts[name], self.fills):
                 verdict = self.house.submit(command)
                 if isinstance(verdict, Accepted) and isinstance(command, cmd.Liquidate):
                     self.fills.filled(command, verdict)
@@ -233,7 +225,7 @@ class Cascade:
         return None
 
     def lots(self, name):
-        held = self.house.venue.subaccounts[name].positions
+        held = self.venue.subaccounts[name].positions
         return held["CREAM"].size_b if "CREAM" in held else 0
 
 

@@ -47,15 +47,12 @@ def deleveraging(base=PLAIN, /, **changes):
     return replace(base, deleveraging=replace(base.deleveraging, **changes))
 
 
-class World:
+class Audited:
     """A clearinghouse in which every accepted command is audited and every refused one must leave no trace."""
 
-    def __init__(self, policy=None, requirement=TEN_FIVE, **market):
-        self.house = Clearinghouse(empty_venue(policy, requirement, **market))
-        for name in (*(f"market/{asset}" for asset in (*POOLS, "BTC")), BACKSTOP):
-            self.ok(cmd.OpenSubaccount(name, "venue", system=True))
+    def __init__(self, venue):
+        self.house = Clearinghouse(venue)
         self.block = 0
-        self.price(ETH=100, SOL=100, ARB=100, BTC=1_000)
 
     @property
     def venue(self):
@@ -71,13 +68,32 @@ class World:
         ledger.audit(self.venue)
         return verdict.events
 
-    def no(self, command, reason):
-        """Submit a command that must be refused with `reason` and change nothing."""
+    def refused(self, command):
+        """Submit a command that must be refused and change nothing; the reason."""
         before = state_hash(self.venue)
         verdict = self.house.submit(command)
         assert isinstance(verdict, Rejected), f"accepted: {command}"
-        assert verdict.reason == reason, verdict.sentence
         assert state_hash(self.venue) == before, "a refused command left a trace"
+        return verdict.reason
+
+    def no(self, command, reason):
+        assert self.refused(command) == reason, command
+
+    def trade(self, market, size, taker, maker, price=None):
+        return self.ok(cmd.Trade(market, size, price or self.venue.markets[market].mark, taker, maker))
+
+    def risk(self, name):
+        return subaccount_risk(self.venue, self.venue.subaccounts[name])
+
+
+class World(Audited):
+    """The small venue with its own pools behind the markets and the backstop."""
+
+    def __init__(self, policy=None, requirement=TEN_FIVE, **market):
+        super().__init__(empty_venue(policy, requirement, **market))
+        for name in (*(f"market/{asset}" for asset in (*POOLS, "BTC")), BACKSTOP):
+            self.ok(cmd.OpenSubaccount(name, "venue", system=True))
+        self.price(ETH=100, SOL=100, ARB=100, BTC=1_000)
 
     def open(self, name, amount=0, *, account=None, parent=None, btc=0):
         self.ok(cmd.OpenSubaccount(name, account or name.partition(".")[0], parent))
@@ -93,17 +109,11 @@ class World:
         assets = {name: price for name, price in prices.items() if name not in POOLS}
         return self.ok(cmd.SetPrices(self.block * 1_000, self.block, marks, {}, assets))
 
-    def trade(self, market, size, taker, maker, price=None):
-        return self.ok(cmd.Trade(market, size, price or self.venue.markets[market].mark, taker, maker))
-
     def resolve(self, slippage_ppm=0, draw=0):
         """Do all that is due; names of the commands that were accepted."""
         done = resolve(self.house, list(self.venue.subaccounts), Fills(slippage_ppm, draw))
         ledger.audit(self.venue)
         return [type(command).__name__ for command, _ in done]
-
-    def risk(self, name):
-        return subaccount_risk(self.venue, self.venue.subaccounts[name])
 
     def equity(self, name):
         return self.risk(name).equity_q

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from clearing.world import Audited
 from ringfence.clearing import command as cmd
 from ringfence.clearing import ledger
-from ringfence.clearing.log import Clearinghouse
 from ringfence.clearing.model import QUOTE, market_subaccount
 from ringfence.clearing.policy import CostShare, Solvency
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.risk import is_liquidatable, subaccount_risk
 from ringfence.clearing.solve import liquidation_price, max_withdrawal
-from ringfence.clearing.verdict import Accepted, Reason
+from ringfence.clearing.verdict import Reason
 from ringfence.errors import InputError
 from ringfence.rules.collateral import liquidation_state, trading_fee_e30
 from ringfence.venues.rulebook import build_venue, load
@@ -30,11 +30,11 @@ USD = 10**6
 E30 = 10**30
 
 
-class House:
+class House(Audited):
     """A venue of one rulebook with liquidity behind its markets and one trader, `a`."""
 
     def __init__(self, venue, *symbols, liquidity=10_000_000):
-        self.house = Clearinghouse(build_venue(load(venue), symbols))
+        super().__init__(build_venue(load(venue), symbols))
         self.time = 0
         for name in (*symbols, *self.venue.assets):
             if market_subaccount(name) not in self.venue.subaccounts:
@@ -43,18 +43,8 @@ class House:
         self.ok(cmd.OpenSubaccount("a", "a"))
 
     @property
-    def venue(self):
-        return self.house.venue
-
-    @property
     def a(self):
         return self.venue.subaccounts["a"]
-
-    def ok(self, command):
-        verdict = self.house.submit(command)
-        assert isinstance(verdict, Accepted), verdict.sentence
-        ledger.audit(self.venue)
-        return verdict.events
 
     def price(self, assets=None, **marks):
         self.time += 1_000
