@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from questions.desk import cross, isolated
 from ringfence.books import Account, BookPosition
 from ringfence.questions.arrange import Held, arrange
 from ringfence.questions.build import build
@@ -18,14 +19,6 @@ D = Decimal
 SHARED = Mode("pooled", "", shared=True, removable=True, default=True)
 ALONE = Mode("walled", "", shared=False, removable=True)
 BOTH = (SHARED, ALONE)
-
-
-def cross(symbol, size, entry, mark, **more):
-    return BookPosition(symbol, D(size), None if entry is None else D(entry), D(mark), "cross", **more)
-
-
-def isolated(symbol, size, entry, mark, collateral, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "isolated", collateral=D(collateral), **more)
 
 
 def moved(wanted, *positions, usdc="1000", modes=None, **more):

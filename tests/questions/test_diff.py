@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from questions.desk import account, cross, isolated
 from ringfence.books import Account, BookPosition
 from ringfence.errors import InputError
 from ringfence.questions.diff import NETTING, PARALLEL_FROM, Diff, Leg, diff
@@ -29,18 +30,6 @@ AFTER = "hyperliquid{BTC.maxLeverage=20}"
 def rules(spec):
     """The rulebook of a spec, read once."""
     return load_spec(spec)
-
-
-def cross(symbol, size, entry, mark, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "cross", **more)
-
-
-def isolated(symbol, size, entry, mark, collateral, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "isolated", collateral=D(collateral), **more)
-
-
-def account(*positions, usdc="10000", name="desk", **more):
-    return Account(name, {"USDC": D(usdc), **more.pop("assets", {})}, positions, **more)
 
 
 def btc(usdc, name="desk", **more):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from questions.desk import account, cross, isolated
 from ringfence.books import Account, BookPosition
 from ringfence.errors import InputError
 from ringfence.questions.everywhere import AS_HELD, COLUMNS, PARALLEL_FROM, held, standing, survey, table_rows
@@ -16,18 +17,6 @@ from ringfence.venues.overrides import load_spec
 from ringfence.venues.rulebook import list_rulebooks, load
 
 D = Decimal
-
-
-def cross(symbol, size, entry, mark, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "cross", **more)
-
-
-def isolated(symbol, size, entry, mark, collateral, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "isolated", collateral=D(collateral), **more)
-
-
-def account(*positions, usdc="10000", name="desk", **more):
-    return Account(name, {"USDC": D(usdc), **more.pop("assets", {})}, positions, **more)
 
 
 def rows(answers, venue):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from questions.desk import cross
 from ringfence.books import Account, BookPosition
 from ringfence.questions.margin import margin
 from ringfence.venues.rulebook import load
@@ -23,10 +24,6 @@ def brackets():
 def answer(rulebook, usdc, *positions):
     (result,) = margin([Account("desk", {"USDC": D(usdc)}, positions)], rulebook)
     return result
-
-
-def cross(symbol, size, entry, mark, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "cross", **more)
 
 
 def trigger_below(exact):

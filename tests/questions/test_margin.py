@@ -6,24 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from questions.desk import account, cross, isolated
 from ringfence.books import Account, BookPosition, read_accounts
 from ringfence.errors import InputError
 from ringfence.questions.margin import ask, margin
 from ringfence.venues.rulebook import load
 
 D = Decimal
-
-
-def cross(symbol, size, entry, mark, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "cross", **more)
-
-
-def isolated(symbol, size, entry, mark, collateral, **more):
-    return BookPosition(symbol, D(size), D(entry), D(mark), "isolated", collateral=D(collateral), **more)
-
-
-def account(*positions, usdc="10000", name="desk", **more):
-    return Account(name, {"USDC": D(usdc), **more.pop("assets", {})}, positions, **more)
 
 
 def figures(result, *names):
