@@ -43,6 +43,9 @@ class Rig(ABC):
     contracts: ClassVar[tuple[str, ...]]
     """Contracts whose code size the table shows."""
 
+    contract: Contract
+    """Where the design's state lies; `_build` deploys it."""
+
     def __init__(self, chain: LocalChain) -> None:
         self.chain = chain
         people = ("owner", "feed", "trader", "newcomer", "keeper", "victim")
@@ -71,14 +74,30 @@ class Rig(ABC):
     def liquidate(self, markets: range) -> list[Receipt]:
         """Liquidate the trader's positions in these markets."""
 
-    @property
-    @abstractmethod
-    def address(self) -> str:
-        """Where the design's state lies."""
-
     @abstractmethod
     def _prices(self, prices: dict[int, int]) -> Receipt:
         """Set prices by market."""
+
+    @abstractmethod
+    def _trade(self, market: int, size_b: int) -> Receipt:
+        """Trade without bringing collateral."""
+
+    @abstractmethod
+    def _fund(self, count: int) -> None:
+        """Let funding accrue in the first markets."""
+
+    def _add_funding_due(self, count: int) -> list[Receipt]:
+        self._fund(count)
+        return [self._trade(count - 1, PART_B)]
+
+    def _sacrifice(self) -> None:
+        """Liquidate somebody, so that what the keeper earns is a word that is written again."""
+        trader, self.trader = self.trader, self.people["victim"]
+        self.prepare()
+        self.actions()["open"](1)
+        self.fall(1, HALF_EMPTY)
+        self.liquidate(range(1))
+        self.trader = trader
 
     def enter(self, count: int) -> None:
         """Open positions until there are `count`."""
@@ -98,7 +117,7 @@ class Rig(ABC):
 
     def _touched(self, act: Callable[[], object]) -> int:
         check(isinstance(self.chain, Evm), "slots are counted on the embedded chain")
-        return cast("Evm", self.chain).slots_touched(self.address, act)
+        return cast("Evm", self.chain).slots_touched(self.contract.address, act)
 
     def fall(self, count: int, left: float) -> None:
         """Let all prices fall to where equity is a share `left` of maintenance margin."""
@@ -168,23 +187,9 @@ class _BaselineRig(Rig):
     def _prices(self, prices: dict[int, int]) -> Receipt:
         return self.venue.set_prices(prices)
 
-    def _sacrifice(self) -> None:
-        """Liquidate somebody, so that the keeper's rewards are a word that is written again."""
-        trader, self.trader = self.trader, self.people["victim"]
-        with_one = self.actions()
-        self.prepare()
-        with_one["open"](1)
-        self.fall(1, HALF_EMPTY)
-        with_one["liquidate_one"](1)
-        self.trader = trader
-
     def _fund(self, count: int) -> None:
         for market in range(count):
             self.contract.send("accrue_funding", market, FUNDING_PPM, sender=self.people["feed"])
-
-    def _add_funding_due(self, count: int) -> list[Receipt]:
-        self._fund(count)
-        return [self._trade(count - 1, PART_B)]
 
     def _shared(self) -> dict[str, Action]:
         feed, trade = self.people["feed"], self._trade
@@ -207,15 +212,6 @@ class _BaselineRig(Rig):
     def _liquidate(self, count: int, left: float, markets: range) -> list[Receipt]:
         self.fall(count, left)
         return self.liquidate(markets)
-
-    @property
-    def address(self) -> str:
-        """The contract's."""
-        return self.contract.address
-
-    @abstractmethod
-    def _trade(self, market: int, size_b: int) -> Receipt:
-        """Trade without bringing collateral."""
 
 
 class IsolatedRig(_BaselineRig):

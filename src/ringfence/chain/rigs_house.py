@@ -80,11 +80,6 @@ class HouseRig(Rig):
         self.chain.warp(1)
         return house.set_prices(self.made, self.people["feed"], prices)
 
-    @property
-    def address(self) -> str:
-        """The clearinghouse's, where all of its state lies."""
-        return self.contract.address
-
     def prepare(self) -> None:
         """Deposit the collateral of one more position."""
         self._deposit(self.held)
@@ -105,10 +100,6 @@ class HouseRig(Rig):
         self.chain.warp(1)
         for market in range(count):
             self.contract.send("accrue_funding", market, FUNDING_PPM, sender=self.people["feed"])
-
-    def _add_funding_due(self, count: int) -> list[Receipt]:
-        self._fund(count)
-        return [self._trade(count - 1, PART_B)]
 
     def _funding(self) -> Receipt:
         self.chain.warp(1)
@@ -174,15 +165,6 @@ class HouseRig(Rig):
 
     # -- liquidations -----------------------------------------------------------------------------------------------
 
-    def _sacrifice(self) -> None:
-        """Liquidate somebody, so that what the keeper earns is a word that is written again."""
-        trader, self.trader = self.trader, self.people["victim"]
-        self.prepare()
-        self._trade(0, SIZE_B)
-        self.fall(1, HALF_EMPTY)
-        self.liquidate(range(1))
-        self.trader = trader
-
     def liquidate(self, markets: range) -> list[Receipt]:
         """One transaction for all positions of a subaccount."""
         listed = list(markets)
@@ -223,13 +205,6 @@ class HouseIsolatedRig(HouseRig):
         """All operations; opening brings the collateral first."""
         opening: dict[str, Action] = {"open": lambda n: [self._deposit(n - 1), self._trade(n - 1, SIZE_B)]}
         return super().actions() | opening
-
-    def _sacrifice(self) -> None:
-        trader, self.trader = self.trader, self.people["victim"]
-        self.actions()["open"](1)
-        self.fall(1, HALF_EMPTY)
-        self.liquidate(range(1))
-        self.trader = trader
 
     def liquidate(self, markets: range) -> list[Receipt]:
         """A transaction for each position."""
