@@ -10,12 +10,11 @@ from fractions import Fraction
 from functools import cache
 
 from ...clearing.draft import Draft
-from ...clearing.model import Market, Scale, Subaccount, Venue, market_subaccount
+from ...clearing.model import Market, Scale, Subaccount, market_subaccount
 from ...clearing.policy import Policy, Requirement
 from ...clearing.risk import bankruptcy_q, is_liquidatable, leg_risk, subaccount_risk
 from ...clearing.shapes import Leg as Held
 from ...clearing.shapes import initial_rate
-from ...clearing.solve import refine
 from ...venues.rulebook import load
 from ...venues.tables import read_margin
 from .dydx_v4_state import with_subaccounts
@@ -65,14 +64,9 @@ def close_price(case: Case) -> Ours:
     }
 
 
-def refined(asked: ExactAccount) -> tuple[Venue, Subaccount]:
-    """The account on a grid so fine that no rounding shows."""
-    return refine(asked.venue, asked.subaccount, price_digits=DIGITS, quote_digits=DIGITS)
-
-
 def price_of(asked: ExactAccount, market: str) -> Range:
     """Close price of a position in USD, to one atom of the fine grid."""
-    fine, twin = refined(asked)
+    fine, twin = asked.refined()
     size_b = twin.positions[market].size_b
     quote_q = bankruptcy_q(fine, twin, market, size_b)
     size = Fraction(size_b, 10 ** asked.venue.markets[market].base_decimals)
@@ -82,7 +76,7 @@ def price_of(asked: ExactAccount, market: str) -> Range:
 
 def left_over(asked: ExactAccount) -> Range:
     """Equity after every position was closed at the price that the account as it is now gives it."""
-    fine, twin = refined(asked)
+    fine, twin = asked.refined()
     quotes_q = {name: bankruptcy_q(fine, twin, name, held.size_b) for name, held in twin.positions.items()}
     takers = [Subaccount(market_subaccount(name), "market", system=True) for name in twin.positions]
     draft = Draft(with_subaccounts(fine, [twin, *takers]))

@@ -70,16 +70,17 @@ class ExactAccount(NamedTuple):
 
     def amounts(self, prices: Mapping[str, Fraction] | None = None) -> Amounts:
         """Risk at the marks, or at other `prices` (USD), to `DIGITS` places beyond the account's own."""
-        fine, twin = self._refined()
+        fine, twin = self.refined()
         quanta = {name: self._quanta(name, price) for name, price in prices.items()} if prices else None
         return self._amounts(subaccount_risk(fine, twin, quanta))
 
     def leg(self, market: str, price: Fraction) -> Amounts:
         """One position's share of the risk at a price (USD)."""
-        fine, twin = self._refined()
+        fine, twin = self.refined()
         return self._amounts(market_risk(fine, twin, market, self._quanta(market, price)))
 
-    def _refined(self) -> tuple[Venue, Subaccount]:
+    def refined(self) -> tuple[Venue, Subaccount]:
+        """The account on a grid so fine that no rounding shows."""
         return refine(self.venue, self.subaccount, price_digits=DIGITS, quote_digits=DIGITS)
 
     def _amounts(self, risk: Risk) -> Amounts:
