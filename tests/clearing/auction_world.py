@@ -1,14 +1,12 @@
 """A house with auctions: one victim, a maker and a buyer, and a clock that can be moved."""
 
-from fractions import Fraction
-
 from msgspec.structs import replace
 
 from clearing.world import World, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing.model import QUOTE
 from ringfence.clearing.policy import Auction, Policy
-from ringfence.rules.words import WAD
+from rules.edges import wad
 
 HOUR = 3_600_000
 TERMS = Auction(950_000, 700_000, 900_000, 12 * HOUR, HOUR, buffer_ppm=150_000)
@@ -18,10 +16,6 @@ BY_AUCTION = Policy(waterfall=("insurance", "socialize"))
 
 def auctions(**changes):
     return liquidation(BY_AUCTION, auction=replace(TERMS, **changes))
-
-
-def wad(text):
-    return int(Fraction(text) * WAD)
 
 
 class House(World):

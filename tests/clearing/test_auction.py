@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from msgspec.structs import replace
 
-from clearing.auction_world import HOUR, TERMS, House, auctions, wad
+from clearing.auction_world import HOUR, TERMS, House, auctions
 from clearing.world import World, found, moved
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
@@ -15,6 +15,7 @@ from ringfence.clearing.model import QUOTE
 from ringfence.clearing.policy import Sided, Tier, Tiered
 from ringfence.clearing.verdict import Reason
 from ringfence.rules.words import WAD
+from rules.edges import wad
 
 # -- start -------------------------------------------------------------------------------------------------------------
 

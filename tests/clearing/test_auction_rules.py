@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from clearing.auction_world import BY_AUCTION, HOUR, TERMS, House, auctions, wad
+from clearing.auction_world import BY_AUCTION, HOUR, TERMS, House, auctions
 from clearing.world import World, found, liquidation
 from ringfence.clearing import command as cmd
 from ringfence.clearing import event as ev
@@ -16,6 +16,7 @@ from ringfence.clearing.policy import Auction, Tier, Tiered
 from ringfence.clearing.resolve import BIDDER, Fills, resolve
 from ringfence.clearing.verdict import Accepted, Reason
 from ringfence.rules.words import WAD
+from rules.edges import wad
 
 # -- published sequences -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
-"""Integers where integer arithmetic breaks: around zero, powers of two and powers of ten."""
+"""Integers where integer arithmetic breaks, around zero, powers of two and powers of ten; and venues' fixed points."""
+
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
@@ -29,3 +31,12 @@ def signed(bits=BITS_MAX):
 
 roundings = st.sampled_from((0, 1, 2))
 ppm = st.sampled_from((0, 1, 499_999, 500_000, 999_999, 1_000_000)) | st.integers(0, 1_000_000)
+
+
+def wad(number):
+    """A number, or the text of one, with 18 decimal places."""
+    return int(Fraction(number) * 10**18)
+
+
+def e30(number):
+    return int(Fraction(number) * 10**30)

@@ -1,20 +1,15 @@
 """A funding rate that drifts while open interest is uneven; numbers of AdaptiveFunding.ts."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.rules import adaptive as rule
 from ringfence.rules.adaptive import E30
+from rules.edges import e30
 
 SHARE = st.integers(-E30, E30)
 OPEN = st.integers(0, 10**40)
-
-
-def e30(number):
-    return int(Fraction(number) * E30)
 
 
 RISE, FALL, STEADY, LOW = e30("0.000001"), e30("0.00000002"), e30("0.05"), e30("0.03")

@@ -8,14 +8,10 @@ from hypothesis import strategies as st
 
 from ringfence.rules import auction as rule
 from ringfence.rules.words import WAD
-from rules.edges import natural, positive, signed
+from rules.edges import natural, positive, signed, wad
 
 pytestmark = pytest.mark.fuzz
 shares = st.sampled_from((0, 1, WAD // 3, WAD - 1, WAD)) | st.integers(0, WAD)
-
-
-def wad(text):
-    return int(Fraction(text) * WAD)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,15 @@
 """Collateral in tokens of the pool: conversion, costs in turn, and how a position ends in v1."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.rules import collateral as rule
+from rules.edges import e30
 
 E30 = 10**30
 SATS = 10**8
 COSTS = st.lists(st.integers(0, 10**9), max_size=4).map(tuple)
-
-
-def e30(number):
-    return int(Fraction(number) * E30)
 
 
 def test_tokens_round_against_their_owner():

@@ -9,13 +9,10 @@ from hypothesis import strategies as st
 from ringfence.rules import impact as rule
 from ringfence.rules.impact import E30
 from ringfence.rules.words import WAD
+from rules.edges import e30
 
 USD = st.integers(E30, 10**12 * E30)
 EXPONENT = st.integers(E30, 3 * E30)
-
-
-def e30(number):
-    return int(Fraction(number) * E30)
 
 
 def test_the_roots_of_two_are_the_nearest_to_the_exact_ones():

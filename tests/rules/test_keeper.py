@@ -1,6 +1,5 @@
 """What keepers are paid and how much they may close."""
 
-from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -8,14 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ringfence.rules import keeper as rule
-from ringfence.rules.words import WAD
-from rules.edges import natural, positive, signed
+from rules.edges import natural, positive, signed, wad
 
 pytestmark = pytest.mark.fuzz
-
-
-def wad(number):
-    return int(Fraction(number) * WAD)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,15 @@
 """A pool as the counterparty: what it owes, lets out, and when it closes winners."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.rules import pool as rule
 from ringfence.rules.pool import E30
+from rules.edges import e30
 
 AMOUNT = st.integers(0, 10**30)
 SHARE = st.integers(0, E30)
-
-
-def e30(number):
-    return int(Fraction(number) * E30)
 
 
 def test_each_side_is_measured_at_the_price_that_is_worse_for_it():

@@ -1,20 +1,14 @@
 """Fill price, premium, funding and margin rates of a market with a skew scale, to the wei."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ringfence.rules import skew as rule
 from ringfence.rules.words import WAD
-from rules.edges import natural, positive, signed
+from rules.edges import natural, positive, signed, wad
 
 pytestmark = pytest.mark.fuzz
-
-
-def wad(number):
-    return int(Fraction(number) * WAD)
 
 
 @pytest.mark.parametrize(
