@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chaos.nature import Nature
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse
-from ringfence.clearing.model import QUOTE, Grid
+from ringfence.clearing.model import QUOTE, Grid, market_subaccount
 from ringfence.clearing.resolve import BACKSTOP, Fills, resolve
 from ringfence.clearing.risk import subaccount_risk
 from ringfence.clearing.set_rules import ScenarioMargin, StandardMargin
@@ -99,6 +99,9 @@ class Log(States):
         for name in (*self.venue.markets, *self.venue.assets):
             if f"market/{name}" not in self.venue.subaccounts and self.chance(0.9):
                 self.submit(cmd.OpenSubaccount(f"market/{name}", "venue", None, True))
+        for market in self.venue.markets.values():
+            if market.solvency is not None and self.chance(0.8):
+                self.submit(cmd.Deposit(market_subaccount(market.id), QUOTE, self.amount(6, 12)))
         for name in TRADERS:
             self.submit(cmd.OpenSubaccount(name, name))
             self.submit(cmd.Deposit(name, QUOTE, self.amount(9, 13)))
@@ -125,6 +128,8 @@ class Log(States):
         if self.chance(0.3) and taker in self.venue.subaccounts:
             held = self.venue.subaccounts[taker].positions.get(market.id)
             size_b = -held.size_b if held else size_b
+        if market.solvency is not None and self.chance(0.4):
+            maker = market_subaccount(market.id)
         self.submit(cmd.Trade(market.id, size_b, price, taker, maker))
 
     def money(self):

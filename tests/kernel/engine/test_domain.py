@@ -10,11 +10,11 @@ from kernel.engine.crowds import crowd, crowd_venue, fallen, venue_with
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, state_hash
 from ringfence.clearing.model import QUOTE, Option, Position
-from ringfence.clearing.policy import Auction, Liquidation, Policy, Solvency, Window
+from ringfence.clearing.policy import Auction, Liquidation, Policy, Window
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.set_rules import DebtMargin, SpreadCredit
 from ringfence.clearing.verdict import Accepted, Reason
-from ringfence.kernel.engine.engine import Engine
+from ringfence.kernel.engine.engine import Engine, copied
 from ringfence.kernel.engine.plan import plan_of
 
 
@@ -33,11 +33,6 @@ def test_single_commands_are_left_out_with_a_reason():
     assert cmd.Trade not in free.compiled
     assert cmd.Withdraw in free.compiled
     assert plan_of(crowd_venue(0)).reasons == ()
-
-
-def test_markets_with_capped_profits_are_the_references():
-    plan = plan_of(venue_with(solvency=Solvency(1, 1, 1)))
-    assert plan.reasons[0] == "the liquidity behind A caps what traders are paid"
 
 
 def test_an_option_is_traded_like_anything_else_until_it_expires():
@@ -130,6 +125,24 @@ def test_what_was_done_for_others_stays_where_a_number_leaves_128_bits():
     assert list(engine.resolve(["ann", "ben"])) == resolve(house, ["ann", "ben"])
     assert engine.state_hash() == state_hash(house.venue)
     assert "A" not in house.venue.subaccounts["ann"].positions
+
+
+def test_a_state_that_outgrows_128_bits_leaves_the_rest_to_the_reference():
+    """Money that liquidations and fills move takes the market's balance below -2^127; others are next in turn."""
+    venue = venue_with(Policy(liquidation=Liquidation()))
+    for name in ("ann", "ben"):
+        venue.subaccounts[name].positions["A"] = Position(10**6, 10**11, 0)
+        venue.subaccounts[name].balances[QUOTE] = 5 * 10**8 - 10**11
+    venue.subaccounts["market/A"].balances[QUOTE] = -(1 << 127) + 10**10
+    fills = [cmd.Trade("A", -lots, 100_000, "ann", "market/A") for lots in (10**6, 1)]
+    engine, house = Engine.from_venue(venue), Clearinghouse(copied(venue), keep_log=False)
+    assert engine.submit(fills) == [house.submit(fill) for fill in fills]
+    assert engine.state_hash() == state_hash(house.venue)
+    engine, house = Engine.from_venue(venue), Clearinghouse(venue, keep_log=False)
+    assert list(engine.resolve()) == resolve(house, [*house.venue.subaccounts])
+    assert engine.plan.is_empty
+    assert engine.state_hash() == state_hash(house.venue)
+    assert "A" not in house.venue.subaccounts["ben"].positions
 
 
 def test_a_number_beyond_128_bits_in_the_state_leaves_all_to_the_reference():

@@ -57,10 +57,6 @@ def test_random_logs_end_in_the_same_state_and_the_engine_decides_them_itself(ru
     for seed in range(4):
         log, engine = run_log(rulebook, seed)
         left, asked = left + referred(log, engine), asked + sum(type(c) in OURS for c in log.commands)
-        capped = any(market.solvency is not None for market in log.venue.markets.values())
-        assert engine.plan.is_empty == capped
-        if capped:
-            return
     assert left <= MOST_REFERRED * asked
 
 

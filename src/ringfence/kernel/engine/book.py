@@ -96,12 +96,18 @@ def fill_requirement(record: Words, market: Market) -> None:
         _put(record, at.CLOSE_NUM, cost.num, cost.den, cost.lower_q, cost.upper_q)
 
 
+def fill_totals(record: Words, market: Market) -> None:
+    """Write what fills change of a market into its record."""
+    longs, shorts = market.longs, market.shorts
+    _put(record, at.OPEN_B, market.open_interest_b)
+    _put(record, at.LONGS_B, longs.size_b, longs.cost_q, shorts.size_b, shorts.cost_q)
+
+
 def fill_prices(record: Words, venue: Venue, market: Market) -> None:
-    """Write what commands change of a market into its record."""
+    """Write what prices, funding and time change of a market into its record."""
     option = market.option
     is_over = option is not None and venue.time_ms >= option.expiry_ms
     _put(record, at.MARK, market.mark, market.index, market.previous_mark, market.funding_index)
-    _put(record, at.OPEN_B, market.open_interest_b)
     of_option = at.EXPIRED * is_over | at.UNPRICED * (not priced(venue.policy, market))
     locked, settling = at.LOCKED * market.margin_locked, at.SETTLING * market.settling
     opening = at.AT_OPENING * (market.leverage_checked == "opening")
@@ -116,7 +122,9 @@ def market_arrays(venue: Venue, names: Names) -> tuple[Words, Words]:
     for n, name in enumerate(names.markets):
         market, record = venue.markets[name], records[n]
         fill_prices(record, venue, market)
+        fill_totals(record, market)
         fill_requirement(record, market)
+        record[at.CAP_PPM] = -1 if market.solvency is None else market.solvency.cap_ppm
         _put(record, at.SCALE_NUM, *in_lowest_terms(market.scale), market.step_b)
         record[at.POOL], record[at.MARKET_RANK] = names.pool[market.pool], ranks[name]
         record[at.COUNTERPARTY] = names.row.get(market_subaccount(name), at.UNKNOWN)
@@ -186,7 +194,7 @@ def terms_of(policy: Policy) -> Words:
         *(policy.insurance == "all_or_nothing", at.ADL_POLICIES.index(adl.policy)),
         *(at.ADL_SCORES.index(adl.score), at.ADL_PRICES.index(adl.price), adl.scan_max),
         *(step in waterfall for step in ("insurance", "counterparty", "deleverage", "socialize")),
-        *(policy.socialize_by == "open_interest", policy.withdrawal_gate_blocks, 0),
+        *(policy.socialize_by == "open_interest", policy.withdrawal_gate_blocks, 0, 0),
     )
     return np.array(found, np.int64)
 
@@ -326,7 +334,7 @@ def book_of(venue: Venue, names: Names) -> Book:
     clock[at.ROWS], clock[at.LEG_TOP], clock[at.HEAP_TOP] = len(names.rows), leg_top, 1
     clock[at.FROZEN_ROWS] = np.count_nonzero(rows[:, at.FLAGS] & at.FROZEN)
     terms, (address, sets) = terms_of(venue.policy), set_rule_of(venue, names)
-    terms[at.SET_RULE] = address
+    terms[at.SET_RULE], terms[at.CAPPED] = address, any(market.solvency for market in venue.markets.values())
     return Book(
         rows,
         legs,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...clearing.model import Venue
+from ...clearing.model import Venue, market_subaccount
 from ...errors import InputError, check
 from ..wide import joined, split
 from . import layout as at
@@ -48,6 +48,8 @@ def _must_fit(venue: Venue, columns: Columns) -> None:
         raise InputError(f"columns: a market is none of the {len(venue.markets)} of the venue")
     if len({*columns.ids} | venue.subaccounts.keys()) < count + len(venue.subaccounts):
         raise InputError("columns: an id stands there twice, or is in the venue already")
+    if not {*columns.ids}.isdisjoint(map(market_subaccount, venue.markets)):
+        raise InputError("columns: an id is that of a market's own subaccount, which is the venue's")
 
 
 def _rows_of(book: Book, names: Names, columns: Columns, first: int) -> Words:
@@ -78,11 +80,15 @@ def _legs_of(book: Book, columns: Columns) -> Words:
 
 
 def _count(book: Book, columns: Columns) -> None:
-    """Open interest, and what came in from outside, with the new subaccounts."""
-    longs = np.maximum(columns.size_b, 0)
+    """Open interest, sides, and what came in from outside, with the new subaccounts."""
     for market in np.unique(columns.market):
-        lots = sum(longs[columns.market == market].tolist())
-        _add(book.markets[market], at.OPEN_B, lots)
+        is_here, record = columns.market == market, book.markets[market]
+        for side, is_held in ((at.LONGS_B, columns.size_b > 0), (at.SHORTS_B, columns.size_b < 0)):
+            is_on_side = is_here & is_held
+            lots, cost_q = (sum(amounts[is_on_side].tolist()) for amounts in (columns.size_b, columns.cost_q))
+            _add(record, at.OPEN_B, max(lots, 0))
+            _add(record, side, lots)
+            _add(record, side + 2, cost_q)
     _add(book.ledger[at.OUTSIDE], 0, -sum(columns.quote_q.tolist()))
 
 

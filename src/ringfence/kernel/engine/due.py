@@ -10,6 +10,7 @@ from ...clearing import event as ev
 from ...clearing.model import Venue
 from ...clearing.resolve import BACKSTOP, Fills, Step, proposals
 from ...clearing.resolve import resolve as resolve_by_reference
+from ...clearing.solvency import pool_relief_due
 from ...clearing.verdict import Accepted, Reason, Rejected, Verdict
 from ..wide import joined
 from . import layout as at
@@ -112,26 +113,44 @@ class _House:
 def resolve(engine: "Engine", names: Sequence[str] | None, fills: Fills | None) -> Steps:
     """Settle every named subaccount that is due, then the pools that owe; see `Engine.resolve`."""
     found, done = fills or Fills(), Steps(engine.names)
+    asked = [*(engine.names.rows if names is None else names)]
     if cmd.Liquidate not in engine.plan.compiled or type(found) is not Fills or found.slippage_ppm < 0:
-        asked = engine.names.rows if names is None else names
-        for step in resolve_by_reference(_House(engine), [*asked], found):  # type: ignore[arg-type]
-            done.add(step)
-        return done
-    rows = np.arange(len(engine.names.rows)) if names is None else engine.names.numbers(names)
-    _settle(engine, rows, found, done)
-    for pool in sorted(engine.names.pools):
-        if engine.debt_q(pool) > 0:
-            for command in (cmd.DrawInsurance(pool), cmd.Socialize(pool)):
-                verdict = engine.submit([command])[0]
-                if isinstance(verdict, Accepted):
-                    done.add((command, verdict))
+        return _by_reference(engine, asked, found, done)
+    settled = _settle(engine, engine.names.numbers(asked), found, done)
+    if engine.plan.is_empty:
+        return _by_reference(engine, asked[settled:], found, done)
+    for command in _for_pools(engine):
+        verdict = engine.submit([command])[0]
+        if isinstance(verdict, Accepted):
+            done.add((command, verdict))
     return done
 
 
-def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
-    """Settle rows in turn, in compiled code as far as it goes."""
+def _by_reference(engine: "Engine", names: Sequence[str], fills: Fills, done: Steps) -> Steps:
+    """Let the reference settle subaccounts and pools."""
+    for step in resolve_by_reference(_House(engine), names, fills):  # type: ignore[arg-type]
+        done.add(step)
+    return done
+
+
+def _for_pools(engine: "Engine") -> Iterator[cmd.AnyCommand]:
+    """What is due of pools: bad debt to be paid, and liquidity to be relieved, which the reference decides."""
+    for pool in sorted(engine.names.pools):
+        if engine.debt_q(pool) > 0:
+            yield from (cmd.DrawInsurance(pool), cmd.Socialize(pool))
+    if not engine.book.terms[at.CAPPED]:
+        return
+    venue = engine.with_pools()
+    for name, market in sorted(venue.markets.items()):
+        for is_long in (True, False):
+            if pool_relief_due(venue, market, is_long=is_long):
+                yield cmd.RelievePool(name, is_long)
+
+
+def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> int:
+    """Settle rows in turn, in compiled code as far as it goes; how many, as long as anything is compiled."""
     place = answered = 0
-    while place < len(rows):
+    while place < len(rows) and not engine.plan.is_empty:
         book = engine.book
         book.clock[at.SLIPPAGE], book.clock[at.DRAWN] = fills.slippage_ppm, fills.draw
         book.clock[at.BACKSTOP_ROW] = engine.names.row.get(BACKSTOP, at.UNKNOWN)
@@ -151,6 +170,7 @@ def _settle(engine: "Engine", rows: Words, fills: Fills, done: Steps) -> None:
             _by_proposals(engine, name, fills, int(book.clock[at.TRIED]), done)
             stopped += 1
         place = stopped
+    return place
 
 
 def _drain(engine: "Engine", done: Steps) -> None:

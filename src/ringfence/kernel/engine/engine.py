@@ -112,6 +112,12 @@ class Engine:
             self._stale[:] = self._stale_accounts[:] = 0
         return self._venue
 
+    def with_pools(self) -> Venue:
+        """The engine's own venue, where markets and their own subaccounts are up to date and traders need not be."""
+        own = self.book.markets[:, at.COUNTERPARTY]
+        mirror.write_back(self._venue, self.book, self.names, own[own >= 0].tolist(), ())
+        return self._venue
+
     def debt_q(self, pool: str) -> int:
         """Bad debt of a pool that no step of the waterfall has paid yet."""
         account = self.names.account[f"debt/{pool}"]
@@ -167,7 +173,7 @@ class Engine:
         return end
 
     def _run(self, asked: list[cmd.AnyCommand], verdicts: Verdicts) -> None:
-        """Decide commands that the plan compiles."""
+        """Decide commands that the plan compiles, as long as it compiles any."""
         records = records_of(asked, self.names)
         told = np.zeros((len(asked), at.VERDICT_WORDS), np.int64)
         begin = 0
@@ -182,6 +188,8 @@ class Engine:
             else:
                 verdicts.add(self._referred(asked[stopped]))
                 begin += 1
+                if self.plan.is_empty:
+                    return
 
     def _run_from(self, records: Words, told: Words, begin: int) -> int:
         """Run until something must be done here; returns the command that was not decided, or how many there are."""
@@ -261,9 +269,10 @@ class Engine:
         return verdict
 
     def _reload(self, events: Sequence[ev.AnyEvent], *, is_frame: bool) -> None:
-        if self._held is None or any(isinstance(event, mirror.REBUILDS) for event in events):
-            if any(isinstance(event, mirror.REBUILDS) for event in events):
-                self._build()
+        if any(map(mirror.rebuilds, events)):
+            self._build()
+            return
+        if self._held is None:
             return
         try:
             if is_frame:

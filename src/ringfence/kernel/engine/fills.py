@@ -8,7 +8,8 @@ from ..wide import WIDE, Wide, abs_, hi64, lo64, mul_div_down, wide
 from . import layout as at
 from .far import INT, NOTHING, YES_NO, far
 from .memory import Book, copy_record, get, put
-from .tape import balance, change_position, leg_of, move, settle_to
+from .risk import withheld_q
+from .tape import balance, change_position, is_capped, leg_of, move, settle_to
 
 
 @jit
@@ -110,6 +111,30 @@ def _take(book: Book, market: int, row: int, size_b: Wide, paid_q: Wide) -> None
     change_position(book, row, market, size_b, cost_change_q(held_b, held_q, size_b, paid_q))
 
 
+@jit
+def _kept_of(book: Book, market: int, row: int, size_b: Wide, received_q: Wide) -> Wide:
+    """The part of what a fill with the liquidity behind a market realizes for a trader that it does not pay."""
+    leg = leg_of(book, row, market)
+    if leg < 0 or not is_capped(book, row, market):
+        return wide(0)
+    held_b, held_q = get(book.legs, leg, at.SIZE_B), get(book.legs, leg, at.COST_Q)
+    if (held_b > 0) == (size_b > 0):
+        return wide(0)
+    closed_b = min(abs_(size_b), abs_(held_b))
+    got_q = mul_div_down(received_q, closed_b, abs_(size_b))
+    profit_q = got_q - released_cost_q(held_q, held_b, closed_b)
+    return withheld_q(book, market, held_b > 0, profit_q) if profit_q > 0 else wide(0)
+
+
+@far(WIDE, INT, INT, INT, WIDE, WIDE)
+def _kept_q(book: Book, market: int, row: int, other: int, size_b: Wide, received_q: Wide) -> Wide:
+    """What `row` hands back of a fill's profit to the liquidity behind the market; negative where `other` does."""
+    pool = book.markets[market, at.COUNTERPARTY]
+    if other == pool:
+        return _kept_of(book, market, row, size_b, received_q)
+    return -_kept_of(book, market, other, -size_b, -received_q) if row == pool else wide(0)
+
+
 @far(NOTHING, INT, INT, INT, WIDE, WIDE, INT)
 def fill(
     book: Book, market: int, row: int, counterparty: int, size_b: Wide, received_q: Wide, why: int
@@ -120,9 +145,13 @@ def fill(
         settle(book, row, leg)
     if other >= 0:
         settle(book, counterparty, other)
+    kept_q = wide(0)
+    if book.markets[market, at.CAP_PPM] >= 0:
+        kept_q = _kept_q(book, market, row, counterparty, size_b, received_q)
     move(book, counterparty, row, received_q, why, 0)
     _take(book, market, row, size_b, -received_q)
     _take(book, market, counterparty, -size_b, received_q)
+    move(book, row, counterparty, kept_q, at.PROFIT_CAP, 0)
 
 
 @far(NOTHING, INT)

@@ -8,7 +8,7 @@ cache line. Names of word offsets below are those of `clearing.model`.
 |---|---|---|
 | `rows` | (subaccounts, 14 + 2 x assets, rounded up to 8) | a subaccount with its balances, quote first |
 | `legs` | (room, 8) | a position |
-| `markets` | (markets, 64) | prices, funding index, open interest, scale and requirement of a market |
+| `markets` | (markets, 80) | prices, funding index, open interest, scale and requirement of a market |
 | `margins` | (rows, 8) | a row of a margin table |
 | `assets` | (assets, 24) | price, scale and weights of a collateral asset; the quote asset is number 0 |
 | `haircuts` | (tiers, 8) | a tier of a haircut table |
@@ -113,7 +113,14 @@ CLOSE_NUM = 56
 CLOSE_DEN = 58
 CLOSE_LOWER_Q = 60
 CLOSE_UPPER_Q = 62
-MARKET_WORDS = 64
+LONGS_B = 64
+LONGS_Q = 66
+SHORTS_B = 68
+SHORTS_Q = 70
+"""What traders hold on a side: lots and, two words on, their cost; counted where profits are capped."""
+CAP_PPM = 72
+"""Share of the reserve that a side is paid of its profit at most; -1 where profits are not capped."""
+MARKET_WORDS = 80
 
 SHAPES = (*("Tiered", "OpenInterestScaled", "Stepped", "SkewScaled", "Sided", "RootScaled", "CostShare"),)
 TIERED, OPEN_INTEREST_SCALED, STEPPED, SKEW_SCALED, SIDED, ROOT_SCALED, COST_SHARE = range(7)
@@ -296,11 +303,13 @@ TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_L
     BY_OPEN_INTEREST,
     GATE_BLOCKS,
     SET_RULE,
+    CAPPED,
     TERMS,
-) = range(54)
+) = range(55)
 """Fields of `policy.Policy`; a choice among names is the place of its name below, and no limit at all is -1.
 
-`SET_RULE` is where the function of the policy's rule over sets is (`sets`); 0 where it has none.
+`SET_RULE` is where the function of the policy's rule over sets is (`sets`); 0 where it has none. `CAPPED` says whether
+the liquidity behind some market caps profits: the equity of a trader then changes with what others do.
 """
 SIZES = ("full", "portion", "target")
 FEES_OF = ("notional", "cost", "maintenance")
@@ -378,7 +387,7 @@ INSOLVENCY_SEEN = 9
 WHYS = (
     *("deposit", "insurance_deposit", "withdrawal", "margin_transfer", "funding", "trade", "trading_fee"),
     *("margin_posted", "margin_returned", "liquidation", "liquidation_fee", "insurance", "bad_debt"),
-    *("forgone", "remainder", "backstop", "deleveraging", "profit_haircut", "socialized_loss"),
+    *("forgone", "remainder", "backstop", "deleveraging", "profit_haircut", "socialized_loss", "profit_cap"),
 )
 """Reasons for a transfer; its number is the place in this list."""
 (
@@ -401,6 +410,7 @@ WHYS = (
     DELEVERAGING,
     PROFIT_HAIRCUT,
     SOCIALIZED_LOSS,
+    PROFIT_CAP,
 ) = range(len(WHYS))
 
 # -- commands ----------------------------------------------------------------------------------------------------------

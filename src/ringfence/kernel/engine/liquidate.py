@@ -85,12 +85,12 @@ def _stands(book: Book, row: int, leg: int, size_b: Wide, price: Wide) -> bool:
     got_q = worth_q(book, market, size_b, price)
     left_q = held_q - released_cost_q(held_q, held_b, abs_(size_b))
     rest_worth, rest_notional = leg_worth(book, market, left_b)
-    own_initial, own_maintenance = own[1], own[2]
+    own_worth, own_initial, own_maintenance = own[0], own[1], own[2]
     rest_initial, rest_maintenance = margins(book, market, left_b, rest_notional, left_q, at.UNKNOWN)
     if terms[at.SET_RULE]:
-        own_initial, own_maintenance = total[1], total[2]
+        own_worth, own_initial, own_maintenance = leg_worth(book, market, held_b)[0], total[1], total[2]
         _, rest_initial, rest_maintenance, _ = risk_with(book, row, leg, left_b)
-    worth = own[0] - rest_worth
+    worth = own_worth - rest_worth
     bankrupt_q = bankruptcy_quote_q(worth, total[0], max(own_maintenance - rest_maintenance, 0), total[2])
     base_q = fee_base_q(book, row, leg, size_b, got_q)
     fee_q, _, loss_q = charged(book, row, base_q, got_q - bankrupt_q, total[0], left_b == 0)

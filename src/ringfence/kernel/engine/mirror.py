@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ...clearing import event as ev
-from ...clearing.model import Position, Subaccount, Venue
+from ...clearing.model import Market, Position, Side, Subaccount, Venue, market_subaccount
 from ..wide import joined
 from . import layout as at
 from .book import (
@@ -19,6 +19,7 @@ from .book import (
     fill_asset,
     fill_prices,
     fill_row,
+    fill_totals,
     legs_of,
     rank_rows,
     siblings_of,
@@ -29,7 +30,13 @@ from .names import Names
 from .sets import set_rule_of
 
 REBUILDS = (ev.RequirementChanged, ev.PolicyChanged, ev.MarketSettling, ev.Expired)
-"""Events after which the arrays are made anew."""
+
+
+def rebuilds(event: ev.AnyEvent) -> bool:
+    """Whether plan and arrays are made anew after an event: one of those, or a trader who takes a market's own name."""
+    if isinstance(event, ev.SubaccountOpened):
+        return not event.system and event.subaccount.startswith(market_subaccount(""))
+    return isinstance(event, REBUILDS)
 
 
 def amount(record: Words, k: int) -> int:
@@ -56,6 +63,14 @@ def write_back_row(sub: Subaccount, record: Words, legs: Words, names: Names) ->
     }
 
 
+def write_back_totals(market: Market, record: Words) -> None:
+    """Bring up to date what fills change of a market."""
+    market.open_interest_b = amount(record, at.OPEN_B)
+    if market.solvency is not None:
+        market.longs = Side(amount(record, at.LONGS_B), amount(record, at.LONGS_Q))
+        market.shorts = Side(amount(record, at.SHORTS_B), amount(record, at.SHORTS_Q))
+
+
 def named(venue: Venue, names: Names, record: Words, row: int) -> Subaccount:
     """A subaccount that so far stood in the arrays alone; each is an account of its own."""
     name, system = names.rows[row], bool(record[at.FLAGS] & at.SYSTEM)
@@ -73,7 +88,7 @@ def write_back(venue: Venue, book: Book, names: Names, rows: Iterable[int], acco
         held = ((name, amount(record, 2 * n)) for n, name in enumerate(names.assets))
         venue.ledger[names.accounts[account]] = {name: atoms for name, atoms in held if atoms}
     for n, name in enumerate(names.markets):
-        venue.markets[name].open_interest_b = amount(book.markets[n], at.OPEN_B)
+        write_back_totals(venue.markets[name], book.markets[n])
     for n, name in enumerate(names.pools):
         venue.pools[name].gated_until_block = int(book.pools[n, at.GATED_UNTIL])
     venue.block_liquidations = int(book.clock[at.BLOCK_LIQUIDATIONS])
@@ -94,9 +109,7 @@ def reload_frame(venue: Venue, book: Book, names: Names, event: ev.AnyEvent) -> 
         # Options expire when time passes, and have prices once grids are set.
         markets |= {name for name, market in venue.markets.items() if market.option is not None}
     for name in markets:
-        open_words = book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2].copy()
         fill_prices(book.markets[names.market[name]], venue, venue.markets[name])
-        book.markets[names.market[name], at.OPEN_B : at.OPEN_B + 2] = open_words
     for name in assets:
         fill_asset(book.assets[names.asset[name]], venue.assets[name])
     counters = book.clock[at.BLOCK_LIQUIDATIONS : at.BLOCK_DELEVERAGINGS + 1]
@@ -150,6 +163,7 @@ def reload(venue: Venue, book: Book, names: Names, events: Sequence[ev.AnyEvent]
             record[2 * names.asset[asset] : 2 * names.asset[asset] + 2] = words_of([atoms])
     for n, name in enumerate(names.markets):
         fill_prices(book.markets[n], venue, venue.markets[name])
+        fill_totals(book.markets[n], venue.markets[name])
         own = names.row.get(f"market/{name}", at.UNKNOWN)
         book.markets[n, at.COUNTERPARTY] = own
     for n, name in enumerate(names.pools):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ...clearing import command as cmd
-from ...clearing.model import QUOTE, Venue
+from ...clearing.model import QUOTE, Venue, market_subaccount
 from ...clearing.policy import Policy
 from ...clearing.portfolio import priced
 
@@ -68,9 +68,9 @@ def _integers(record: object) -> list[int]:
 def _of_state(venue: Venue) -> list[str]:
     """Why nothing of a venue with these markets and balances is compiled."""
     found = [
-        f"the liquidity behind {market.id} caps what traders are paid"
+        f"the liquidity behind {market.id}, which caps what traders are paid, is a trader itself"
         for market in venue.markets.values()
-        if market.solvency is not None
+        if market.solvency is not None and is_trader(venue, market_subaccount(market.id))
     ]
     found += [
         f"{market.id} has positions and no prices in scenarios"
@@ -82,3 +82,8 @@ def _of_state(venue: Venue) -> list[str]:
     if QUOTE in venue.assets:
         found.append(f"{QUOTE} is listed as collateral beside the quote asset")
     return found
+
+
+def is_trader(venue: Venue, name: str) -> bool:
+    """Whether there is a subaccount of this name and it is not the venue's own."""
+    return name in venue.subaccounts and not venue.subaccounts[name].system

@@ -6,7 +6,8 @@ touched, a late claim, and claims of old versions are dropped where they surface
 the tape. So a thousand deleveragings of a crash cost one sort of each side and a step of the heap for each change, not
 a ranking each.
 
-Prices and funding indexes change every score: whoever sets them calls `forget`.
+Prices and funding indexes change every score: whoever sets them calls `forget`. Where the liquidity of a market caps
+profits, every command that stands may change the equity of all its winners, so a side is ranked anew for each loser.
 """
 # mypy: disable-error-code="untyped-decorator, no-untyped-call, no-any-return"
 
@@ -34,11 +35,18 @@ CURRENT, LATE = 1, 2
 
 
 @jit
-def forget(book: Book) -> None:
+def _drop(book: Book) -> None:
     """Drop every queue."""
     for queue in range(len(book.queues)):
         book.queues[queue, at.QUEUE_LIVE] = 0
-    book.clock[at.HOLDERS_KNOWN], book.clock[at.HEAP_TOP] = 0, 1
+    book.clock[at.HEAP_TOP] = 1
+
+
+@jit
+def forget(book: Book) -> None:
+    """Drop every queue, and who holds what."""
+    _drop(book)
+    book.clock[at.HOLDERS_KNOWN] = 0
     book.clock[at.SEEN] = book.clock[at.EVENTS]
 
 
@@ -357,10 +365,16 @@ def _is_new(book: Book, n: int) -> bool:
     return leg >= 0 and (get(book.legs, leg, at.SIZE_B) > 0) == (get(tape, n, at.X) > 0)
 
 
-@far(NOTHING)
-def catch_up(book: Book) -> None:
-    """Tell the queues of every change that stands on the tape since they were last told."""
+@far(NOTHING, INT)
+def catch_up(book: Book, standing: int) -> None:
+    """Tell the queues of every change on the tape since they were last told.
+
+    The first records, `standing` of them, are of commands that stand. A command at hand has done no more than to book
+    funding, which changes nobody's equity.
+    """
     tape, clock = book.tape, book.clock
+    if book.terms[at.CAPPED] and clock[at.SEEN] < standing:
+        _drop(book)
     clock[at.TURN] += 1
     for n in range(clock[at.SEEN] if clock[at.HOLDERS_KNOWN] else clock[at.EVENTS], clock[at.EVENTS]):
         kind = tape[n, at.EVENT] & 255
@@ -376,7 +390,7 @@ def catch_up(book: Book) -> None:
 @far(YES_NO, INT)
 def has_queue(book: Book, queue: int) -> bool:
     """Have the queue of one side of a market at hand and up to date; false where something is lacking first."""
-    catch_up(book)
+    catch_up(book, book.clock[at.BEGUN])
     if book.queues[queue, at.QUEUE_LIVE]:
         return True
     if book.clock[at.HOLDERS_KNOWN] == CURRENT or _list_holders(book):

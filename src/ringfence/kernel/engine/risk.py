@@ -6,9 +6,10 @@
 
 from numba.core import types
 
-from ...rules.words import CEIL, FLOOR, WAD
+from ...rules.words import CEIL, FLOOR, PPM, WAD
 from .._rules import (
     bankruptcy_quote_q,
+    capped_profit,
     collateral_value_q,
     fraction_q,
     funding_payment_q,
@@ -23,7 +24,7 @@ from . import layout as at
 from .far import INT, RISK, YES_NO, far, late
 from .memory import Book, get
 from .requirement import choice_of, maintenance_of, margins
-from .tape import balance, end_trial, try_position
+from .tape import balance, end_trial, is_capped, leg_of, try_position
 
 Risk = tuple[Wide, Wide, Wide, Wide]
 Stake = tuple[Wide, Wide, Wide, Wide]
@@ -60,10 +61,16 @@ def _haircut(book: Book, asset: int, raw_q: Wide) -> Wide:
 
 
 @jit
+def _raw_worth_q(book: Book, asset: int, amount: Wide) -> Wide:
+    """Worth of collateral without a haircut."""
+    price, num = get(book.assets, asset, at.PRICE), get(book.assets, asset, at.ASSET_NUM)
+    return value_q(amount, num, price, get(book.assets, asset, at.ASSET_DEN), FLOOR)
+
+
+@jit
 def asset_worth_q(book: Book, asset: int, amount: Wide) -> Wide:
     """What equity counts collateral for."""
-    price, num = get(book.assets, asset, at.PRICE), get(book.assets, asset, at.ASSET_NUM)
-    return _haircut(book, asset, value_q(amount, num, price, get(book.assets, asset, at.ASSET_DEN), FLOOR))
+    return _haircut(book, asset, _raw_worth_q(book, asset, amount))
 
 
 @far(RISK, INT)
@@ -141,6 +148,42 @@ def leg_worth(book: Book, market: int, size_b: Wide) -> tuple[Wide, Wide]:
 
 
 @jit
+def _reserve_q(book: Book, market: int) -> Wide:
+    """What stands for one side: half of the cash and collateral of the market's own subaccount, without its PnL."""
+    pool = book.markets[market, at.COUNTERPARTY]
+    if pool < 0:
+        return wide(0)
+    leg, total_q = leg_of(book, pool, market), balance(book, pool, 0)
+    if leg >= 0:
+        total_q += get(book.legs, leg, at.COST_Q)
+    for asset in range(1, len(book.assets)):
+        amount = balance(book, pool, asset)
+        if amount != 0:
+            total_q += _raw_worth_q(book, asset, amount)
+    return max(mul_div_down(total_q, 1, 2), 0)
+
+
+@far(WIDE, INT, YES_NO, WIDE)
+def withheld_q(book: Book, market: int, is_long: bool, profit_q: Wide) -> Wide:
+    """The part of a profit on one side of a capped market that the liquidity behind it would not pay."""
+    side = at.LONGS_B if is_long else at.SHORTS_B
+    lots_b, cost_q = get(book.markets, market, side), get(book.markets, market, side + 2)
+    owed_q = worth_q(book, market, lots_b, risk_price(book, market)) - cost_q
+    most_q = mul_div_down(_reserve_q(book, market), book.markets[market, at.CAP_PPM], PPM)
+    return profit_q - capped_profit(profit_q, owed_q, most_q)
+
+
+@jit
+def _counted_q(book: Book, row: int, leg: int, worth: Wide) -> Wide:
+    """What equity counts a position for: its worth with unsettled funding, without a profit that would not be paid."""
+    market, found = book.legs[leg, at.LEG_MARKET], worth + unsettled_q(book, leg)
+    profit_q = worth - get(book.legs, leg, at.COST_Q)
+    if is_capped(book, row, market) and profit_q > 0:
+        return found - withheld_q(book, market, get(book.legs, leg, at.SIZE_B) > 0, profit_q)
+    return found
+
+
+@jit
 def market_risk(book: Book, row: int, leg: int) -> Risk:
     """One position's share of a subaccount's risk, unsettled funding included."""
     market, size_b = book.legs[leg, at.LEG_MARKET], get(book.legs, leg, at.SIZE_B)
@@ -148,7 +191,7 @@ def market_risk(book: Book, row: int, leg: int) -> Risk:
     worth, notional = leg_worth(book, market, size_b)
     choice = choice_of(book, row, market)
     initial, maintenance = margins(book, market, size_b, notional, cost_q, choice)
-    equity = worth + unsettled_q(book, leg)
+    equity = _counted_q(book, row, leg, worth)
     if cap_q >= 0 and not book.terms[at.CAP_OF_ACCOUNT]:
         initial += uncounted_profit_q(equity - cost_q, cap_q)
     return equity, initial, maintenance, notional
@@ -180,14 +223,14 @@ def risk_of(book: Book, row: int) -> Risk:
     cap_q, legs, profits_q = book.terms[at.PROFIT_CAP_Q], book.legs, wide(0)
     first = book.rows[row, at.LEG_FIRST]
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
-        cost_q = get(legs, leg, at.COST_Q)
         own = market_risk(book, row, leg)
         equity += own[0]
         initial += own[1]
         maintenance += own[2]
         notional += own[3]
         if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
-            profits_q += own[0] - unsettled_q(book, leg) - cost_q
+            size_b = get(legs, leg, at.SIZE_B)
+            profits_q += leg_worth(book, legs[leg, at.LEG_MARKET], size_b)[0] - get(legs, leg, at.COST_Q)
     if book.terms[at.SET_RULE]:
         initial, maintenance = asked(book, row, initial, maintenance, True)
     if cap_q >= 0 and book.terms[at.CAP_OF_ACCOUNT]:
@@ -208,7 +251,7 @@ def trigger_of(book: Book, row: int) -> tuple[Wide, Wide, Wide]:
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
         market, size_b = legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B)
         worth, own_q = leg_worth(book, market, size_b)
-        equity += worth + unsettled_q(book, leg)
+        equity += _counted_q(book, row, leg, worth)
         maintenance += maintenance_of(book, market, size_b, own_q, get(legs, leg, at.COST_Q))
         notional += own_q
     if book.terms[at.SET_RULE]:
@@ -224,7 +267,7 @@ def equity_of(book: Book, row: int) -> Wide:
     first, legs = book.rows[row, at.LEG_FIRST], book.legs
     for leg in range(first, first + book.rows[row, at.LEG_COUNT]):
         worth, _ = leg_worth(book, legs[leg, at.LEG_MARKET], get(legs, leg, at.SIZE_B))
-        equity += worth + unsettled_q(book, leg)
+        equity += _counted_q(book, row, leg, worth)
     return equity
 
 
@@ -297,7 +340,7 @@ def stake_of(book: Book, row: int, leg: int) -> Stake:
         market, size_b = legs[other, at.LEG_MARKET], get(legs, other, at.SIZE_B)
         worth, notional = leg_worth(book, market, size_b)
         asked_q = maintenance_of(book, market, size_b, notional, get(legs, other, at.COST_Q))
-        equity += worth + unsettled_q(book, other)
+        equity += _counted_q(book, row, other, worth)
         maintenance += asked_q
         if other == leg:
             own_worth, own_q = worth, asked_q

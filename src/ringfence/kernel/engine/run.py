@@ -98,7 +98,7 @@ def drop_queues(directory: Words) -> None:
 def look_back(directory: Words, rows: Marks, accounts: Marks) -> None:
     """Mark the rows and ledger accounts that the tape names, tell the queues of them, and begin a new tape."""
     book = as_book(directory)
-    catch_up(book)
+    catch_up(book, book.clock[at.EVENTS])
     tape, clock = book.tape, book.clock
     for n in range(clock[at.EVENTS]):
         kind, first, second = tape[n, at.EVENT] & 255, tape[n, at.FIRST], tape[n, at.SECOND]

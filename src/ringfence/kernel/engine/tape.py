@@ -69,15 +69,47 @@ def size_of(book: Book, row: int, market: int) -> Wide:
     return get(book.legs, leg, at.SIZE_B) if leg >= 0 else wide(0)
 
 
+@jit
+def _with_another(
+    book: Book, market: int, side: int, from_b: Wide, from_q: Wide, to_b: Wide, to_q: Wide
+) -> tuple[Wide, Wide]:
+    """Lots and cost of a side once a position of it is another; no lots are on neither side."""
+    size_b, cost_q = get(book.markets, market, side), get(book.markets, market, side + 2)
+    if from_b != 0 and (from_b > 0) == (side == at.LONGS_B):
+        size_b, cost_q = size_b - from_b, cost_q - from_q
+    if to_b != 0 and (to_b > 0) == (side == at.LONGS_B):
+        size_b, cost_q = size_b + to_b, cost_q + to_q
+    return size_b, cost_q
+
+
+@far(NOTHING, INT, WIDE, WIDE, WIDE, WIDE)
+def _recount_sides(book: Book, market: int, from_b: Wide, from_q: Wide, to_b: Wide, to_q: Wide) -> None:
+    """Count a trader's position on its side as what it becomes."""
+    long_b, long_q = _with_another(book, market, at.LONGS_B, from_b, from_q, to_b, to_q)
+    short_b, short_q = _with_another(book, market, at.SHORTS_B, from_b, from_q, to_b, to_q)
+    put(book.markets, market, at.LONGS_B, long_b)
+    put(book.markets, market, at.LONGS_Q, long_q)
+    put(book.markets, market, at.SHORTS_B, short_b)
+    put(book.markets, market, at.SHORTS_Q, short_q)
+
+
+@jit
+def is_capped(book: Book, row: int, market: int) -> bool:
+    """Whether the liquidity behind a market caps what a subaccount is paid: any but the venue's own."""
+    return book.markets[market, at.CAP_PPM] >= 0 and not book.rows[row, at.FLAGS] & at.SYSTEM
+
+
 @far(NOTHING, INT, INT, WIDE, WIDE)
 def change_position(book: Book, row: int, market: int, size_b: Wide, cost_q: Wide) -> None:
     """Add signed lots and cost to a position; at zero lots it is gone, and those after it move up."""
     legs, leg = book.legs, leg_of(book, row, market)
     count, first = book.rows[row, at.LEG_COUNT], book.rows[row, at.LEG_FIRST]
     held_b = get(legs, leg, at.SIZE_B) if leg >= 0 else wide(0)
-    left_b = held_b + size_b
-    left_q = (get(legs, leg, at.COST_Q) if leg >= 0 else wide(0)) + cost_q
+    held_q = get(legs, leg, at.COST_Q) if leg >= 0 else wide(0)
+    left_b, left_q = held_b + size_b, held_q + cost_q
     open_b = get(book.markets, market, at.OPEN_B) + (max(left_b, 0) - max(held_b, 0))
+    if is_capped(book, row, market):
+        _recount_sides(book, market, held_b, held_q, left_b, left_q)
     put(book.markets, market, at.OPEN_B, open_b)
     place = (leg if leg >= 0 else first + count) - first
     if leg < 0:
@@ -139,9 +171,12 @@ def _restore_position(book: Book, n: int) -> None:
         # Whoever fills a position has settled its funding first.
         put(legs, leg, at.FUNDED, get(book.markets, market, at.FUNDING_INDEX))
         put(legs, leg, at.COST_Q, wide(0))
-    held_b = now_b - get(tape, n, at.X)
+    now_q = get(legs, leg, at.COST_Q)
+    held_b, held_q = now_b - get(tape, n, at.X), now_q - get(tape, n, at.Y)
     put(legs, leg, at.SIZE_B, held_b)
-    put(legs, leg, at.COST_Q, get(legs, leg, at.COST_Q) - get(tape, n, at.Y))
+    put(legs, leg, at.COST_Q, held_q)
+    if is_capped(book, row, market):
+        _recount_sides(book, market, now_b, now_q, held_b, held_q)
     open_b = get(book.markets, market, at.OPEN_B) + (max(held_b, 0) - max(now_b, 0))
     put(book.markets, market, at.OPEN_B, open_b)
     if held_b == 0:
