@@ -52,7 +52,7 @@ def is_plain(text):
     if not re.fullmatch(r" *[+-]?(\d+\.?\d*|\.\d+) *", text, re.ASCII):
         return False
     places = max(0, -Decimal(text.strip()).normalize().as_tuple().exponent)
-    return places <= 18 and abs(Decimal(text.strip()).scaleb(places)) < 10**18
+    return places <= 21 and abs(Decimal(text.strip()).scaleb(places)) < 10**18
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,8 @@ def is_plain(text):
         ("999999999999999999", (999999999999999999, 0)),
         ("1000000000000000000", (0, cells.UNREAD)),
         ("0.000000000000000001", (1, 18)),
-        ("0.0000000000000000001", (0, cells.UNREAD)),
+        ("0.000000000000000000001", (1, 21)),
+        ("0.0000000000000000000001", (0, cells.UNREAD)),
         ("1.0000000000000000000000000000000", (1, 0)),
         ("1e3", (0, cells.UNREAD)),
         ("--1", (0, cells.UNREAD)),
@@ -125,7 +126,7 @@ def test_floats_are_read_as_their_shortest_texts(values):
         assert found == ((0, cells.UNREAD) if is_large else expected)
 
 
-@given(st.integers(10**14, 10**17), st.integers(2, 18))
+@given(st.integers(10**14, 10**17), st.integers(2, 21))
 def test_floats_of_many_digits(atoms, places):
     value = atoms / 10**places
     found = floats([value, -value])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringfence.books import read_accounts
+from questions.both_ways import answers, same_answers, survey
+from questions.both_ways import scans_all as _scans_all  # noqa: F401 - a fixture
 from ringfence.errors import InputError
 from ringfence.kernel.columns import WIDTHS
 from ringfence.questions import stress_book, stress_scan
@@ -18,9 +19,9 @@ from ringfence.questions.stress_book import Setting, open_book
 from ringfence.questions.stress_cells import UNSTATED
 from ringfence.questions.stress_columns import Columned
 from ringfence.questions.stress_load import load as into_columns
-from ringfence.questions.stress_reference import Bench, Reference
+from ringfence.questions.stress_reference import Bench
 from ringfence.questions.stress_scan import COLLATERAL, plain_table
-from ringfence.questions.stress_shocks import NOW, shocks, wanted
+from ringfence.questions.stress_shocks import NOW
 from ringfence.venues.rulebook import list_rulebooks, load
 
 VENUES = tuple(sorted({info.venue for info in list_rulebooks()}))
@@ -32,7 +33,6 @@ COLUMNS = (
     *("account", COLLATERAL, "symbol", "side", "contracts"),
     *("entryPrice", "markPrice", "marginMode", "leverage", "collateral"),
 )
-QUESTIONS = [NOW, *shocks(wanted(grid="-40%:40%:40%")), *shocks(wanted(["-7.77%"], funding=["0.3%"]))]
 
 EFFORT = settings.default.max_examples // 100
 """How many times the usual examples the profile asks for."""
@@ -101,26 +101,6 @@ def write(folder, listed, kind):
     return target
 
 
-def answers(path, venue):
-    """What both ways say; complaints too."""
-    bench = Bench({venue: load(venue)}, venue)
-    try:
-        reference = Reference(read_accounts(path), bench)
-    except InputError as error:
-        reference = str(error)
-    try:
-        scanned, _, _ = open_book(str(path), (), Setting(venue, {}, None, 1))
-    except InputError as error:
-        scanned = str(error)
-    return reference, scanned
-
-
-@pytest.fixture(autouse=True)
-def _scans_all(monkeypatch):
-    monkeypatch.setattr(stress_book, "COLUMNS_FROM", 1)
-    monkeypatch.setattr(stress_book, "SCANNED_FROM", 0)
-
-
 @settings(
     max_examples=25 * EFFORT,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -133,25 +113,6 @@ def _scans_all(monkeypatch):
 )
 def test_a_scanned_book_is_the_book_that_is_read(tmp_path, listed, venue, kind):
     same_answers(*answers(write(tmp_path, listed, kind), venue))
-
-
-def same_answers(reference, scanned):
-    if isinstance(reference, str):
-        assert scanned == reference
-        return
-    for one, other in zip(survey(scanned), survey(reference), strict=True):
-        assert one == other
-    tolls = [surface.tolls(QUESTIONS[1], None, silent) for surface in (scanned, reference)]
-    assert tolls[0] == tolls[1]
-
-
-def survey(surface):
-    """What a survey says, without what depends on the order of accounts."""
-    found = surface.survey(QUESTIONS, silent)
-    yield found.points
-    yield (found.rulebooks, found.subaccounts, found.anywhere, found.unknown, found.notes)
-    yield {name: (held.positions, held.notional_q) for name, held in found.markets.items()}
-    yield sorted(each.account for each in found.refused)
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -303,7 +264,7 @@ def test_who_has_more_positions_than_the_widest_class_is_left_to_the_reader(tmp_
     "numbers",
     [
         {"contracts": "123456789012345678"},
-        {"contracts": "0.000000000000000001"},
+        {"contracts": "0.0000000000000000000001"},
         {"contracts": "100000", "entryPrice": "1000000000000"},
         {COLLATERAL: "123456789012345678"},
     ],

@@ -1,6 +1,7 @@
 """Cells of a table, compiled: texts as numbers of a dictionary, decimal numbers as integers, both to the last digit.
 
-What is no plain decimal number of at most 18 digits is marked and left to `books`, which reads or refuses it.
+What is no plain decimal number of at most 18 digits (zeros at either end not counted), 21 of them behind the point at
+most, is marked and left to `books`, which reads or refuses it.
 """
 
 from math import frexp
@@ -11,18 +12,21 @@ from numpy.typing import NDArray
 
 from ..books.arrow import Floats, Integers, Texts
 from ..kernel.jit import jit
-from ..kernel.wide import abs_, fits, join, lo64, mul_div_down, wide
+from ..kernel.wide import Wide, abs_, fits, join, lo64, mul_div_down, wide
 
 UNSTATED, UNREAD = -1, -2
 """In place of a number's decimal places: the cell is empty; it is for the reader of single accounts."""
 
-MANTISSA_END = 10**18
+DIGITS_MAX = 18
+MANTISSA_END = 10**DIGITS_MAX
 """Numbers have at most 18 digits, their zeros behind the point not counted."""
 
-PLACES_MAX = 18
-TENS = 10 ** np.arange(PLACES_MAX + 1, dtype=np.int64)
-FLOAT_TENS = TENS.astype(np.float64)
-"""Powers of ten, exactly."""
+PLACES_MAX = 21
+"""Places behind the point, at most: a float of 17 digits has so many from 0.00001 on, and its products fit 128 bits."""
+
+TENS = 10 ** np.arange(DIGITS_MAX + 1, dtype=np.int64)
+FLOAT_TENS = np.array([float(10**places) for places in range(PLACES_MAX + 1)])
+"""Powers of ten, exactly; floats hold those up to 10^22."""
 
 FLOAT_END, SURE_END = 2.0**53, 1e15
 """Floats from here on are no decimal numbers of 18 digits for certain; of fewer digits than the second, they are."""
@@ -326,6 +330,22 @@ def read_integers(column: Integers, scale: int, atoms: Ints, places: Places) -> 
 
 
 @jit
+def power_of_ten(digits: int) -> Wide:
+    """Ten to the power of `digits`, at most twice `DIGITS_MAX`."""
+    low = min(digits, DIGITS_MAX)
+    found: Wide = wide(TENS[low]) * TENS[digits - low]
+    return found
+
+
+@jit
+def power_of_two(digits: int) -> Wide:
+    """Two to the power of `digits`, at most 124."""
+    low = min(digits, 62)
+    found: Wide = wide(np.int64(1) << np.int64(low)) * (np.int64(1) << np.int64(digits - low))
+    return found
+
+
+@jit
 def shortest_beyond(size: float, places: int) -> tuple[int, int]:
     """As `shortest`, of a number that has 16 digits or more, at least so many `places` of them behind the point.
 
@@ -333,14 +353,15 @@ def shortest_beyond(size: float, places: int) -> tuple[int, int]:
     """
     fraction, exponent = frexp(size)
     mantissa: int = np.int64(fraction * FLOAT_END)  # type: ignore[assignment]
-    unit = wide(np.int64(1) << np.int64(53 - exponent)) * 2
+    unit = power_of_two(54 - exponent)
     for behind in range(places, PLACES_MAX + 1):
-        near = wide(2 * mantissa) * TENS[behind]
+        tens = power_of_ten(behind)
+        near = wide(2 * mantissa) * tens
         atoms = mul_div_down(near * 2 + unit, 1, unit * 2)
         if (atoms * 2 - 1) * unit == near * 2:  # as near as the one below, which is taken where it is even
             atoms = atoms - (lo64(atoms) & 1)
         off = abs_(atoms * unit - near)
-        if off < TENS[behind] or (off == TENS[behind] and mantissa % 2 == 0):
+        if off < tens or (off == tens and mantissa % 2 == 0):
             return lo64(atoms), behind
     return 0, UNREAD
 

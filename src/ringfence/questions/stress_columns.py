@@ -5,6 +5,7 @@ kernel does not decide (`kernel.plan`) is asked of the reference by whoever buil
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -16,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..books.record import EXACT
-from ..clearing.model import Venue
+from ..clearing.model import Market, Venue
 from ..clearing.risk import collateral_q
 from ..errors import InputError
 from ..kernel.columns import Block, Columns
 from ..kernel.limits import UnfitError
 from ..kernel.lots_f64 import Lines, find_unclear, lines_at
-from ..kernel.plan import Plan
+from ..kernel.plan import Plan, price_grid
 from ..kernel.sets_scale import underlying_of
 from ..kernel.sets_table import Sets, sets_of
 from ..kernel.table import Table
@@ -37,6 +38,11 @@ from .stress_rows import Ints, exact_sum, whole
 from .stress_shocks import NOW, Shock
 
 Flags = NDArray[np.bool_]
+Standing = list[tuple[int, int, Ints]]
+"""Rows that hold a market and have not fallen yet: the block, the number of the market there, places in the block."""
+
+MOVE = 10**4
+"""Shares of a price that moves are multiples of, mostly: basis points."""
 
 SMALLER = "a file of fewer accounts is judged without columns"
 
@@ -77,6 +83,8 @@ class Book(NamedTuple):
     notes: Mapping[str, int]
     quotes: Mapping[str, Quote] = {}
     """What options are priced with."""
+    twins: Mapping[str, str] = {}
+    """Markets that stand in `venue` once more, on another grid of sizes, with the names of those that they are."""
 
 
 class Columned:
@@ -84,8 +92,9 @@ class Columned:
 
     def __init__(self, book: Book, workers: int = 1) -> None:
         self.book, self.workers = book, workers or os.cpu_count() or 1
-        markets, pools = book.plan.markets, list(book.venue.pools)
-        self._market_rank = _rank(markets)
+        pools = list(book.venue.pools)
+        self._names = [book.twins.get(name, name) for name in book.plan.markets]
+        self._market_rank = _rank(self._names)
         self._pools, self._pool_rank = pools, np.append(_rank(pools), len(pools))
         self._now = _priced(book.venue, book.plan)
         self._every = [np.arange(len(block.cash), dtype=np.int64) for block in book.columns.blocks]
@@ -98,11 +107,13 @@ class Columned:
     @property
     def markets(self) -> list[str]:
         """Markets that the book has positions in, the most frequent first; of options, their underlyings."""
-        counts = np.zeros(len(self.book.plan.markets), np.int64)
+        counts = np.zeros(len(self._names), np.int64)
         for block in self.book.columns.blocks:
             counts += np.bincount(block.market[block.size != 0], minlength=len(counts))
-        order = sorted(range(len(counts)), key=lambda at: -counts[at])
-        held = [self.book.venue.markets[self.book.plan.markets[at]] for at in order if counts[at]]
+        positions: Counter[str] = Counter()
+        for name, count in zip(self._names, counts.tolist(), strict=True):
+            positions[name] += count
+        held = [self.book.venue.markets[name] for name, count in positions.most_common() if count]
         return list(dict.fromkeys(underlying_of(market) for market in held))
 
     @property
@@ -163,17 +174,21 @@ class Columned:
         name = market_of(self.book.venue, market)
         if name is None or name not in self.book.plan.market_numbers:
             return found
-        number = self.book.plan.market_numbers[name]
-        standing = [self._holders(at, number) for at in range(len(self._every))]
-        if any(map(len, standing)):
+        standing = [
+            (at, number, self._holders(at, number))
+            for number, each in enumerate(self._names)
+            for at in range(len(self._every))
+            if each == name
+        ]
+        if any(len(rows) for *_, rows in standing):
             known = self.book.venue.markets[name]
             found.mark = Decimal(known.mark).scaleb(-known.price_decimals, EXACT)
-        standing = self._climb(NOW, name, standing, found.now)
+        standing = self._climb(NOW, standing, found.now)
         for side in outward(moves):
             left = standing
             for done, at in enumerate(side):
                 report(done, len(side), f"{market}: {shocks[at].label}")
-                left = self._climb(shocks[at], name, left, found.rungs[at])
+                left = self._climb(shocks[at], left, found.rungs[at])
         return found
 
     # -- prices --------------------------------------------------------------------------------------------------------
@@ -183,7 +198,7 @@ class Columned:
         book = self.book
         if shock.is_now:
             return self._now
-        venue, plan = shocked_venue(book.venue, book.rulebook, shock), copy(book.plan)
+        venue, plan = shocked_venue(book.venue, book.rulebook, shock, book.twins), copy(book.plan)
         reprice_options(book.rulebook, book.quotes, venue, shock.factor)
         table = plan.table
         plan.table = table._replace(
@@ -229,7 +244,7 @@ class Columned:
         compiled.count_held(table, block, rows, notional, positions, lots, worth)
         found = zip(positions.tolist(), whole(lots), whole(worth), strict=True)
         held = [(number, *each) for number, each in enumerate(found) if each[0]]
-        return ((self.book.plan.markets[at], n, self._contracts(at, size), q) for at, n, size, q in held)
+        return ((self._names[at], n, self._contracts(at, size), q) for at, n, size, q in held)
 
     def _contracts(self, number: int, size: int) -> Decimal:
         """Lots without sign, in units of the base asset."""
@@ -330,7 +345,7 @@ class Columned:
         market, sign = (np.zeros(len(rows), np.int64) for _ in range(2))
         compiled.largest_legs(table, self.book.columns.blocks[at], rows, self._market_rank, market, sign)
         pairs = zip(market.tolist(), sign.tolist(), strict=True)
-        names = self.book.plan.markets
+        names = self._names
         return [
             "" if number < 0 else f"{names[number]} {'long' if way > 0 else 'short'}" for number, way in pairs
         ]
@@ -342,15 +357,14 @@ class Columned:
         found: Ints = np.flatnonzero(((block.market == number) & (block.size != 0)).any(axis=1))
         return found
 
-    def _climb(self, shock: Shock, name: str, standing: Sequence[Ints], rung: Rung) -> list[Ints]:
+    def _climb(self, shock: Shock, standing: Standing, rung: Rung) -> Standing:
         """Count those of the standing rows that are liquidatable at a shock on a rung; the rows that still stand."""
-        priced = self._at(shock)
-        number, left = self.book.plan.market_numbers[name], []
-        for at, rows in enumerate(standing):
+        priced, left = self._at(shock), []
+        for at, number, rows in standing:
             short = _only_short(self._judge(priced, at, rows)).rows
             stands = np.ones(len(rows), np.bool_)
             stands[np.searchsorted(rows, short)] = False
-            left.append(rows[stands])
+            left.append((at, number, rows[stands]))
             size, notional = (np.zeros(len(short), np.int64) for _ in range(2))
             compiled.lots_in(priced.table, self.book.columns.blocks[at], short, number, size, notional)
             contracts = self._contracts(number, exact_sum(np.abs(size)))
@@ -368,6 +382,15 @@ def rule_of(venue: Venue, plan: Plan) -> Sets | None:
     `UnfitError` where 64 bits do not hold it.
     """
     return sets_of(venue, plan) if plan.whole else None
+
+
+def may_move(market: Market) -> bool:
+    """Whether the grid that columns have for a market's price has room for the digits of a move."""
+    try:
+        unit = price_grid((market.mark,))
+    except UnfitError:
+        return False
+    return unit == 1 or market.mark % (unit * MOVE) == 0
 
 
 def _only_short(judged: Judged) -> Judged:

@@ -13,7 +13,18 @@ from ..kernel.columns import WIDTHS, Block
 from ..kernel.jit import jit
 from ..kernel.wide import Wide, fits, lo64, mul_div_down, narrow, wide
 from ..units import QUOTE_DECIMALS
-from .stress_cells import MANTISSA_END, PLACES_MAX, TENS, UNREAD, UNSTATED, Codes, Ints, Places
+from .stress_cells import (
+    DIGITS_MAX,
+    MANTISSA_END,
+    PLACES_MAX,
+    TENS,
+    UNREAD,
+    UNSTATED,
+    Codes,
+    Ints,
+    Places,
+    power_of_ten,
+)
 
 Flags = NDArray[np.bool_]
 
@@ -26,8 +37,9 @@ ENDS = MANTISSA_END // TENS
 POWERS = 10.0 ** np.arange(2 * PLACES_MAX + QUOTE_DECIMALS + 1)
 """Powers of ten as floats."""
 
-FINEST = 30
-"""Places below the quote atom that a cost can have: a size and a price have 18 each."""
+FINEST = 2 * PLACES_MAX - QUOTE_DECIMALS
+"""Places below the quote atom that a cost can have: a size and a price have `PLACES_MAX` each. What 64 costs and a
+backing have there adds up to less than 2^126."""
 
 
 class Numbers(NamedTuple):
@@ -57,20 +69,23 @@ class Kinds(NamedTuple):
     is_long: Flags
     is_isolated: Flags
     market: Ints
-    """Place of its market in `Grids`, `NOWHERE` where columns cannot hold it."""
+    """Number of its market, `NOWHERE` where columns cannot hold it."""
 
 
 class Grids(NamedTuple):
-    """How positions are counted, by market."""
+    """How positions are counted: on the usual grid of a market, which has its number, or on one for their digits."""
 
     places: Ints
     """Decimal places of a lot."""
     most: Ints
     """The largest size, in lots."""
-    pool: Ints
-    """Number of its collateral pool."""
     number: NDArray[np.uint16]
-    """Its number in the kernel's plan."""
+    """Number of the market on this grid in the kernel's plan."""
+    own: Ints
+    """(markets, `PLACES_MAX` + 1): the grid of those sizes of so many places that the usual one has no room for;
+    `NOWHERE` for none."""
+    pool: Ints
+    """Number of the collateral pool, by market."""
 
 
 class Groups(NamedTuple):
@@ -129,15 +144,15 @@ def own_collateral(account: Codes, stated: Numbers, owned: Numbers, odd: Flags) 
 
 @jit
 def count_digits(legs: Legs, kinds: Kinds, odd: Flags, counts: Ints) -> None:
-    """Count sizes by market, digits behind the point and digits before it."""
+    """Count sizes by market, digits behind the point and all digits."""
     for row in range(len(legs.account)):
         market = kinds.market[legs.kind[row]]
         if market == NOWHERE or odd[legs.account[row]]:
             continue
         places, digits = legs.contracts.places[row], 0
-        while digits < PLACES_MAX and legs.contracts.atoms[row] >= TENS[digits]:
+        while digits < DIGITS_MAX and legs.contracts.atoms[row] >= TENS[digits]:
             digits += 1
-        counts[market, places, max(0, digits - places)] += 1
+        counts[market, places, digits] += 1
 
 
 @jit
@@ -154,15 +169,34 @@ def is_large(numbers: Numbers, at: int) -> bool:
 
 
 @jit
+def is_on(grids: Grids, grid: int, atoms: int, places: int) -> bool:
+    """Whether a grid has room for a size."""
+    finer = grids.places[grid] - places
+    if finer < 0 or finer > DIGITS_MAX or atoms >= ENDS[finer]:
+        return False
+    return bool(atoms * TENS[finer] <= grids.most[grid])
+
+
+@jit
+def grid_of(legs: Legs, grids: Grids, market: int, row: int) -> int:
+    """The grid that a position is counted on; `NOWHERE` where none has room for it."""
+    atoms, places = legs.contracts.atoms[row], legs.contracts.places[row]
+    if is_on(grids, market, atoms, places):
+        return market
+    own = grids.own[market, places]
+    return own if own != NOWHERE and is_on(grids, own, atoms, places) else NOWHERE
+
+
+@jit
 def is_misfit(legs: Legs, market: int, grids: Grids, row: int) -> bool:
     """Whether a position cannot be counted in its market, or is beyond what columns hold."""
     if market == NOWHERE or legs.contracts.places[row] < 0:
         return True
-    atoms, finer = legs.contracts.atoms[row], grids.places[market] - legs.contracts.places[row]
-    if finer < 0 or atoms >= ENDS[finer] or atoms * TENS[finer] > grids.most[market]:
+    if grid_of(legs, grids, market, row) == NOWHERE:
         return True
     cost = quote_atoms(
-        float(atoms) * legs.entry.atoms[row], legs.contracts.places[row] + legs.entry.places[row]
+        float(legs.contracts.atoms[row]) * legs.entry.atoms[row],
+        legs.contracts.places[row] + legs.entry.places[row],
     )
     return not cost < LARGE_Q or is_large(legs.margin, row)
 
@@ -217,16 +251,33 @@ def sort_within(legs: Legs, ranks: Ints, ends: Ints, rows: Codes) -> None:
 
 
 @jit
-def find_apart(legs: Legs, kinds: Kinds, pools: Ints, ends: Ints, rows: Codes, odd: Flags) -> None:
+def is_split(legs: Legs, kinds: Kinds, grids: Grids, rows: Codes, begin: int, end: int) -> bool:
+    """Whether the last of an account's rows is isolated, on another grid than its cross position in the same market."""
+    last = rows[end - 1]
+    market = kinds.market[legs.kind[last]]
+    for at in range(begin, end - 1):
+        kind = legs.kind[rows[at]]
+        if kinds.is_isolated[kind]:
+            return False
+        if kinds.market[kind] == market:
+            return bool(grid_of(legs, grids, market, rows[at]) != grid_of(legs, grids, market, last))
+    return False
+
+
+@jit
+def find_apart(
+    legs: Legs, kinds: Kinds, grids: Grids, pools: Ints, ends: Ints, rows: Codes, odd: Flags
+) -> None:
     """Mark the accounts whose sorted rows cannot stand together.
 
-    They have a market twice, more cross positions than the widest class holds, or cross ones in different `pools` (by
-    market).
+    They have a market twice, or cross and isolated on different grids (`build` has one of an account), more cross
+    positions than the widest class holds, or cross ones in different `pools` (by market).
     """
     begin = 0
     for owner in range(len(ends)):
         for at in range(begin + 1, ends[owner]):
             kind, last = legs.kind[rows[at]], legs.kind[rows[at - 1]]
+            odd[owner] |= kinds.is_isolated[kind] and is_split(legs, kinds, grids, rows, begin, at + 1)
             if kinds.is_isolated[kind] != kinds.is_isolated[last]:
                 continue
             is_cross, market, before = not kinds.is_isolated[kind], kinds.market[kind], kinds.market[last]
@@ -275,19 +326,11 @@ def group_up(legs: Legs, kinds: Kinds, owned: Numbers, ends: Ints, odd: Flags, g
 
 
 @jit
-def power_of_ten(digits: int) -> Wide:
-    """Ten to the power of `digits`, at most twice `PLACES_MAX`."""
-    low = min(digits, PLACES_MAX)
-    found: Wide = wide(TENS[low]) * TENS[digits - low]
-    return found
-
-
-@jit
 def floored(value: Wide, digits: int) -> tuple[Wide, Wide]:
     """A number with `digits` places as a whole one, rounded down, and what is beyond it with `FINEST` places."""
     if digits <= 0:
         return value * power_of_ten(-digits), wide(0)
-    if digits <= PLACES_MAX and fits(value):
+    if digits <= DIGITS_MAX and fits(value):
         floor = lo64(value) // TENS[digits]
         beyond = lo64(value) - floor * TENS[digits]
         return wide(floor), wide(0) if beyond == 0 else beyond * power_of_ten(FINEST - digits)
@@ -301,13 +344,13 @@ def floored(value: Wide, digits: int) -> tuple[Wide, Wide]:
 def fill_leg(legs: Legs, kinds: Kinds, grids: Grids, row: int, block: Block, at: int, leg: int) -> Wide:
     """Fill in one leg; what is beyond its cost, rounded down, with `FINEST` places. Costs are rounded up."""
     kind = legs.kind[row]
-    market = kinds.market[kind]
-    size = legs.contracts.atoms[row] * TENS[grids.places[market] - legs.contracts.places[row]]
+    grid = grid_of(legs, grids, kinds.market[kind], row)
+    size = legs.contracts.atoms[row] * TENS[grids.places[grid] - legs.contracts.places[row]]
     if not kinds.is_long[kind]:
         size = -size
-    digits = grids.places[market] + legs.entry.places[row] - QUOTE_DECIMALS
+    digits = grids.places[grid] + legs.entry.places[row] - QUOTE_DECIMALS
     down, beyond = floored(wide(size) * legs.entry.atoms[row], digits)
-    block.market[at, leg], block.size[at, leg] = grids.number[market], size
+    block.market[at, leg], block.size[at, leg] = grids.number[grid], size
     block.cost[at, leg] = narrow(down + (1 if beyond > 0 else 0))
     return beyond
 

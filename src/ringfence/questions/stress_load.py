@@ -5,7 +5,7 @@ the book has, so names, listings, modes and notes are its own. Accounts that nee
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast, overload
 
@@ -22,14 +22,21 @@ from . import stress_fill as compiled
 from .grid import market_on_grid
 from .listings import listings
 from .margin import DEFAULT_VENUE
-from .stress_cells import PLACES_MAX, Codes, Ints
-from .stress_columns import Book, rule_of
+from .stress_cells import DIGITS_MAX, PLACES_MAX, Codes, Ints
+from .stress_columns import Book, may_move, rule_of
 from .stress_fill import NOWHERE, Flags, Grids, Groups, Numbers
 from .stress_names import Chosen
 from .stress_reference import Bench
 from .stress_scan import Kind, Scan
 
 ONE = Decimal(1)
+
+Sizes = dict[tuple[int, int], int]
+"""How many sizes have so many decimal places and so many digits."""
+
+EXACT_PLACES = 16
+"""A funding index counts 10^-24 USD per base atom: where sizes and prices have so many places together, a rate of 8
+more is exact. On finer grids its rounding depends on the grid, and only the one that `build` takes will do."""
 
 
 def load(bench: Bench, scan: Scan) -> tuple[Book | None, Flags]:
@@ -51,15 +58,18 @@ class _Loading:
         """Names of markets by the number that `kinds.market` uses."""
         self.kinds = scan.flags._replace(market=np.full(len(scan.kinds), NOWHERE, np.int64))
         self.notes: list[tuple[str, ...]] = [()] * len(scan.kinds)
+        self.twins: dict[str, str] = {}
+        """Markets once more, on a grid for sizes of a certain length, with the names that they have in the rulebook."""
 
     def judge(self) -> bool:
         """Find the markets and grids of all rows and leave out what does not fit; false where nothing does."""
         self._samples()
+        self.own = np.full((len(self.markets), PLACES_MAX + 1), NOWHERE, np.int64)
         if not self.markets or any(
             market.base_decimals > PLACES_MAX for market in self.venue.markets.values()
         ):
             return False
-        self.plan = plan(self.venue, self._choose_grids())
+        self._choose_grids()
         try:
             rule_of(self.venue, self.plan)
         except UnfitError:
@@ -86,7 +96,7 @@ class _Loading:
             except (InputError, ArithmeticError):
                 continue
             (market,) = found.venue.markets.values()
-            if not self._agrees(market):
+            if not may_move(market) or not self._agrees(market):
                 continue
             self.kinds.market[at] = self.markets.index(market.id)
             self.notes[at] = found.notes
@@ -102,44 +112,70 @@ class _Loading:
 
     # -- grids ---------------------------------------------------------------------------------------------------------
 
-    def _choose_grids(self) -> dict[str, Counter[int]]:
-        """Make atoms as fine as most sizes need; sizes in them, as large as any of so many digits.
-
-        A venue that counts 18 decimals has more digits than 64 bits, so sizes are counted more coarsely in `plan`.
-        """
-        counts = np.zeros((len(self.markets), PLACES_MAX + 1, PLACES_MAX + 1), np.int64)
+    def _choose_grids(self) -> None:
+        """Plan the markets on grids for most of their sizes, and once more for each length of those that do not fit."""
+        counts = np.zeros((len(self.markets), PLACES_MAX + 1, DIGITS_MAX + 1), np.int64)
         compiled.count_digits(self.scan.legs, self.kinds, self.odd, counts)
-        sizes: dict[str, Counter[int]] = {}
+        stated, held = dict(self.venue.markets), dict[str, Sizes]()
         for name, found in zip(self.markets, counts, strict=True):
-            market = self.venue.markets[name]
-            fitting = {
-                places: int(found[: places + 1, : PLACES_MAX - places + 1].sum())
-                for places in range(market.base_decimals, PLACES_MAX + 1)
+            held[name] = {
+                (places, digits): int(found[places, digits]) for places, digits in np.argwhere(found).tolist()
             }
-            finest = max(fitting, key=lambda places: (fitting[places], -places))
-            self.venue.markets[name] = market_on_grid(market, finest, market.price_decimals)
-            sizes[name] = Counter(
+            finest = usual_places(stated[name], held[name])
+            self.venue.markets[name] = market_on_grid(stated[name], finest, 0)
+        self.plan = plan(self.venue, self._sizes(held))
+        for at, name in enumerate(self.markets):
+            for places, sizes in self._without_room(name, held[name]).items():
+                twin = market_on_grid(stated[name], places, 0)
+                twin.id = f"{name} in sizes of {places} decimals"
+                self.own[at, places] = len(self.markets) + len(self.twins)
+                self.venue.markets[twin.id], self.twins[twin.id], held[twin.id] = twin, name, sizes
+        if self.twins:
+            self.plan = plan(self.venue, self._sizes(held))
+
+    def _sizes(self, held: Mapping[str, Sizes]) -> dict[str, Counter[int]]:
+        """How often each size is held, in base atoms: of so many digits, the largest."""
+        decimals = {name: self.venue.markets[name].base_decimals for name in held}
+        return {
+            name: Counter(
                 {
-                    (10 ** (places + digits) - 1) * 10 ** (finest - places): int(found[places, digits])
-                    for places, digits in np.argwhere(found[: finest + 1]).tolist()
+                    (10**digits - 1) * 10 ** (decimals[name] - places): count
+                    for (places, digits), count in sizes.items()
+                    if places <= decimals[name]
                 }
             )
-        return sizes
+            for name, sizes in held.items()
+        }
+
+    def _without_room(self, name: str, sizes: Sizes) -> dict[int, Sizes]:
+        """The sizes, by decimal places, that the grid of a market has no room for."""
+        found: dict[int, Sizes] = {}
+        if name in self.plan.market_numbers:
+            decimals, most = self._lots(name)
+            for (places, digits), count in sizes.items():
+                if places > decimals or (10**digits - 1) * 10 ** (decimals - places) > most:
+                    found.setdefault(places, {})[places, digits] = count
+        return found
+
+    def _lots(self, name: str) -> tuple[int, int]:
+        """Decimal places of a lot of a market in the plan, and the most lots that a position has."""
+        number = self.plan.market_numbers[name]
+        unit = int(self.plan.table.markets[number]["size_unit"])
+        decimals = self.venue.markets[name].base_decimals - GRIDS.index(unit)
+        return decimals, self.plan.limits[number].size_max
 
     def _grids(self) -> Grids:
-        """How positions are counted; of markets that the kernel does not decide, anything."""
-        pools, markets, numbers = list(self.venue.pools), self.venue.markets, self.plan.market_numbers
-        places, limits = np.zeros((2, len(self.markets)), np.int64)
-        for at, name in enumerate(self.markets):
-            if name in numbers:
-                unit = int(self.plan.table.markets[numbers[name]]["size_unit"])
-                places[at] = markets[name].base_decimals - GRIDS.index(unit)
-                limits[at] = self.plan.limits[numbers[name]].size_max
+        """How positions are counted; of markets that the kernel does not decide, with room for none."""
+        names, numbers = [*self.markets, *self.twins], self.plan.market_numbers
+        lots = [self._lots(name) if name in numbers else (0, 0) for name in names]
+        places, limits = np.array(lots, np.int64).T
+        pools = list(self.venue.pools)
         return Grids(
             places,
             limits,
-            np.array([pools.index(markets[name].pool) for name in self.markets], np.int64),
-            np.array([numbers.get(name, 0) for name in self.markets], np.uint16),
+            np.array([numbers.get(name, 0) for name in names], np.uint16),
+            self.own,
+            np.array([pools.index(self.venue.markets[name].pool) for name in self.markets], np.int64),
         )
 
     # -- subaccounts ---------------------------------------------------------------------------------------------------
@@ -177,7 +213,7 @@ class _Loading:
         compiled.sort_rows(legs, kinds, self.odd, ends, rows)
         compiled.sort_within(legs, kinds.is_isolated * len(self.markets) + kinds.market, ends, rows)
         pools = self.grids.pool if self.venue.policy.exclusive_pools else np.zeros_like(self.grids.pool)
-        compiled.find_apart(legs, kinds, pools, ends, rows, self.odd)
+        compiled.find_apart(legs, kinds, self.grids, pools, ends, rows, self.odd)
         return ends, rows
 
     # -- columns -------------------------------------------------------------------------------------------------------
@@ -211,6 +247,7 @@ class _Loading:
             np.concatenate(owners),
             names,
             self._notes(),
+            twins=self.twins,
         )
 
     def _market(self, mine: Ints) -> Ints:
@@ -232,6 +269,21 @@ class _Loading:
             accounts = int((noted & ~self.odd).sum())
             found |= {note: accounts} if accounts else {}
         return found
+
+
+def usual_places(market: Market, sizes: Sizes) -> int:
+    """Decimal places of the grid that most sizes of a market fit on; never fewer than the venue counts."""
+    coarsest = market.base_decimals
+    finest = max(coarsest, min(DIGITS_MAX, EXACT_PLACES - market.price_decimals))
+
+    def fitting(places: int) -> int:
+        return sum(
+            count
+            for (behind, digits), count in sizes.items()
+            if behind <= places and digits + places - behind <= DIGITS_MAX
+        )
+
+    return max(range(coarsest, finest + 1), key=lambda places: (fitting(places), -places))
 
 
 class Labels(Sequence[str]):

@@ -23,7 +23,7 @@ from ..venues.model import Rulebook
 from .build import UNLISTED, Built
 from .grid import market_on_grid
 from .listings import listings
-from .stress_columns import Book, rule_of
+from .stress_columns import Book, may_move, rule_of
 from .stress_reference import Bench, judged
 
 
@@ -84,6 +84,8 @@ class _Merging:
         """Whether a market is the one that the venue has, but for how fine sizes are counted; adds one it lacks."""
         known = self.venue.markets.get(market.id)
         if known is None:
+            if not may_move(market):
+                return False
             self.venue.markets[market.id] = market
             self.venue.pools.setdefault(market.pool, CollateralPool(market.pool))
             return True

@@ -250,10 +250,14 @@ def shocked(built: Built, shock: Shock) -> Venue:
     return venue
 
 
-def shocked_venue(before: Venue, rulebook: Rulebook, shock: Shock) -> Venue:
-    """A venue at other prices, but for its options."""
-    venue = copy(before)
-    venue.markets = {name: _shocked_market(market, shock) for name, market in before.markets.items()}
+def shocked_venue(
+    before: Venue, rulebook: Rulebook, shock: Shock, twins: Mapping[str, str] | None = None
+) -> Venue:
+    """A venue at other prices, but for its options; markets that are `twins` move with those that they name."""
+    venue, meant = copy(before), twins or {}
+    venue.markets = {
+        name: _shocked_market(market, meant.get(name, name), shock) for name, market in before.markets.items()
+    }
     venue.assets = {
         name: replace(asset, price=_moved(asset.price, asset_factor(rulebook, asset, shock)))
         for name, asset in before.assets.items()
@@ -261,11 +265,11 @@ def shocked_venue(before: Venue, rulebook: Rulebook, shock: Shock) -> Venue:
     return venue
 
 
-def _shocked_market(market: Market, shock: Shock) -> Market:
-    """A twin of a market at its shocked prices, after a funding payment there; options are repriced elsewhere."""
+def _shocked_market(market: Market, name: str, shock: Shock) -> Market:
+    """A copy of a market at its shocked prices, after a funding payment there; options are repriced elsewhere."""
     if market.option is not None or market.id == UNLISTED:
         return replace(market)
-    factor, rate = shock.factor(market.id), shock.rate(market.id)
+    factor, rate = shock.factor(name), shock.rate(name)
     mark, index = _moved(market.mark, factor), _moved(market.index, factor)
     funding = market.funding_index
     if rate:

@@ -205,7 +205,7 @@ def _handed_over(name: str, kind: str) -> str:
     scale = _scale(name, kind)
     if scale is None or scale == FLOATS:
         return "VARCHAR" if scale is None else kind
-    return "BIGINT" if kind in WHOLE_KINDS else f"DECIMAL({max(_digits(kind)[0], cells.PLACES_MAX)}, {scale})"
+    return "BIGINT" if kind in WHOLE_KINDS else f"DECIMAL({max(_digits(kind)[0], cells.DIGITS_MAX)}, {scale})"
 
 
 class _Rows:
