@@ -78,6 +78,13 @@ def test_an_unknown_command():
     assert "No such command 'margins'" in result.stderr
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("strss", "stress"), ("margn", "margin"), ("venus", "venues")])
+def test_a_misspelt_command_names_the_one_that_was_meant(typed, meant):
+    result = run(typed, "book.csv")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: No such command '{typed}'. Did you mean '{meant}'?"
+
+
 def test_a_broken_pipe_is_quiet():
     reader, writer = os.pipe()
     os.close(reader)

@@ -109,7 +109,7 @@ def test_a_partition_of_your_own(tmp_path: Path) -> None:
         (["--partition", "missing.toml"], "missing.toml"),
         (["--population", "missing.toml"], "missing.toml"),
         (["--slippage-ppm", "-5"], "--slippage-ppm"),
-        (["--step-ppm", "0"], "max_step_ppm"),
+        (["--step-ppm", "0"], "--step-ppm: expected 1 to 500000, got 0"),
         (["--traders", "0"], "--traders"),
         (["--venue-frame", "cross=gmx-v2"], "offers no cross margin, it judges positions only one by one"),
         (

@@ -206,7 +206,9 @@ def test_gas_between_measured_positions_lies_on_a_line():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--design", "Nothing"), "--design Nothing: expected one of IsolatedOnly"),
+        (("--design", "Nothing"), "--design Nothing: expected one of 'IsolatedOnly', 'CrossOnly'"),
+        (("--out", "gas.pdf", "--measure"), "--out gas.pdf: expected a name that ends in .html"),
+        (("--out", "/dev/null/gas.html", "--measure"), "--out /dev/null/gas.html: its folder cannot be made"),
         (("--positions", "3", "--fees"), "--positions 3: expected one of 1, 2, 4"),
         (("--chain", "nowhere"), "nowhere"),
         (("--set", "nothing"), "expected PATH=VALUE"),

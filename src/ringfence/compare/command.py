@@ -19,6 +19,9 @@ REPORT = Path("out") / "compare.html"
 _OUTPUT = {"json_file", "html", "no_html", "workers", "engine"}
 """Options that leave the result as it is."""
 
+_RANGES = (("insurance_ppm", 0, 1_000_000), ("slippage_ppm", 0, 500_000), ("step_ppm", 1, 500_000))
+"""Options with the least and the most that they may be."""
+
 
 @click.command()
 @click.option(
@@ -126,9 +129,9 @@ def _setup(options: dict[str, Any]) -> "Setup":
         )
     arms = _listed("--arms", options["arms"], tuple(ARMS))
     _listed("--order", options["order"], ORDERS)
-    for name, most in (("insurance_ppm", 1_000_000), ("slippage_ppm", 500_000)):
-        if not 0 <= options[name] <= most:
-            raise InputError(f"--{name.replace('_', '-')}: expected 0 to {most}, got {options[name]}")
+    for name, least, most in _RANGES:
+        if not least <= options[name] <= most:
+            raise InputError(f"--{name.replace('_', '-')}: expected {least} to {most}, got {options[name]}")
     candles, scenario = _candles(options)
     return Setup(
         candles,

@@ -63,7 +63,10 @@ def gas(**options: Any) -> None:  # noqa: ANN401 - click's options
     """
     from ringfence import terminal
     from ringfence.compare.gas_tables import document
+    from ringfence.questions.tabular import target
 
+    if options["out"]:
+        target(options["out"], (".html",))
     _refuse_what_would_be_ignored(options)
     snapshot = _snapshot(options)
     given = _parameters(options)
@@ -112,7 +115,8 @@ def _snapshot(options: dict[str, Any]) -> "Snapshot":
     snapshot = read()
     for name in wanted:
         if name not in snapshot.designs:
-            raise InputError(f"--design {name}: expected one of {', '.join(snapshot.designs)}")
+            names = ", ".join(map(repr, snapshot.designs))
+            raise InputError(f"--design {name}: expected one of {names}")
     if not wanted:
         return snapshot
     figures = tuple(each for each in snapshot.figures if each.design in wanted)

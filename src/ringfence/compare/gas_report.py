@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..chain.gas import OPERATIONS, POSITIONS, Snapshot
-from ..errors import InputError
 from ..html import Html, cell, column, join, label, row, section, table, tag
+from ..questions.tabular import write_text
 from . import gas_tables as tables
 from .gas_crash import crash_tables
 from .report import page
@@ -33,12 +33,7 @@ REMARKS = (
 
 def write_report(snapshot: Snapshot, found: tables.Document, path: Path) -> None:
     """Write the page; raises `InputError` where the file cannot be written."""
-    text = render(snapshot, found)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_text(path, render(snapshot, found))
 
 
 def render(snapshot: Snapshot, found: tables.Document) -> str:
