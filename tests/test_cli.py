@@ -85,6 +85,33 @@ def test_a_misspelt_command_names_the_one_that_was_meant(typed, meant):
     assert result.stderr.splitlines()[-1] == f"Error: No such command '{typed}'. Did you mean '{meant}'?"
 
 
+def test_ctrl_c_is_neither_a_failed_check_nor_bad_input(monkeypatch):
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.commands["venues"], "callback", stop)
+    result = run("venues")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "\nInterrupted\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252"])
+def test_an_output_that_lacks_letters_gets_the_others(encoding, tmp_path):
+    """A liquidation map has bars that these encodings lack; a name that they lack survives in JSON."""
+    book = tmp_path / "book.csv"
+    book.write_text((ROOT / "examples/perps.csv").read_text().replace("trader-12,", "\u4ea4\u6613,"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "ringfence", "stress", str(book), "--move=-20%", "--map=BTC"]
+    shown, given = (
+        subprocess.run([*command, *more], capture_output=True, env=environment, check=True).stdout.decode(
+            encoding
+        )
+        for more in ([], ["--json"])
+    )
+    assert "Liquidation map of BTC" in shown
+    assert "\n??  " in shown
+    assert json.loads(given)["top"][0]["account"] == "\u4ea4\u6613"
+
+
 def test_a_broken_pipe_is_quiet():
     reader, writer = os.pipe()
     os.close(reader)

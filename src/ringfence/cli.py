@@ -1,9 +1,11 @@
 """The command line. A command imports what it needs when it runs, so that `ringfence --help` answers at once.
 
-Exit status: 0 done, 1 a check failed, 2 the input cannot be used (one line on standard error says why).
+Exit status: 0 done, 1 a check failed, 2 the input cannot be used (one line on standard error says why), 130 stopped by
+Ctrl-C.
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 CHECK_FAILED = 1
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C ended."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 """What the system answers when standard output takes nothing; a reader that has gone is click's own affair."""
@@ -85,6 +89,10 @@ class Commands(click.Group):
         """Run the program; what it cannot write is said in one line, also where the help is all it writes."""
         if sys.stdout is None:
             _cannot_write("it is closed")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(
+                errors="replace"
+            )  # a bar or a name that the terminal's encoding lacks is a `?`
         try:
             return super().main(*arguments, **options)
         except OSError as error:
@@ -130,6 +138,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise BadInputError(" ".join(str(error).split())) from error
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 def _cannot_write(reason: str) -> NoReturn:

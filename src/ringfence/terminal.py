@@ -80,8 +80,9 @@ def print_markdown(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a JSON document; letters are escaped where standard output cannot hold them all."""
+    holds_all = (getattr(sys.stdout, "encoding", None) or "utf").lower().startswith("utf")
+    click.echo(json.dumps(value, indent=2, ensure_ascii=not holds_all, allow_nan=False))
 
 
 def warn(sentences: Iterable[str]) -> None:

@@ -1,5 +1,8 @@
 """Runs of items on one process or several: the same answers in the same order."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ringfence.questions import spread as module
@@ -34,7 +37,7 @@ def test_few_items_start_no_process(monkeypatch):
     def refuse(*_arguments, **_options):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(module, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(module, "Workers", refuse)
     assert flat(spread(squares, range(10), workers=4, worth_from=11)) == squares(range(10))
     with pytest.raises(AssertionError, match="a process was started"):
         flat(spread(squares, range(11), workers=4, worth_from=11))
@@ -43,6 +46,40 @@ def test_few_items_start_no_process(monkeypatch):
 def test_where_a_fork_is_not_safe_others_are_started(monkeypatch):
     monkeypatch.setattr(module, "may_fork", lambda: False)
     assert flat(spread(Times(2), range(50), workers=2)) == [2 * n for n in range(50)]
+
+
+BEING_STOPPED = """
+import os, signal, sys, time
+from ringfence.questions.spread import Workers
+
+def slow_to_begin():
+    time.sleep(1)
+
+if __name__ == "__main__":
+    with Workers(2, sys.argv[1], slow_to_begin) as pool:
+        waiting = pool.map(time.sleep, [60, 60, 60])
+        time.sleep(float(sys.argv[2]))
+        os.killpg(0, signal.SIGINT)
+        list(waiting)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("after_s", ["0.01", "0.1", "2.5"])
+def test_an_interrupt_ends_workers_at_once_and_without_a_word(method, after_s, tmp_path):
+    """Also while they start: what is written is what Python writes for us, once."""
+    script = tmp_path / "stopped.py"
+    script.write_text(BEING_STOPPED)
+    done = subprocess.run(
+        [sys.executable, str(script), method, after_s],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        timeout=30,
+    )
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith("KeyboardInterrupt\n")
 
 
 def test_progress_runs_to_the_end():

@@ -7,10 +7,8 @@ frame, mode, arm and layer; modes differ in nothing but the partition.
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import get_context
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +27,7 @@ from ringfence.compare.measures import (
 )
 from ringfence.compare.onchain import keepers
 from ringfence.errors import InputError, check
+from ringfence.questions.spread import Workers
 from ringfence.rules.words import PPM
 from ringfence.sim.balance import BoolArray
 from ringfence.sim.flow import FlowColumns, TopUp, build_flow
@@ -435,8 +434,7 @@ def run_all(lab: Lab, *, workers: int = 0, progress: Callable[[], None] = lambda
     else:
         for frame in dict.fromkeys(job.frame for job in lab.jobs):
             lab.flow_in(frame)  # what all processes need is worked out before they begin
-        context = get_context("spawn")  # a fork would copy the thread of a progress bar
-        with ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(lab,)) as pool:
+        with Workers(count, "spawn", _prepare, lab) as pool:  # a fork would copy the thread of a progress bar
             for job, results in zip(longest_first, pool.map(_work, longest_first), strict=True):
                 found[key(job)] = results
                 progress()

@@ -1,12 +1,16 @@
 """The same question about many accounts, on several processes where that is worth starting them."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -59,17 +63,11 @@ def _here(job: Job[T, R], items: Sequence[T], runs: Sequence[tuple[int, int]]) -
 def _there(job: Job[T, R], items: Sequence[T], runs: Sequence[tuple[int, int]], count: int) -> Iterator[R]:
     """Answers of other processes: a fork has the items already, any other is sent each run of them."""
     if may_fork():
-        _prepare(job, items)
-        try:
-            with ProcessPoolExecutor(count, get_context("fork")) as pool:
-                yield from pool.map(_work_on, runs)
-        finally:
-            _state.clear()
+        with Workers(count, "fork", _prepare, job, items) as pool:
+            yield from pool.map(_work_on, runs)
     else:
         parts = (items[start:stop] for start, stop in runs)
-        with ProcessPoolExecutor(
-            count, get_context("spawn"), initializer=_prepare, initargs=(job, ())
-        ) as pool:
+        with Workers(count, "spawn", _prepare, job, ()) as pool:
             yield from pool.map(_work, parts)
 
 
@@ -79,6 +77,47 @@ def may_fork() -> bool:
     Only where the system says how many threads there are.
     """
     return TASKS.is_dir() and len(list(TASKS.iterdir())) == 1
+
+
+class Workers(ProcessPoolExecutor):
+    """Worker processes that Ctrl-C ends without a word, while they start as well: what there is to say, we say.
+
+    Each is prepared by `prepare(*given)`; a fork has the arguments already, any other process is sent them once.
+    """
+
+    def __init__(self, count: int, method: str, prepare: Callable[..., None], /, *given: object) -> None:
+        super().__init__(count, get_context(method), initializer=_begin, initargs=(prepare, given))
+
+    def submit(self, job: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> Future[T]:
+        """As any executor does; it is here that processes are started, which inherit what is held back."""
+        with _interrupts_held_back():
+            return super().submit(job, *given, **named)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the processes; for what they do now alone, where something went wrong."""
+        self.shutdown(cancel_futures=kind is not None)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A Ctrl-C meanwhile comes afterwards, to us and to every process that was started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(prepare: Callable[..., None], given: Sequence[object]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    prepare(*given)
 
 
 _state: list[Any] = []
