@@ -130,6 +130,30 @@ def test_watching_records_nested_calls_and_stops():
     assert len(root.calls) == 1
 
 
+@pytest.mark.parametrize("venue", ["hyperliquid", "dydx-v4", "generic", "perp-v2", "synthetix-v3"])
+def test_every_value_is_in_a_readers_units(venue):
+    """No helper of a rule by its private name, no row of a table and no group of numbers as Python writes them."""
+    desk = Account("desk", {"USDC": D(200_000_000)}, (replace(POSITIONS[0], size=D(3000)),))
+    (result,) = margin([desk], load(venue))
+    whole = [part for figure in all_figures(result) for part in walk(figure.explain())]
+    assert not [
+        part
+        for part in whole
+        if part.name.startswith("_") or part.value.startswith("(") or "lower_q=" in part.value
+    ]
+
+
+def test_a_tier_is_shown_by_its_fields():
+    """3,000 BTC at 61,000 are 183 M USD: the second of Hyperliquid's tiers, from 150 M on, 20x."""
+    desk = Account("desk", {"USDC": D(200_000_000)}, (replace(POSITIONS[0], size=D(3000)),))
+    (result,) = margin([desk], load("hyperliquid"))
+    parts = walk(result.positions[0]["maintenanceMargin"].explain())
+    tiers = {part.value for part in parts if part.name == "tier_of"}
+    assert {tier.partition(", deduction")[0] for tier in tiers} == {
+        "lower_q 150000000, initial_num 4, maintenance_num 2"
+    }
+
+
 def test_watching_survives_an_error():
     with pytest.raises(ZeroDivisionError):
         watch(lambda: requirement.fraction_q(1, 1, 0, 0))

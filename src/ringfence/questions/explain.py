@@ -13,6 +13,9 @@ from functools import cache, cached_property
 from types import FrameType, FunctionType
 from typing import TypeVar
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from ..clearing import risk, shapes
 from ..errors import InputError
 from ..rules import close, requirement, value
@@ -108,11 +111,19 @@ class Call:
         summary, expression, source = described(self.module, self.name)
         return Explanation(
             name=self.name,
-            value=show(self.name, self.result) or str(self.result),
+            value=self._answer(show),
             formula=expression or summary,
             inputs=(*given, *(inner.explained(show) for inner in self.calls)),
             source=source,
         )
+
+
+    def _answer(self, show: Callable[[str, object], str | None]) -> str:
+        """The answer as text; a row of a table by its fields, each in its own unit."""
+        if not isinstance(self.result, Struct):
+            return show(self.name, self.result) or str(self.result)
+        fields = asdict(self.result).items()
+        return ", ".join(f"{name} {show(name, value) or value}" for name, value in fields)
 
 
 def watch(question: Callable[[], T]) -> tuple[T, Call]:
@@ -142,6 +153,8 @@ def watch(question: Callable[[], T]) -> tuple[T, Call]:
 
 def _is_watched(frame: FrameType) -> bool:
     module = WATCHED.get(frame.f_globals.get("__name__", ""))
+    if frame.f_code.co_name.startswith("_"):
+        return False  # a step of a rule that no reader can look up; what it asks of others is recorded as the rule's
     return module is not None and isinstance(getattr(module, frame.f_code.co_qualname, None), FunctionType)
 
 
