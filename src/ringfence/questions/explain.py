@@ -117,7 +117,6 @@ class Call:
             source=source,
         )
 
-
     def _answer(self, show: Callable[[str, object], str | None]) -> str:
         """The answer as text; a row of a table by its fields, each in its own unit."""
         if not isinstance(self.result, Struct):
