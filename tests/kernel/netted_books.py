@@ -101,12 +101,19 @@ class Capped(Netted):
         return venue
 
     def round_pool(self, market):
-        """A pool on grids that 64 bits hold; half of them so poor that whoever is owed anything is not paid it all."""
+        """A pool on grids that 64 bits hold; half of them so poor that no side that is owed much is paid it all."""
         pool = self.venue.subaccounts[market_subaccount(market.id)]
         for name in pool.balances:
             unit = 1 if name == QUOTE else 10 ** max(self.venue.assets[name].decimals - DIGITS, 0)
             poor = 1_000 if self.chance(0.5) else 1
             pool.balances[name] = -(-pool.balances[name] // (poor * unit)) * unit
+        size_b, cost_q = (
+            market.longs.size_b + market.shorts.size_b,
+            market.longs.cost_q + market.shorts.cost_q,
+        )
+        if size_b:  # the other side of all traders, which costs nothing of what the pool holds
+            pool.positions[market.id] = Position(-size_b, -cost_q, 0)
+            pool.balances[QUOTE] += cost_q
 
 
 def netted(rulebook, seed, count):

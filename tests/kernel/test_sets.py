@@ -223,6 +223,17 @@ def test_profits_are_capped_within_atoms_of_the_trigger():
     assert 10 < due < capped - 10
 
 
+def test_pools_are_paid_what_their_own_positions_have_gained():
+    """A pool is on both sides: it owes traders, and is ahead where they are behind. Nobody withholds from it."""
+    ahead = 0
+    for seed in range(60):
+        venue = netted(GMX, seed, 4)
+        pools = [held for held in venue.subaccounts.values() if held.system]
+        if any(is_capped(venue, replace(pool, system=False)) for pool in pools):
+            ahead += check(venue) > 0
+    assert ahead > 5
+
+
 def test_caps_bite_and_let_go_on_a_walk_of_ticks():
     """The table is another one at every price; a pool's own collateral moves along with its market."""
     random, capped, due = Random(11), [], []
