@@ -278,6 +278,25 @@ def test_floats_decide_whoever_is_far_from_the_trigger_under_caps():
     assert capped_in(venue, columns) > 10
 
 
+def test_who_is_asked_for_nothing_is_not_short_under_caps():
+    """No least atom, as under a rule over positions: a position that cost nothing is asked for a share of that."""
+    venue = netted(GMX, 2, ROWS)
+    for market in venue.markets.values():
+        market.minimum_margin_q = 0
+    for held in venue.subaccounts.values():
+        held.flagged, held.orders = False, {}
+        held.balances[QUOTE] -= 10**17
+        held.positions = {name: replace(each, cost_q=0) for name, each in held.positions.items()}
+    check(venue)
+    found, sets, columns = compiled(venue)
+    assert not len(kernel.brute(found, sets, columns))
+    for held in venue.subaccounts.values():
+        held.positions = {name: replace(each, cost_q=10**9) for name, each in held.positions.items()}
+    check(venue)
+    found, sets, columns = compiled(venue)
+    assert len(kernel.brute(found, sets, columns)) == ROWS
+
+
 def test_a_cap_by_hand():
     """10 lots bought at 100 are worth 200 each, a profit of 1,000.
 
