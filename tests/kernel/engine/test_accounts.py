@@ -1,6 +1,9 @@
 """What the engine keeps of accounts: their subaccounts, judged together, and the leverages that they chose."""
 
+from random import Random
+
 import pytest
+from msgspec.structs import replace
 
 from kernel.engine.crowds import venue_with
 from ringfence.clearing import command as cmd
@@ -8,6 +11,7 @@ from ringfence.clearing.log import Clearinghouse, state_hash
 from ringfence.clearing.model import QUOTE, Position, Subaccount
 from ringfence.clearing.policy import Policy
 from ringfence.clearing.verdict import Accepted, Reason
+from ringfence.kernel.engine import layout as at
 from ringfence.kernel.engine.engine import Engine
 
 GATED = Policy(account_gating="maintenance")
@@ -91,3 +95,30 @@ def test_a_leverage_that_is_checked_on_opening_leaves_fills_to_the_reference():
         cmd.Withdraw("ann", QUOTE, 10**12 - 2 * 10**7),
     ]
     assert all(isinstance(verdict, Accepted) for verdict in must_agree(venue, commands, 2))
+
+
+def test_a_table_of_choices_grows_now_and_then_and_forgets_none():
+    """Forty traders choose in four markets, some of them twice; what each may take out is what the reference says."""
+    venue, random = venue_with(), Random(1)
+    names = [f"t{number}" for number in range(40)]
+    for name in names:
+        venue.subaccounts[name] = Subaccount(name, name, balances={QUOTE: 10**12})
+    engine, house, tables = Engine.from_venue(venue), Clearinghouse(venue), set()
+    chosen = [cmd.SetLeverage(name, market, random.randint(1, 50)) for name in names for market in "ABCD"]
+    random.shuffle(chosen)
+    for command in [*chosen, *random.sample(chosen, 40)]:
+        again = replace(command, num=random.randint(1, 50))
+        for each in (command, again):
+            assert engine.submit([each]) == [house.submit(each)]
+        tables.add(len(engine.book.chosen))
+    assert engine.book.clock[at.CHOICES] == len(chosen)
+    assert sorted(tables) == [8 << n for n in range(len(tables))]
+    assert 2 * len(chosen) <= max(tables) < 8 * len(chosen)
+    fills = [cmd.Trade(market, 10_000, 100_000, *random.sample(names, 2)) for market in "ABCD" * 20]
+    most = 10**12
+    out = [cmd.Withdraw(name, QUOTE, most - random.randint(1, 4) * 10**8) for name in names]
+    asked = [*fills, *out]
+    by_reference = engine.by_reference
+    assert engine.submit(asked) == [house.submit(command) for command in asked]
+    assert engine.by_reference == by_reference
+    assert engine.state_hash() == state_hash(house.venue)

@@ -29,9 +29,6 @@ def test_single_commands_are_left_out_with_a_reason():
     plan = plan_of(replace(crowd_venue(0), policy=auctioned))
     assert cmd.Liquidate not in plan.compiled
     assert cmd.Trade in plan.compiled
-    free = plan_of(replace(crowd_venue(0), policy=Policy(under_margin="free_reduce")))
-    assert cmd.Trade not in free.compiled
-    assert cmd.Withdraw in free.compiled
     assert plan_of(crowd_venue(0)).reasons == ()
 
 

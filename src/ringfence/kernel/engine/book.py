@@ -19,6 +19,7 @@ from ...clearing.policy import (
 from ...clearing.portfolio import priced
 from ..wide import split
 from . import layout as at
+from .choices import no_choices, with_choices
 from .memory import Book, Words, blank
 from .names import Names
 from .sets import set_rule_of
@@ -181,7 +182,11 @@ def terms_of(policy: Policy) -> Words:
         *(policy.risk_price == "index", policy.trigger_at_equality, policy.withdrawal_floor_ppm),
         *(-1 if policy.overdraft_q is None else policy.overdraft_q, cap_q),
         *(policy.initial_profit_cap_of == "account", policy.account_gating != "none"),
-        *(policy.exclusive_pools, policy.under_margin == "strict_reduce"),
+        *(
+            policy.exclusive_pools,
+            policy.under_margin == "strict_reduce",
+            policy.under_margin == "free_reduce",
+        ),
         *(policy.taker_fee_ppm, policy.maker_fee_ppm),
         *(sizes, close.portion_ppm, close.portion_of == "account", close.portion_above_q),
         *(close.portion_floor_ppm, close.portion_once, close.minimum_q),
@@ -272,19 +277,20 @@ def siblings_of(terms: Words, rows: Words) -> Words:
     return found
 
 
-def choice(names: Names, subaccount: str, market: str) -> int:
-    """Key of a chosen leverage."""
-    return names.row[subaccount] * len(names.markets) + names.market[market]
+def choice(names: Names, subaccount: str, market: str, num: int, den: int) -> Row:
+    """Record of a chosen leverage."""
+    key = names.row[subaccount] * len(names.markets) + names.market[market]
+    return [key, 0, *words_of((num, den))]
 
 
-def chosen_array(venue: Venue, names: Names) -> Words:
-    """`chosen`."""
-    found = [
-        [choice(names, sub.id, market), 0, *words_of((leverage.num, leverage.den))]
+def chosen_array(venue: Venue, names: Names) -> tuple[Words, int]:
+    """`chosen`, and how many leverages it holds."""
+    records = (
+        choice(names, sub.id, market, leverage.num, leverage.den)
         for sub in venue.subaccounts.values()
         for market, leverage in sub.leverages.items()
-    ]
-    return matrix(sorted(found), at.CHOSEN_WORDS)
+    )
+    return with_choices(no_choices(), 0, records)
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -333,6 +339,7 @@ def book_of(venue: Venue, names: Names) -> Book:
     clock, room = clock_of(venue), tape_room(len(names.rows))
     clock[at.ROWS], clock[at.LEG_TOP], clock[at.HEAP_TOP] = len(names.rows), leg_top, 1
     clock[at.FROZEN_ROWS] = np.count_nonzero(rows[:, at.FLAGS] & at.FROZEN)
+    chosen, clock[at.CHOICES] = chosen_array(venue, names)
     terms, (address, sets) = terms_of(venue.policy), set_rule_of(venue, names)
     terms[at.SET_RULE], terms[at.CAPPED] = address, any(market.solvency for market in venue.markets.values())
     return Book(
@@ -353,7 +360,7 @@ def book_of(venue: Venue, names: Names) -> Book:
         np.zeros(len(names.markets) + 1, np.int64),
         rank_rows(rows, names),
         siblings_of(terms, rows[: len(names.rows)]),
-        chosen_array(venue, names),
+        chosen,
         blank(16, at.LIST_WORDS),
         blank(room // 8, at.STEP_WORDS),
         blank(room, at.TAPE_WORDS),

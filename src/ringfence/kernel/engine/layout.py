@@ -23,7 +23,7 @@ cache line. Names of word offsets below are those of `clearing.model`.
 | `holders_end` | (markets + 1,) | extent of a market in `holders` |
 | `order` | (subaccounts,) | rows in the order of their ids |
 | `siblings` | (subaccounts,) | the next row of the same account, around; empty where fills judge no account |
-| `chosen` | (chosen leverages, 6) | a leverage that a subaccount chose for a market, sorted by both |
+| `chosen` | (a power of two, 6) | a leverage that a subaccount chose for a market; see `choices` |
 | `list` | (room, 8) | who bears a loss |
 | `steps` | (room, 10) | a command that `resolve` had accepted |
 | `tape` | (room, 8) | events, in the order in which they happened |
@@ -143,7 +143,7 @@ AT_OPENING = 16
 # -- chosen ------------------------------------------------------------------------------------------------------------
 
 CHOICE = 0
-"""Row times markets, plus market."""
+"""Row times markets, plus market; -1 in an empty record."""
 LEVERAGE_NUM = 2
 LEVERAGE_DEN = 4
 CHOSEN_WORDS = 6
@@ -244,7 +244,9 @@ TRIED_COST_Q = 28
 """Its lots and cost as they are."""
 ANSWERED = 30
 """Proposals to the row at hand that were answered before the loop stopped for want of room: none is made twice."""
-CLOCK = 31
+CHOICES = 31
+"""Leverages in `chosen`."""
+CLOCK = 32
 TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_LACKS = range(1, 8)
 
 # -- terms -------------------------------------------------------------------------------------------------------------
@@ -263,6 +265,7 @@ TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_L
     GATED,
     EXCLUSIVE_POOLS,
     STRICT_REDUCE,
+    FREE_REDUCE,
     TAKER_FEE_PPM,
     MAKER_FEE_PPM,
     SIZE,
@@ -305,7 +308,7 @@ TAPE_LACKS, LEGS_LACK, HEAP_LACKS, HOLDERS_LACK, LIST_LACKS, STEPS_LACK, ORDER_L
     SET_RULE,
     CAPPED,
     TERMS,
-) = range(55)
+) = range(56)
 """Fields of `policy.Policy`; a choice among names is the place of its name below, and no limit at all is -1.
 
 `SET_RULE` is where the function of the policy's rule over sets is (`sets`); 0 where it has none. `CAPPED` says whether

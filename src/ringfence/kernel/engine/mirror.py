@@ -25,6 +25,7 @@ from .book import (
     siblings_of,
     words_of,
 )
+from .choices import with_choices
 from .memory import Book, Words, blank
 from .names import Names
 from .sets import set_rule_of
@@ -153,9 +154,13 @@ def reload(venue: Venue, book: Book, names: Names, events: Sequence[ev.AnyEvent]
         book = reload_row(book, names, venue.subaccounts[name])
     if added:
         book = book._replace(siblings=siblings_of(book.terms, book.rows[: len(names.rows)]))
-    for event in events:
-        if isinstance(event, ev.LeverageSet):
-            book = book._replace(chosen=with_choice(book.chosen, names, event))
+    choices = [
+        choice(names, event.subaccount, event.market, event.num, event.den)
+        for event in events
+        if isinstance(event, ev.LeverageSet)
+    ]
+    chosen, book.clock[at.CHOICES] = with_choices(book.chosen, int(book.clock[at.CHOICES]), choices)
+    book = book._replace(chosen=chosen)
     for account in accounts:
         record = book.ledger[names.account[account]]
         record[:] = 0
@@ -181,17 +186,6 @@ def grown(array: Words, room: int) -> Words:
     found = blank(max(room, 2 * len(array)), math.prod(array.shape[1:])).reshape(-1, *array.shape[1:])
     found[: array.shape[0]] = array
     return found
-
-
-def with_choice(chosen: Words, names: Names, event: ev.LeverageSet) -> Words:
-    """`chosen` with a leverage that was set."""
-    key = choice(names, event.subaccount, event.market)
-    record = np.array([key, 0, *words_of((event.num, event.den))], np.int64)
-    place = int(np.searchsorted(chosen[:, at.CHOICE], key))
-    if place < len(chosen) and chosen[place, at.CHOICE] == key:
-        chosen[place] = record
-        return chosen
-    return np.insert(chosen, place, record, axis=0)
 
 
 def add_rows(book: Book, names: Names, added: Iterable[str]) -> Book:

@@ -32,9 +32,6 @@ def plan_of(venue: Venue) -> Plan:
     if whole:
         return Plan(frozenset(), tuple(whole))
     compiled, reasons = {*MONEY, *MARGIN, *LOSSES}, []
-    if venue.policy.under_margin == "free_reduce":
-        compiled.discard(cmd.Trade)
-        reasons.append("fills that only shrink are judged by one position, so the reference decides them")
     close = venue.policy.liquidation
     if close.auction is not None or close.size == "window":
         compiled.difference_update(LOSSES)

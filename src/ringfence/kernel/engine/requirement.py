@@ -64,25 +64,6 @@ def _open_q(book: Book, market: int) -> Wide:
     return notional_q(get(markets, market, at.OPEN_B), num, get(markets, market, at.MARK), den, rounding)
 
 
-@far(INT, INT, INT)
-def _choice_of(book: Book, row: int, market: int) -> int:
-    """`choice_of` of a subaccount that has chosen a leverage for some market."""
-    key, low, high = row * len(book.markets) + market, 0, len(book.chosen)
-    while low < high:
-        middle = (low + high) >> 1
-        if book.chosen[middle, at.CHOICE] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(book.chosen) and book.chosen[low, at.CHOICE] == key else at.UNKNOWN
-
-
-@jit
-def choice_of(book: Book, row: int, market: int) -> int:
-    """Record of the leverage that a subaccount chose for a market, or `UNKNOWN`."""
-    return _choice_of(book, row, market) if book.rows[row, at.FLAGS] & at.CHOSEN else at.UNKNOWN
-
-
 @jit
 def _with_choice_q(book: Book, market: int, required_q: Wide, base_q: Wide, choice: int) -> Wide:
     """Initial margin by the rates alone, after the leverage that was chosen."""

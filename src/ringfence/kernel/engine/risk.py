@@ -21,9 +21,10 @@ from .._rules import (
 from ..jit import jit
 from ..wide import WIDE, Wide, abs_, fits, mul_div_down, product, wide
 from . import layout as at
+from .choices import choice_of
 from .far import INT, RISK, YES_NO, far, late
 from .memory import Book, get
-from .requirement import choice_of, maintenance_of, margins
+from .requirement import maintenance_of, margins
 from .tape import balance, end_trial, is_capped, leg_of, try_position
 
 Risk = tuple[Wide, Wide, Wide, Wide]
@@ -371,6 +372,19 @@ def freed_by(book: Book, row: int, leg: int, size_b: Wide) -> tuple[Wide, Wide]:
     worth, notional = leg_worth(book, market, held_b)
     asked_q = maintenance_of(book, market, held_b, notional, get(book.legs, leg, at.COST_Q))
     return _freed(book, row, leg, size_b, worth, asked_q)
+
+
+@far(YES_NO, INT, WIDE, WIDE)
+def frees_its_cost(book: Book, leg: int, left_b: Wide, received_q: Wide) -> bool:
+    """Whether leaving `left_b` lots of a position, for so much received, frees at least the margin that it costs."""
+    market, legs = book.legs[leg, at.LEG_MARKET], book.legs
+    held_b, held_q = get(legs, leg, at.SIZE_B), get(legs, leg, at.COST_Q)
+    left_q = held_q - released_cost_q(held_q, held_b, abs_(held_b - left_b))
+    worth, notional = leg_worth(book, market, held_b)
+    rest_worth, rest_notional = leg_worth(book, market, left_b)
+    rest_q = maintenance_of(book, market, left_b, rest_notional, left_q)
+    freed_q = maintenance_of(book, market, held_b, notional, held_q) - rest_q
+    return worth - rest_worth - received_q <= freed_q
 
 
 @jit

@@ -3,6 +3,9 @@
 What a subaccount's risk was before a fill matters only to one that lacks initial margin after it, and to one with a
 parent. So a fill is first decided without it (`eager` false); the answer `AGAIN` says that it was needed after all, and
 the command is decided a second time.
+
+Where lots close freely (`clearing.reducing`), a side of a fill may be judged by the position that it shrinks and by
+nothing else: then it is *free*.
 """
 # mypy: disable-error-code="untyped-decorator, no-untyped-call, no-any-return"
 
@@ -10,7 +13,7 @@ from ...clearing.verdict import Reason
 from ...rules.words import PPM
 from .._rules import is_smaller
 from ..jit import jit
-from ..wide import Wide, abs_, hi64, join, mul_div_down, mul_div_up, wide
+from ..wide import WIDE, Wide, abs_, hi64, join, mul_div_down, mul_div_up, wide
 from . import layout as at
 from .cash import APART, HIGH_LIMIT
 from .far import INT, YES_NO, far
@@ -26,8 +29,8 @@ from .fills import (
     sweep,
 )
 from .memory import VIEW, Book, Words, get
-from .risk import Risk, may_act, risk_of, trigger_of, worth_q
-from .tape import move, size_of
+from .risk import Risk, frees_its_cost, may_act, risk_of, trigger_of, worth_q
+from .tape import leg_of, move, size_of
 
 ACCOUNT_MARGIN = int(Reason.ACCOUNT_MARGIN)
 AMOUNT_NOT_POSITIVE = int(Reason.AMOUNT_NOT_POSITIVE)
@@ -186,15 +189,55 @@ def _return_margin(book: Book, row: int, market: int, held_b: Wide) -> None:
 
 
 @jit
+def _fee_q(book: Book, cost_q: Wide, of: int) -> Wide:
+    """Fee on a fill; `of` is `TAKER_FEE_PPM` or `MAKER_FEE_PPM`."""
+    ppm = book.terms[of]
+    return mul_div_up(abs_(cost_q), ppm, PPM) if ppm != 0 else wide(0)
+
+
+@jit
 def _book_fill(book: Book, market: int, taker: int, maker: int, size_b: Wide, price: Wide) -> None:
     """The fill and its fees."""
     cost_q = worth_q(book, market, size_b, price)
     fill(book, market, taker, maker, size_b, -cost_q, at.TRADED)
-    taker_ppm, maker_ppm = book.terms[at.TAKER_FEE_PPM], book.terms[at.MAKER_FEE_PPM]
-    if taker_ppm != 0:
-        move(book, taker, FEE_ACCOUNT, mul_div_up(abs_(cost_q), taker_ppm, PPM), at.TRADING_FEE, 0)
-    if maker_ppm != 0:
-        move(book, maker, FEE_ACCOUNT, mul_div_up(abs_(cost_q), maker_ppm, PPM), at.TRADING_FEE, 0)
+    move(book, taker, FEE_ACCOUNT, _fee_q(book, cost_q, at.TAKER_FEE_PPM), at.TRADING_FEE, 0)
+    move(book, maker, FEE_ACCOUNT, _fee_q(book, cost_q, at.MAKER_FEE_PPM), at.TRADING_FEE, 0)
+
+
+@far(YES_NO, INT, INT, INT, WIDE, WIDE)
+def _is_free(book: Book, market: int, row: int, other: int, size_b: Wide, received_q: Wide) -> bool:
+    """Whether a fill, signed lots for quote received less the fee, is judged by the position that it shrinks."""
+    rows, leg = book.rows, leg_of(book, row, market)
+    by_position = not (
+        book.terms[at.SET_RULE] or book.terms[at.GATED] or book.markets[market, at.CAP_PPM] >= 0
+    )
+    with_venue = rows[other, at.FLAGS] & at.SYSTEM and not rows[row, at.FLAGS] & at.SYSTEM
+    if leg < 0 or not (by_position and with_venue):
+        return False
+    held_b = get(book.legs, leg, at.SIZE_B)
+    left_b, first = held_b + size_b, rows[row, at.LEG_FIRST]
+    if (left_b == 0 and rows[row, at.LEG_COUNT] == 1) or not is_smaller(held_b, left_b):
+        return False
+    for each in range(first, first + rows[row, at.LEG_COUNT]):
+        if book.markets[book.legs[each, at.LEG_MARKET], at.POOL] != book.markets[market, at.POOL]:
+            return False
+    return frees_its_cost(book, leg, left_b, received_q)
+
+
+@jit
+def _free_sides(
+    book: Book, market: int, taker: int, maker: int, size_b: Wide, price: Wide
+) -> tuple[bool, bool]:
+    """Whether taker and maker are free."""
+    if not book.terms[at.FREE_REDUCE]:
+        return False, False
+    cost_q = worth_q(book, market, size_b, price)
+    taker_q = -cost_q - _fee_q(book, cost_q, at.TAKER_FEE_PPM)
+    maker_q = cost_q - _fee_q(book, cost_q, at.MAKER_FEE_PPM)
+    return (
+        _is_free(book, market, taker, maker, size_b, taker_q),
+        _is_free(book, market, maker, taker, -size_b, maker_q),
+    )
 
 
 @jit
@@ -202,17 +245,20 @@ def _filled(book: Book, command: Words, eager: bool) -> int:
     """The fill itself, once nothing is wrong with what was asked."""
     taker, maker, market = command[at.FIRST], command[at.SECOND], command[at.ABOUT]
     size_b, price = join(command[at.X + 1], command[at.X]), join(command[at.Y + 1], command[at.Y])
-    settle_all(book, taker)
+    taker_is_free, maker_is_free = _free_sides(book, market, taker, maker, size_b, price)
+    if not taker_is_free:
+        settle_all(book, taker)
     taker_before, taker_b = _before(book, taker, eager), size_of(book, taker, market)
-    settle_all(book, maker)
+    if not maker_is_free:
+        settle_all(book, maker)
     maker_before, maker_b = _before(book, maker, eager), size_of(book, maker, market)
     _book_fill(book, market, taker, maker, size_b, price)
     status = _fund_opening(book, taker, market, size_b, taker_before)
     if status == 0:
         status = _fund_opening(book, maker, market, -size_b, maker_before)
-    if status == 0:
+    if status == 0 and not taker_is_free:
         status = _must_stand(book, taker, market, taker_b, taker_before, INITIAL_MARGIN, eager)
-    if status == 0:
+    if status == 0 and not maker_is_free:
         reason = INITIAL_MARGIN_COUNTERPARTY
         status = _must_stand(book, maker, market, maker_b, maker_before, reason, eager)
     if status == 0 and book.terms[at.GATED]:
