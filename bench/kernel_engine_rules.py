@@ -7,7 +7,7 @@ fills that judge whole accounts: a thousand traders, two in three of them with a
 hold some twelve positions each in its markets and in options on them. Where the liquidity behind a market caps profits,
 they trade with that, each subaccount in one market, and prices rise by a fifth before the commands. Deposits, fills and
 withdrawals come 20 : 60 : 20 at random. Both sides run the same commands, as objects, from the same state, must answer
-alike and must end in the same state. Seconds of processor time of one thread; the best of several runs of the engine and
+alike and must end in the same state. Seconds of processor time of one thread; the best of several runs of the engine,
 one of the reference.
 """
 
