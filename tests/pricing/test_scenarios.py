@@ -182,6 +182,13 @@ def test_without_a_basis_charge_a_grid_has_one_price_a_scenario():
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
+def test_an_option_that_many_hold_is_priced_once():
+    expiry, contract = Expiry(86_400, 100.0), Contract(95.0, call=True, vol=0.5)
+    found = grid(RULE, SHOCKS, expiry, contract, 1000)
+    assert grid(RULE, SHOCKS, Expiry(86_400, 100.0), Contract(95.0, call=True, vol=0.5), 1000) is found
+    assert grid(RULE, SHOCKS, expiry, contract._replace(vol=0.6), 1000) != found
+
+
 def test_revaluation_covers_every_option_and_expiry_it_is_told_of():
     venue = empty_venue()
     command = revaluation(venue, "ETH", SHOCKS, {name: Quote(100.0, VOL) for name in OPTIONS})

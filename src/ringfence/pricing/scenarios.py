@@ -11,6 +11,7 @@ square root of a year of 365 days, rates per year.
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -23,6 +24,10 @@ from .black76 import YEAR_SECONDS, Bounds, Terms, bounds
 
 TENOR_SECONDS = 30 * 86_400
 """Time to expiry at which a volatility shock has its stated range; it grows towards expiry and shrinks beyond."""
+
+
+GRIDS_KEPT = 1 << 13
+"""Grids that are kept: the accounts of a book hold the same options, and ask for them at the same moves."""
 
 
 class VolShock(Struct, frozen=True):
@@ -172,6 +177,7 @@ def scenario_bounds(
     )
 
 
+@lru_cache(maxsize=GRIDS_KEPT)
 def grid(rule: ScenarioMargin, shocks: Shocks, expiry: Expiry, contract: Contract, quanta: int) -> Grid:
     """Price of an option in every scenario of `rule`, and in the two moves that its basis charge looks at."""
     moves = [(scenario.vol, scenario.price_num) for scenario in rule.scenarios]

@@ -32,6 +32,7 @@ MARK_DIGITS = Decimal("1e-8")
 KEPT = "options are priced anew where all marks move together; a liquidation price of another position holds them"
 
 
+@lru_cache(maxsize=64)
 def offers_options(rules: Listings) -> bool:
     """Whether a venue's margin rule says what options ask."""
     rule = rules.policy.set_rule
