@@ -48,8 +48,8 @@ def test_a_number_is_the_number_or_left_to_the_reader(texts):
 
 
 def is_plain(text):
-    """Whether a text is a number without an exponent and of few digits."""
-    if not re.fullmatch(r" *[+-]?(\d+\.?\d*|\.\d+) *", text, re.ASCII):
+    """Whether a text is a number of few digits."""
+    if not re.fullmatch(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})? *", text, re.ASCII):
         return False
     places = max(0, -Decimal(text.strip()).normalize().as_tuple().exponent)
     return places <= 21 and abs(Decimal(text.strip()).scaleb(places)) < 10**18
@@ -70,7 +70,24 @@ def is_plain(text):
         ("0.000000000000000000001", (1, 21)),
         ("0.0000000000000000000001", (0, cells.UNREAD)),
         ("1.0000000000000000000000000000000", (1, 0)),
-        ("1e3", (0, cells.UNREAD)),
+        ("1e3", (1000, 0)),
+        ("1.5e3", (1500, 0)),
+        ("9.87e-05", (987, 7)),
+        ("-1.50E+1", (-15, 0)),
+        ("100e-2", (1, 0)),
+        ("0e5", (0, 0)),
+        ("-0.0e-99", (0, 0)),
+        ("1e17", (10**17, 0)),
+        ("1e18", (0, cells.UNREAD)),
+        ("1e-21", (1, 21)),
+        ("1e-22", (0, cells.UNREAD)),
+        ("10e-22", (1, 21)),
+        ("1e", (0, cells.UNREAD)),
+        ("e1", (0, cells.UNREAD)),
+        ("1e+", (0, cells.UNREAD)),
+        ("1e005", (0, cells.UNREAD)),
+        ("1e1e1", (0, cells.UNREAD)),
+        ("1 e1", (0, cells.UNREAD)),
         ("--1", (0, cells.UNREAD)),
         ("1.2.3", (0, cells.UNREAD)),
         (".", (0, cells.UNREAD)),

@@ -92,6 +92,15 @@ def test_computed_numbers_are_what_the_reader_says(tmp_path, venue):
     assert points[0] == points[1]
 
 
+def test_a_csv_of_computed_numbers_goes_into_columns(tmp_path):
+    listed = drawn(5, 40, sorted(MARKS), decades=(-5, 1))
+    parquet, path = write(tmp_path, listed), tmp_path / "book.csv"
+    duckdb.sql(f"COPY '{parquet}' TO '{path}' (HEADER)")
+    assert "e-05," in path.read_text()
+    assert scanned_of(path)[1] == []
+    same_answers(*answers(path, "hyperliquid"))
+
+
 def test_sizes_of_any_magnitude_stand_in_one_account(tmp_path):
     sizes = (0.1 + 0.2, 1 / 3000, 12345.678901234567, 7.0)
     listed = [leg(f"a{at}", "ETH", size) for at, size in enumerate(sizes)]

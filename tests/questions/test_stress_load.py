@@ -222,7 +222,7 @@ def test_subaccounts_are_named_as_ever(tmp_path):
 @pytest.mark.parametrize(
     "odd",
     [
-        leg("odd", contracts="1e-3"),
+        leg("odd", contracts="1e-25"),
         leg("odd", contracts="0"),
         leg("odd", side="up"),
         leg("odd", markPrice="60001"),

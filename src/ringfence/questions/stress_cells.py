@@ -35,6 +35,9 @@ LENGTH_MAX = 60
 """As `units.DIGITS_MAX`."""
 
 SPACE, PLUS, MINUS, POINT, SLASH, ZERO, NINE, LAST_PLAIN = (ord(each) for each in " +-./09~")
+SMALL_E, LARGE_E = (ord(each) for each in "eE")
+UNSHIFTED = 1000
+"""In place of an exponent: there is none."""
 NAME_LENGTH_MAX = 120
 """As `books.record.NAME_LENGTH_MAX`."""
 
@@ -278,6 +281,45 @@ def read_digits(column: Texts, begin: int, end: int) -> tuple[int, int]:
 
 
 @jit
+def read_exponent(column: Texts, begin: int, end: int) -> int:
+    """A power of ten of one or two digits, with or without a sign; `UNSHIFTED` for anything else."""
+    is_negative = begin < end and column.data[begin] == MINUS
+    if is_negative or (begin < end and column.data[begin] == PLUS):
+        begin += 1
+    found = 0
+    for at in range(begin, end):
+        letter: int = np.int64(column.data[at])  # type: ignore[assignment]  # as above
+        if letter < ZERO or letter > NINE:
+            return UNSHIFTED
+        found = 10 * found + letter - ZERO
+    if not 0 < end - begin <= 2:  # noqa: PLR2004
+        return UNSHIFTED
+    return -found if is_negative else found
+
+
+@jit
+def read_shifted(column: Texts, begin: int, end: int) -> tuple[int, int]:
+    """A number with an exponent (`9.5e-05`), without its sign, as `read_digits` has others."""
+    mark = begin
+    while mark < end and column.data[mark] not in (SMALL_E, LARGE_E):
+        mark += 1
+    atoms, places = read_digits(column, begin, mark)
+    exponent = read_exponent(column, mark + 1, end)
+    if places == UNREAD or exponent == UNSHIFTED:
+        return 0, UNREAD
+    places -= exponent
+    while places > 0 and atoms % 10 == 0 and atoms > 0:
+        atoms //= 10
+        places -= 1
+    while places < 0 and 0 < atoms < MANTISSA_END:
+        atoms *= 10
+        places += 1
+    if atoms == 0:
+        return 0, 0
+    return (0, UNREAD) if atoms >= MANTISSA_END or places > PLACES_MAX else (atoms, places)
+
+
+@jit
 def read_text(column: Texts, row: int) -> tuple[int, int]:
     """A decimal number that a text states: `atoms` and `places` (or `UNSTATED`, `UNREAD`)."""
     begin, end = span(column, row)
@@ -290,6 +332,8 @@ def read_text(column: Texts, row: int) -> tuple[int, int]:
     if is_negative or column.data[begin] == PLUS:
         begin += 1
     atoms, places = read_digits(column, begin, end)
+    if places == UNREAD:
+        atoms, places = read_shifted(column, begin, end)
     return -atoms if is_negative else atoms, places
 
 
