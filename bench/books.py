@@ -7,18 +7,14 @@ whole process and its workers, the reading of the file included.
 """
 
 import csv
-import json
-import os
 import platform
 import random
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-RESULT = Path(__file__).parent / "results" / "books.json"
+import record
+
 MARKS = {"BTC": 61000, "ETH": 2950, "SOL": 148, "DOGE": 0.2}
 HEADER = "account,collateral.USDC,symbol,side,contracts,entryPrice,markPrice,marginMode,leverage,collateral"
 JOBS = {
@@ -57,15 +53,6 @@ def write_book(path: Path, accounts: int) -> int:
     return count
 
 
-def measured(words: list[str]) -> tuple[float, float]:
-    """Wall and processor seconds of one run."""
-    command = [str(Path(sys.executable).with_name("ringfence")), *words]
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def main() -> None:
     """Measure, print, write."""
     asked, found = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, {}
@@ -74,7 +61,7 @@ def main() -> None:
             accounts = max(1, asked // part)
             path = Path(folder) / f"{command}.csv"
             positions = write_book(path, accounts)
-            wall, processor = measured([command, str(path), *options])
+            wall, processor = record.command_seconds([command, str(path), *options])
             found[f"ringfence {command} {' '.join(options)}"] = {
                 "accounts": accounts,
                 "positions": positions,
@@ -84,12 +71,11 @@ def main() -> None:
             print(f"{command:8} {accounts:8,} accounts {wall:8.2f} s wall {processor:8.2f} s processor")
     document = {
         "what": "whole commands, one run each, the reading of the file included",
-        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
+        "machine": record.machine(),
         "python": platform.python_version(),
         "commands": found,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    record.write("books", document)
 
 
 if __name__ == "__main__":

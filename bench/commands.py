@@ -6,31 +6,21 @@ Prints a table and writes `bench/results/commands.json`. Processor time is that 
 each figure is the median of its runs.
 """
 
-import json
-import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-RESULT = Path(__file__).parent / "results" / "commands.json"
+import record
+
 RUNS = {("--help",): 9, ("compare", "--html"): 3}
 
 
 def measured(words: tuple[str, ...]) -> tuple[float, float]:
     """Wall and processor seconds of one run."""
-    command = [str(Path(sys.executable).with_name("ringfence")), *words]
     with tempfile.TemporaryDirectory() as folder:
-        if words[-1] == "--html":
-            command.append(str(Path(folder) / "report.html"))
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
-        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        report = [str(Path(folder) / "report.html")] if words[-1] == "--html" else []
+        return record.command_seconds([*words, *report])
 
 
 def main() -> None:
@@ -50,12 +40,11 @@ def main() -> None:
         )
     document = {
         "what": "whole commands, median of runs",
-        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
+        "machine": record.machine(),
         "python": platform.python_version(),
         "commands": found,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    record.write("commands", document)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ commands, per second of processor time of one thread; the time of a command incl
 transition and hashing it into the log.
 """
 
-import json
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 
+import record
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, replay, restore, snapshot
 from ringfence.clearing.model import QUOTE, Asset, CollateralPool, Market, Scale, Venue
@@ -27,7 +26,6 @@ SEED = 20251010
 RUNS = 5
 TRADERS = 200
 MARKETS = 16
-RESULT = Path(__file__).parent / "results" / "engine.json"
 TIERS = Tiered((Tier(0, 50, 25, 0), Tier(10**11, 100, 50, 25 * 10**11)), 1_000)
 
 
@@ -188,28 +186,19 @@ def measure() -> dict[str, float]:
     return found
 
 
-def processor() -> str:
-    """Name of the processor, as far as the system says."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure, print, write."""
-    found, name = {kind: round(value) for kind, value in measure().items()}, processor()
+    found, machine = {kind: round(value) for kind, value in measure().items()}, record.machine()
     result = {
         "what": "commands and margin checks of the exact engine per second of processor time, median of runs",
-        "machine": {"processor": name, "system": platform.platform()},
+        "machine": machine,
         "python": platform.python_version(),
         "seed": SEED,
         "runs": RUNS,
         "per_second": found,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"{name}, Python {platform.python_version()}, seed {SEED}, median of {RUNS}")
+    record.write("engine", result)
+    print(f"{machine['processor']}, Python {platform.python_version()}, seed {SEED}, median of {RUNS}")
     for kind, value in found.items():
         print(f"{kind:<36}{value:>12,} /s")
 

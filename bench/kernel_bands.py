@@ -29,7 +29,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from engine import processor
+import record
 from kernel_screen import exact_division_free, lines_of
 from population import cross, isolated, ticks
 from ringfence.kernel import bands_tick as core
@@ -266,8 +266,7 @@ def main() -> None:
     else:
         kept = {"memory": before["memory"]} if "memory" in before else {}
         result = measure(asked.subaccounts or SUBACCOUNTS) | kept
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("kernel_bands", result)
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -278,7 +277,7 @@ def measure(count: int) -> dict[str, Any]:
     }
     result: dict[str, Any] = {
         "what": "one price tick with bands against an exact look at everybody, one thread",
-        "machine": {"processor": processor(), "system": platform.platform()},
+        "machine": record.machine(),
         "versions": {"python": platform.python_version(), "numba": numba.__version__},
         "subaccounts": count,
         "legs": LEGS,

@@ -11,7 +11,6 @@ several runs, that of a crash of one run, in seconds of processor time of one th
 """
 
 import ctypes
-import json
 import platform
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from random import Random
 import numpy as np
 
 import peers
-from engine import processor
+import record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -49,7 +48,6 @@ TRADERS, LEGS, MARKETS = 20_000, 8, 64
 COMMANDS, SAMPLE = 200_000, 4_000
 CROWDS = (125_000, 250_000, 500_000, 1_000_000)
 SOURCE = Path(__file__).parent / "kernel_engine.c"
-RESULT = Path(__file__).parent / "results" / "kernel_engine.json"
 
 
 def traders() -> Engine:
@@ -270,10 +268,9 @@ def measure() -> dict[str, object]:
 def main() -> None:
     """Measure, print, write."""
     found = measure()
-    machine = {"processor": processor(), "system": platform.platform()}
     versions = {"python": platform.python_version(), "seed": SEED, "runs": RUNS}
     what = "the batch engine, one thread, processor time, best of several runs; ratios of speed in one run"
-    RESULT.write_text(json.dumps({"what": what, "machine": machine, **versions, **found}, indent=2) + "\n")
+    record.write("kernel_engine", {"what": what, "machine": record.machine(), **versions, **found})
     for name, value in found.items():
         if isinstance(value, dict):
             ratio = f"{CROWDS[-1]:,} accounts take {value['largest_to_least']} times as long as {CROWDS[0]:,}"

@@ -11,16 +11,14 @@ alike and must end in the same state. Seconds of processor time of one thread; t
 one of the reference.
 """
 
-import json
 import platform
 import sys
 import time
 from pathlib import Path
 
-from engine import processor
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import record
 from kernel.engine.logs import Log
 from ringfence.clearing import command as cmd
 from ringfence.clearing.log import Clearinghouse, state_hash
@@ -36,7 +34,6 @@ SAMPLE = 25
 CASH_Q = 10**13
 POOL_Q = 10**11
 """Cash behind each market that caps profits: less than its winners are owed."""
-RESULT = Path(__file__).parent / "results" / "kernel_engine_rules.json"
 
 
 class Market(Log):
@@ -157,9 +154,8 @@ def main() -> None:
             found[rulebook.name] = measure(rulebook)
             print(f"{rulebook.name:20}", found[rulebook.name], flush=True)
     what = "the batch engine under rules over sets, accounts and pools, commands as objects, one thread, processor time"
-    machine = {"processor": processor(), "system": platform.platform()}
     versions = {"python": platform.python_version(), "seed": SEED, "runs": RUNS}
-    RESULT.write_text(json.dumps({"what": what, "machine": machine, **versions, **found}, indent=2) + "\n")
+    record.write("kernel_engine_rules", {"what": what, "machine": record.machine(), **versions, **found})
 
 
 if __name__ == "__main__":

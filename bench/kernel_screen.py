@@ -10,20 +10,18 @@ The *division-free* form leaves the venue's roundings out: a surplus in units of
 which every product is an integer. It is the yardstick for what 128 bits cost against floats doing the same.
 """
 
-import json
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import processor
+import record
 from population import RATE_DEN, SCALE, cross, ticks
 from ringfence.kernel import screen as kernel
 from ringfence.kernel.columns import Block
@@ -38,7 +36,6 @@ SEED = 2
 SUBACCOUNTS = 1_000_000
 PYTHON_ROWS = 2_000
 BLOCKED_ROWS = 8_192
-RESULT = Path(__file__).parent / "results" / "kernel_screen.json"
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -280,7 +277,7 @@ def main() -> None:
     touched += columns.blocks[0].market.nbytes
     result: dict[str, Any] = {
         "what": "milliseconds of one decision over a whole book, median of runs, one thread",
-        "machine": {"processor": processor(), "system": platform.platform()},
+        "machine": record.machine(),
         "versions": {
             "python": platform.python_version(),
             "numba": numba.__version__,
@@ -306,8 +303,7 @@ def main() -> None:
         }
         plan.table.markets["price"][:] = plan.table.markets["mark"][:] = start
         report(kind, result["books"][kind])
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("kernel_screen", result)
 
 
 def report(kind: str, book: dict[str, Any]) -> None:

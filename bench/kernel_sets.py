@@ -9,20 +9,18 @@ must name the same rows. Prints a table and writes `bench/results/kernel_sets.js
 one thread, and ratios within this run.
 """
 
-import json
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
-from engine import processor
+import record
 from ringfence.clearing.liquidity import owed_to_side_q
 from ringfence.clearing.model import (
     QUOTE,
@@ -46,7 +44,6 @@ VENUES = ("vertex", "perp-v2", "derive", "derive-pm", "derive-pm2", "gmx-v2")
 MARKS = {"BTC": 60_000, "ETH": 3_000}
 CLOSE_TO_IT = 50
 """One subaccount in so many has a surplus of at most a thousandth of its notional."""
-RESULT = Path(__file__).parent / "results" / "kernel_sets.json"
 
 
 class Compiled(NamedTuple):
@@ -172,7 +169,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else SUBACCOUNTS
     result: dict[str, Any] = {
         "what": "microseconds per subaccount of deciding a whole book, median of runs, one thread",
-        "machine": {"processor": processor(), "system": platform.platform()},
+        "machine": record.machine(),
         "versions": {"python": platform.python_version(), "numba": numba.__version__},
         "seed": SEED,
         "runs": RUNS,
@@ -185,8 +182,7 @@ def main() -> None:
             print(f"  {way:<40}{value:>12,.3f} us")
         for way, value in found["ratios"].items():
             print(f"  {way:<40}{value:>12,.1f} x")
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("kernel_sets", result)
 
 
 if __name__ == "__main__":

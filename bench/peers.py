@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import record
 from ringfence.clearing import command as cmd
 from ringfence.clearing.model import QUOTE, CollateralPool, Market, Scale, Subaccount, Venue
 from ringfence.clearing.policy import Deleveraging, Liquidation, Policy, Tier, Tiered
@@ -37,7 +38,6 @@ from ringfence.kernel.plan import Plan, plan
 from ringfence.kernel.screen import Screen, assess
 
 HERE = Path(__file__).parent
-RESULT = HERE / "results" / "peers.json"
 ENVIRONMENTS = HERE.parent / ".venv-peers"
 """Where `make bench-peers` puts the environments; `--environments` names another folder."""
 PEERS = ("lrvx", "freqtrade", "nautilus", "driftpy")
@@ -346,7 +346,7 @@ def main() -> None:
         "rows": rows,
         "crashes": crashes,
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("peers", result)
 
 
 if __name__ == "__main__":

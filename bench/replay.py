@@ -7,18 +7,16 @@ ways and checks that the two results are the same, then for ACCOUNTS (100,000 wh
 with one process per core. Compiled code is loaded before the clock starts. Writes `bench/results/replay.json`.
 """
 
-import json
 import os
 import platform
 import sys
 import time
-from pathlib import Path
 
+import record
 from ringfence.compare.command import DEFAULT_FRAME, DEFAULT_SCENARIO
 from ringfence.compare.lab import EngineName, Lab, Results, Setup, run_all
 from ringfence.sim.scenarios import load_scenario
 
-RESULT = Path(__file__).parent / "results" / "replay.json"
 SMALL = 500
 LARGE = 100_000
 SEED = 1
@@ -66,13 +64,12 @@ def main() -> None:
     found = measure(accounts)
     result = {
         "what": "the default comparison of margin modes, compiled code already in the cache",
-        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": record.machine(),
         "python": platform.python_version(),
         "seed": SEED,
         "seconds": found,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("replay", result)
     for what, value in found.items():
         print(f"{what:<56}{value:>10,}")
 

@@ -9,18 +9,16 @@ Stops at the first difference with tick and rows; writes `bench/results/soak.jso
 """
 
 import argparse
-import json
 import platform
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import processor
+import record
 from population import cross, isolated, ticks
 from ringfence.kernel.bands import Bands
 from ringfence.kernel.columns import Columns
@@ -35,7 +33,6 @@ WITHIN = 10
 PLACED_EVERY = 5
 """Ticks after which such a book is placed anew."""
 SEED = 7
-RESULT = Path(__file__).parent / "results" / "soak.json"
 Ints = NDArray[np.int64]
 
 
@@ -129,14 +126,14 @@ def main() -> None:
     print(f"{total:,} subaccount-ticks, no difference")
     result = {
         "what": "screen and bands beside brute force in 128 bits on every tick; differences found: none",
-        "machine": {"processor": processor(), "system": platform.platform()},
+        "machine": record.machine(),
         "versions": {"python": platform.python_version(), "numba": numba.__version__},
         "subaccounts": asked.subaccounts,
         "subaccount_ticks": total,
         "minutes": round((time.perf_counter() - began) / 60, 1),
         "books": rows,
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write("soak", result)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ a grid of eleven points and a liquidation map as a user would, and then, in one 
 the reference on a sample of the same accounts. Prints a table and writes `bench/results/stress.json`.
 """
 
-import json
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+import record
 from ringfence.books import read_accounts
 from ringfence.questions.spread import silent
 from ringfence.questions.stress_book import Setting, open_book
@@ -25,7 +24,6 @@ from ringfence.questions.stress_reference import Bench, Reference
 from ringfence.questions.stress_shocks import NOW, shocks, wanted
 from ringfence.venues.rulebook import load
 
-RESULT = Path(__file__).parent / "results" / "stress.json"
 VENUE, MARKETS, LEGS, SAMPLE = "hyperliquid", 64, 8, 1000
 
 BOOK = """
@@ -114,12 +112,11 @@ def main() -> None:
         "what": "a grid of eleven points and a liquidation map of a book, reading the file included; compiled before",
         "accounts": accounts,
         "positions": accounts * LEGS,
-        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
+        "machine": record.machine(),
         "python": platform.python_version(),
         **found,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    record.write("stress", document)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import click
 from .errors import InputError
 
 FOLDER = Path(__file__).resolve().parents[2] / "bench"
-SHARED = {"population"}
+SHARED = {"population", "record"}
 """Scripts that others import and nobody runs."""
 WORDS_WIDTH = 80
 APART = {"peers", "soak"}
