@@ -41,11 +41,11 @@ LAZY = {
         "The same traders through a crash under every margin mode.",
     ),
     "margin": (
-        "ringfence.questions.command_margin:margin",
+        "ringfence.questions.margin_command:margin",
         "Margin, liquidation price and free collateral of every account.",
     ),
     "diff": (
-        "ringfence.questions.command_diff:diff",
+        "ringfence.questions.diff_command:diff",
         "What a changed rule, another version or another venue means for a book.",
     ),
     "stress": (
