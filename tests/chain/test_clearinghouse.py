@@ -49,8 +49,8 @@ def position(house, name, market=0):
     return house.made.position(house.people[who].address, int(sub), market)
 
 
-def pool_q(house, pool=0):
-    return house.house.call("head_of", house.house.address, pool)[0]
+def pool_q(house):
+    return house.house.call("head_of", house.house.address, 0)[0]
 
 
 def events(house, name):

@@ -154,21 +154,20 @@ TAKEN = 989984344318166945
 """What 1,000 USD buy in those of takeovers: `test/clearingHouse/ClearingHouse.takeOver.test.ts`."""
 
 
-def curie(mark, *, cash=0, weth=0, longs=(), shorts=()):
-    """`alice` under the rulebook perp-v2, in wei: longs and shorts are (market, size, cost), all at `mark`."""
+def curie(mark, *, cash=0, weth=0, longs):
+    """`alice` under the rulebook perp-v2, in wei: longs are (market, size, cost), all at `mark`."""
     price, table = mark * WAD, Tiered((Tier(0, 100_000, 62_500, 0),), 1_000_000)
-    held = [*longs, *((name, -size, -cost) for name, size, cost in shorts)]
     markets = {
         name: Market(name, Scale(1, WAD), table, "fund", 18, 18, mark=price, index=price)
-        for name, _, _ in held
+        for name, _, _ in longs
     }
     alice, others = Subaccount("alice", "alice"), {}
-    alice.balances = {QUOTE: cash - sum(cost for _, _, cost in held)} | ({"WETH": weth} if weth else {})
-    for name, size, cost in held:
+    alice.balances = {QUOTE: cash - sum(cost for _, _, cost in longs)} | ({"WETH": weth} if weth else {})
+    for name, size, cost in longs:
         alice.positions[name] = Position(size, cost, 0)
         others[f"market/{name}"] = Subaccount(f"market/{name}", "pool", system=True, balances={QUOTE: cost})
         others[f"market/{name}"].positions[name] = Position(-size, -cost, 0)
-        markets[name].open_interest_b = abs(size)
+        markets[name].open_interest_b = size
     venue = Venue(
         load("perp-v2").policy(),
         markets,

@@ -89,8 +89,8 @@ def test_a_loss_is_paid_in_tokens_and_the_rest_comes_back():
 # --- remainders -------------------------------------------------------------------------------------------------------
 
 
-def small(mark, least=200, **changes):
-    world = stood(liquidation(BORNE, fee_ppm=10_000, fee_of="cost", remainder_least_q=least, **changes))
+def small(mark, **changes):
+    world = stood(liquidation(BORNE, fee_ppm=10_000, fee_of="cost", remainder_least_q=200, **changes))
     world.price(ETH=mark)
     return world, world.ok(cmd.Liquidate("a", "ETH"))
 

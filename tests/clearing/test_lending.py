@@ -67,8 +67,8 @@ def borrower(world):
     return world.venue.subaccounts["borrower"]
 
 
-def owing(world, name="borrower"):
-    return -world.quote(name)
+def owing(world):
+    return -world.quote("borrower")
 
 
 # -- health -------------------------------------------------------------------------------------------------------

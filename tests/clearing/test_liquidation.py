@@ -407,13 +407,13 @@ def test_a_backstop_in_debt_takes_nothing():
 # --- collateral -------------------------------------------------------------------------------------------------------
 
 
-def pledged(btc, size=200, mark=90):
+def pledged(btc, mark):
     """`trader` has only BTC and is long ETH from 100: what is lost is owed in quote."""
     world = World()
     world.open("trader", btc=btc)
     world.open("maker", 1_000_000)
     world.fund(100_000)
-    world.trade("ETH", size, "trader", "maker")
+    world.trade("ETH", 200, "trader", "maker")
     world.price(ETH=mark)
     return world
 

@@ -10,9 +10,9 @@ from ringfence.clearing.resolve import Fills, order_of_markets, proposals, resol
 from ringfence.clearing.risk import is_liquidatable
 
 
-def long_world(policy=None, *, cash=1_000, fund=0, **positions):
+def long_world(policy=None, *, fund=0, **positions):
     world = World(policy)
-    world.open("trader", cash)
+    world.open("trader", 1_000)
     world.open("maker", 1_000_000)
     if fund:
         world.fund(fund)

@@ -10,9 +10,9 @@ from ringfence.clearing.verdict import Reason
 BY_LOT = Policy(waterfall=("insurance", "socialize"), socialize_by="open_interest")
 
 
-def bankrupt(policy=BY_LOT, *, mark=85):
+def bankrupt(*, mark=85):
     """`loser` was long 100 ETH from 100 with 1,000 and was closed at `mark`; `short` and `long` stay."""
-    world = World(policy)
+    world = World(BY_LOT)
     for name, cash in (("loser", 1_000), ("short", 10_000), ("long", 200), ("idle", 10_000)):
         world.open(name, cash)
     world.trade("ETH", 100, "loser", "short")

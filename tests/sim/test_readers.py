@@ -23,8 +23,8 @@ def line(market, minute, prices="100,101,99,100"):
     return f"{market},{(START_S + 60 * minute) * 1000},{prices}\n"
 
 
-def two_markets(minutes=3):
-    return HEADER + "".join(line(market, i) for i in range(minutes) for market in ("BTC", "ETH"))
+def two_markets():
+    return HEADER + "".join(line(market, i) for i in range(3) for market in ("BTC", "ETH"))
 
 
 def klines(scale=1000, minutes=3, header=""):

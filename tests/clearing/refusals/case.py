@@ -59,10 +59,10 @@ def change_liquidation(**changes):
     return prepare
 
 
-def change_market(name="ETH", **changes):
+def change_market(**changes):
     def prepare(world):
         for field, value in changes.items():
-            setattr(world.venue.markets[name], field, value)
+            setattr(world.venue.markets["ETH"], field, value)
 
     return prepare
 
