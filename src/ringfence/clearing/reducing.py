@@ -18,7 +18,8 @@ def is_free(
 ) -> bool:
     """Whether a fill of `who` with `other`, signed lots for quote received less the fee, is judged by itself.
 
-    Never where margin is asked of positions or subaccounts together, or profits are capped by what liquidity can pay.
+    Never where margin is asked of positions or subaccounts together, or the market's liquidity caps its profits, which
+    the fill may pay from. Caps of other markets stay as they are: each is taken from its own market's liquidity.
     """
     policy, held = venue.policy, who.positions.get(market.id)
     by_position = policy.set_rule is None and policy.account_gating == "none" and market.solvency is None
