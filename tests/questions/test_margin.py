@@ -88,6 +88,14 @@ def test_a_losing_short_leg_costs_and_a_winning_one_helps(generic):
     assert [price.quantize(D("0.01")) for price in prices] == [D("53737.37"), D("43636.36")]
 
 
+@pytest.mark.parametrize("mode", ["Cross", "CROSS", "isolate", "", None])
+def test_a_mode_that_does_not_exist_is_refused(generic, mode):
+    """The position would be in no subaccount, and the account would look empty."""
+    desk = account(replace(cross("BTC", 1, 60000, 61000), mode=mode))
+    with pytest.raises(InputError, match=f"marginMode: expected cross or isolated, got {mode!r}"):
+        margin([desk], generic)
+
+
 def test_each_leg_has_its_own_tier(generic):
     """Maintenance margin is the sum of the legs' and not that of a tier found by the sum of notionals."""
     legs = [cross(symbol, "1", "4000000", "4000000") for symbol in ("BTC", "ETH")]

@@ -3,8 +3,12 @@
 A command that depends on time, block or chance carries them: `SetPrices` moves the clock, `Deleverage` holds the draw.
 """
 
-from msgspec import Struct, field
+from types import NoneType
 
+from msgspec import Struct, field
+from msgspec.structs import astuple
+
+from ..errors import InputError
 from .model import Grid, Term
 from .policy import Policy, Requirement
 
@@ -275,3 +279,24 @@ AnyCommand = (
     | ChangeRequirement
     | ChangePolicy
 )
+
+
+def must_be_whole(command: AnyCommand) -> None:
+    """Raise `InputError` for what is no command, and for a number in it that is no `int`.
+
+    A float would pass every rule and be in all balances from then on; an integer of NumPy would wrap.
+    """
+    if not isinstance(command, Command):
+        raise InputError(f"expected a command, such as `Deposit`, got {command!r}")
+    values = astuple(command)
+    if _PLAIN.issuperset(map(type, values)):
+        return
+    for name, value in zip(command.__struct_fields__, values, strict=True):
+        for part in value.values() if isinstance(value, dict) else (value,):
+            if not isinstance(part, _PARTS):
+                raise InputError(f"{type(command).__name__}: {name}: expected a whole number, got {part!r}")
+
+
+_PLAIN = frozenset({int, str, bool, NoneType})
+_PARTS = (int, str, NoneType, tuple, Struct)
+"""What fields of commands hold, or the mappings in them."""

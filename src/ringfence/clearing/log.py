@@ -19,7 +19,7 @@ import msgspec
 from ..errors import InputError, InvariantError
 from . import ledger
 from .apply import apply
-from .command import AnyCommand
+from .command import AnyCommand, must_be_whole
 from .decide import decide
 from .model import Venue
 from .verdict import Accepted, Rejected, Verdict
@@ -86,7 +86,11 @@ class Clearinghouse:
         return self._head.hex()
 
     def submit(self, command: AnyCommand) -> Verdict:
-        """Decide `command`, apply what it causes, check the invariants and log it. Rejections are logged too."""
+        """Decide `command`, apply what it causes, check the invariants and log it. Rejections are logged too.
+
+        Raises `InputError` for what is no command and for a number that is no `int`.
+        """
+        must_be_whole(command)
         verdict = decide(self.venue, command)
         if isinstance(verdict, Accepted):
             for event in verdict.events:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import get_args
 
 from msgspec.structs import replace
 
@@ -180,6 +181,9 @@ class _Builder:
         held: list[Held] = []
         missing: dict[str, str] = {}
         for position in self.account.positions:
+            if position.mode not in get_args(MarginMode):
+                where = position.place.field("marginMode")
+                raise InputError(f"{where}: expected cross or isolated, got {position.mode!r}")
             option = position.option
             try:
                 name = self.rules.symbol(option.underlying if option else position.symbol)
