@@ -19,7 +19,7 @@ import duckdb
 
 import record
 from ringfence.books import read_accounts
-from ringfence.questions.spread import silent
+from ringfence.progress import silent
 from ringfence.questions.stress import Surface
 from ringfence.questions.stress_book import Setting, open_book
 from ringfence.questions.stress_reference import Bench, Reference

@@ -21,6 +21,7 @@ RANKS = {
     "__version__": 0,
     "errors": 0,
     "cache": 0,
+    "progress": 0,
     "units": 1,
     "rules": 2,
     "clearing": 3,

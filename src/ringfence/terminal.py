@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Context, Decimal
 from typing import TextIO
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringfence import cache
+from ringfence.progress import Report
 
 WIDTH = 100
 """Columns where nobody says how wide the terminal is."""
@@ -92,7 +93,7 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 @contextmanager
-def progress(what: str, after_s: float = 0.0) -> Iterator[Callable[[int, int | None, str], None]]:
+def progress(what: str, after_s: float = 0.0) -> Iterator[Report]:
     """Show a bar on standard error; yields a function that is told how many are done, of how many, and what.
 
     With `after_s` the bar appears only for work that takes longer. What is made once and then kept, such as compiled

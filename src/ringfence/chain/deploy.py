@@ -3,10 +3,11 @@
 `Baseline.create` is what tests, measurements and `ringfence chain deploy` share, on whatever chain.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from ..errors import InputError
+from ..progress import Report, silent
 from .accounts import Account
 from .node import Chain, Contract, Receipt
 
@@ -35,13 +36,6 @@ class Terms(NamedTuple):
     cap_b: int = 2**55 - 1
 
 
-Report = Callable[[int, int | None, str], None]
-
-
-def _silent(_done: int, _total: int | None, _name: str) -> None:
-    """Tell nobody how far it is."""
-
-
 class Baseline:
     """A deployed `IsolatedOnly` or `CrossOnly` with its token and the two accounts that run it."""
 
@@ -64,7 +58,7 @@ class Baseline:
         terms: Terms | None = None,
         token: str = "",
         max_age_s: int = MAX_AGE_S,
-        report: Report = _silent,
+        report: Report = silent,
     ) -> "Baseline":
         """Deploy a design and list markets 0 to `markets` - 1, all on the same terms.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import InputError
+from ..progress import Report, silent
 from .complexity import Complexity
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ OPERATIONS: dict[str, str] = {
     "prices_pull": "price update of N markets from a report with one signature",
 }
 """Operations in the order of the table."""
-
-Report = Callable[[int, int | None, str], None]
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -126,7 +125,7 @@ def measure(
     designs: Iterable[str] | None = None,
     *,
     new_chain: "Callable[[], LocalChain] | None" = None,
-    report: Report = lambda _done, _total, _name: None,
+    report: Report = silent,
 ) -> Snapshot:
     """Measure all operations afresh, each design on a chain of its own: the embedded one unless another is given."""
     from .compile import compile_contract, compiler

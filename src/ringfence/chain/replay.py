@@ -16,8 +16,9 @@ from ..clearing.log import Clearinghouse, Entry
 from ..clearing.model import QUOTE, Venue, market_subaccount
 from ..clearing.verdict import Accepted, Reason, Rejected, Verdict
 from ..errors import InputError
+from ..progress import Report, silent
 from .node import LocalChain, RevertedError
-from .twin import Call, Report, Twin, differing, silent
+from .twin import Call, Twin, differing
 
 SHOWN_MAX = 8
 """Differences that are told; one soon leads to others."""

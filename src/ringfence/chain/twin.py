@@ -6,12 +6,13 @@ compared; traders' subaccounts are compared as they are.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..clearing.model import Subaccount, Venue, market_subaccount
 from ..clearing.risk import subaccount_risk, worth_q
 from ..errors import InputError
+from ..progress import Report, silent
 from . import clearinghouse as onchain
 from .accounts import Account
 from .deploy import UNLIMITED
@@ -25,14 +26,9 @@ SUBS_MAX, MARKETS_MAX, POOLS_MAX, UPDATES_MAX = 256, 128, 16, 64
 Call = tuple[Account, str, tuple[Any, ...]]
 """Who calls which function with what."""
 
-Report = Callable[[int, int | None, str], None]
 Balances = dict[str, tuple[int, int]]
 
 NOBODY = Subaccount("", "")
-
-
-def silent(_done: int, _total: int | None, _name: str) -> None:
-    """Tell nobody how far it is."""
 
 
 class Twin:

@@ -6,7 +6,7 @@ accounts, and liquidations are multiplied by that ratio: assumed, not forecast.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from ..chain.fees import Parameters, fee
 from ..chain.fees.envelope import signed_transaction
 from ..chain.fees.parameters import capacity, chain_data
 from ..chain.gas import Snapshot
+from ..progress import Report
 from ..sim.scenarios import load_scenario
 from .lab import MODES, Job, Lab, Setup
 from .onchain import MINUTE_MS, OTHER_MACHINES, liquidation_gas
@@ -38,7 +39,6 @@ PPM = 1_000_000
 PRICED_OUT_USD = 10**9
 """A cost beyond this says that nobody would pay it, not what anybody would pay."""
 
-Report = Callable[[int, int | None, str], None]
 Document = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from ringfence import __version__
 from ringfence.errors import InputError
 
 if TYPE_CHECKING:
-    from ringfence.questions.spread import Report
+    from ringfence.progress import Report
     from ringfence.questions.stress import Stress, Surface
     from ringfence.questions.stress_shocks import Shock, Wanted
     from ringfence.questions.tabular import Cell

@@ -10,8 +10,8 @@ from ringfence.errors import InputError
 
 if TYPE_CHECKING:
     from ringfence.chain.accounts import Account
-    from ringfence.chain.deploy import Report
     from ringfence.chain.node import Chain, Contract
+    from ringfence.progress import Report
 
     Deployed = tuple[list[Contract], dict[str, list[int]]]
 

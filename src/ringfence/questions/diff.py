@@ -15,12 +15,13 @@ from ..clearing.model import Subaccount
 from ..clearing.policy import Requirement
 from ..clearing.risk import Risk, collateral_risk, market_risk, subaccount_risk
 from ..errors import InputError
+from ..progress import Report, silent
 from ..venues.model import Rulebook
 from .arrange import Arrangement
 from .build import UNLISTED, Built, build
 from .listings import kind_of, listings
 from .margin import check_prices
-from .spread import Report, silent, spread
+from .spread import spread
 
 PARALLEL_FROM = 4000
 """Accounts from which other processes are worth starting: an account takes a fraction of a millisecond."""

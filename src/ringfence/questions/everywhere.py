@@ -14,6 +14,7 @@ from ..books.account import Account
 from ..books.record import Place
 from ..clearing.model import QUOTE
 from ..errors import InputError
+from ..progress import Report, silent
 from ..venues.model import Rulebook
 from ..venues.rulebook import list_rulebooks, load
 from ..venues.symbols import readings
@@ -22,7 +23,7 @@ from .build import Built, build
 from .listings import INPUT, MODE, POSITIONS, CannotHoldError, kind_of, listings
 from .margin import answer, check_prices
 from .procedure import in_a_word, procedure
-from .spread import Report, silent, spread
+from .spread import spread
 from .summary import Summary, summarize
 from .tabular import Cell, Columns
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from ..progress import Report, silent
+
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
-
-Report = Callable[[int, int | None, str], None]
-"""Is told how many are done, of how many (where that is known), and what is being done."""
 
 Job = Callable[[Sequence[T]], R]
 """Answers for a run of accounts at once; picklable, and the same wherever it runs."""
@@ -25,10 +24,6 @@ TASKS = Path("/proc/self/task")
 
 CHUNKS = 100
 """Runs that a book is cut into; progress is told after each."""
-
-
-def silent(_done: int, _total: int | None, _what: str) -> None:
-    """A report that nobody hears."""
 
 
 def spread(

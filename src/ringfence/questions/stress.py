@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from ..books.record import EXACT
 from ..errors import InputError
-from .spread import Report, silent
+from ..progress import Report, silent
 from .stress_shocks import NOW, Shock
 
 NO_POOL = "(no market)"

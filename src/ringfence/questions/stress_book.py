@@ -10,11 +10,11 @@ from msgspec import Struct
 from ..books.account import Account
 from ..books.files import FILE_BYTES_MAX
 from ..errors import InputError
+from ..progress import Report
 from ..venues.overrides import load_spec
 from .arrange import Arrangement
 from .given import BAR_AFTER_S, read_book
 from .margin import DEFAULT_VENUE, check_prices
-from .spread import Report
 from .stress import Ladder, Rung, Sums, Surface, Tally, Toll
 from .stress_reference import Bench, Reference, foremost
 from .stress_shocks import Shock

@@ -28,10 +28,10 @@ from ..kernel.sets_scale import underlying_of
 from ..kernel.sets_table import Sets, sets_of
 from ..kernel.table import Table
 from ..pricing.scenarios import Quote
+from ..progress import Report
 from ..venues.model import Rulebook
 from . import stress_rows as compiled
 from .repriced import reprice_options
-from .spread import Report
 from .stress import NO_POOL, Fallen, Felled, Held, Ladder, Rung, Sums, Tally, Toll, outward
 from .stress_reference import market_of, proceeds_q, shocked_venue
 from .stress_rows import Ints, exact_sum, whole

@@ -17,6 +17,7 @@ from ..books.record import EXACT
 from ..clearing.model import QUOTE, Asset, Market, Subaccount, Venue
 from ..clearing.risk import Risk, collateral_q, market_risk, subaccount_risk
 from ..errors import InputError
+from ..progress import Report
 from ..rules.value import funding_index_delta
 from ..rules.words import PPM, WAD
 from ..venues.model import Rulebook
@@ -25,7 +26,7 @@ from .build import UNLISTED, Built, Part, build
 from .listings import kind_of, listings
 from .margin import DEFAULT_VENUE
 from .repriced import reprice_options
-from .spread import Report, spread
+from .spread import spread
 from .stress import NO_POOL, Fallen, Felled, Held, Ladder, Refused, Rung, Sums, Tally, Toll, outward
 from .stress_shocks import Shock, folded
 
