@@ -234,6 +234,7 @@ def test_the_rulebook_itself_stays_as_it_is():
         ("hyperliquid{BTC.maxLeverage=}", "expected PATH=VALUE"),
         ("hyperlikuid{BTC.maxLeverage=20}", "no rulebook named 'hyperlikuid'; did you mean hyperliquid?"),
         ("hyperliquid{BTCC.maxLeverage=20}", "BTCC.maxLeverage: there is no such value"),
+        ("hyperliquid{BTC.maxLeverag=20}", "there is no such value; did you mean markets.BTC.maxLeverage?"),
         ("hyperliquid{BTC.maxLeverage=0.5}", "BTC.maxLeverage: expected a leverage of at least 1, got 0.5"),
         ("hyperliquid{BTC.maxLeverage=x}", "BTC.maxLeverage: expected a decimal number"),
         ("hyperliquid{BTC.maxLeverage=2,BTC-USD.maxLeverage=3}", "markets.BTC.maxLeverage: changed twice"),

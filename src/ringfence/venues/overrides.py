@@ -146,7 +146,9 @@ def _no_such(rulebook: Rulebook, path: str) -> InputError:
     if names := rulebook.names(path):
         some = ", ".join(f"{path}.{name}" for name in names[:3])
         return InputError(f"{rulebook.name}: {path}: a table; name one of its values, such as {some}")
-    near = difflib.get_close_matches(path, rulebook.document.values, n=1, cutoff=0.5)
+    table = path.rpartition(".")[0]
+    short = [f"{table}.{MAX_LEVERAGE}"] if table.startswith("markets.") else []
+    near = difflib.get_close_matches(path, [*rulebook.document.values, *short], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"`ringfence venues {rulebook.head.venue}` lists them"
     return InputError(f"{rulebook.name}: {path}: there is no such value; {hint}")
 
