@@ -20,10 +20,10 @@ import duckdb
 import record
 from ringfence.books import read_accounts
 from ringfence.progress import silent
-from ringfence.questions.stress import Surface
-from ringfence.questions.stress_book import Setting, open_book
-from ringfence.questions.stress_reference import Bench, Reference
-from ringfence.questions.stress_shocks import NOW, shocks, wanted
+from ringfence.questions.stress.book import Setting, open_book
+from ringfence.questions.stress.reference import Bench, Reference
+from ringfence.questions.stress.shocks import NOW, shocks, wanted
+from ringfence.questions.stress.surface import Surface
 from ringfence.venues.rulebook import load
 
 VENUE, MARKETS, LEGS, SAMPLE = "hyperliquid", 64, 8, 1000

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from ringfence.cli import main
 from ringfence.compare.stress_command import scenario_points
-from ringfence.questions import stress_chart, stress_tables
-from ringfence.questions.stress_tables import BAR_WIDTH, COLUMNS
+from ringfence.questions.stress import chart, tables
+from ringfence.questions.stress.tables import BAR_WIDTH, COLUMNS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BOOK = EXAMPLES / "perps.csv"
@@ -84,7 +84,7 @@ def test_many_points_print_those_that_tell_something():
     text = run(BOOK, "--venue", "hyperliquid", "--scenario", "2025-10-10").stdout
     assert "Of 141 points those worse than all before them, and the last; --json has all." in text
     rows = [line for line in text.splitlines() if line.startswith("2025-10-1")]
-    assert 2 < len(rows) <= stress_tables.POINTS_SHOWN
+    assert 2 < len(rows) <= tables.POINTS_SHOWN
     assert any("2025-10-10T21:00Z low" in row for row in rows)
 
 
@@ -260,12 +260,12 @@ def test_charts_are_well_formed_and_stay_in_their_frame(tmp_path):
     ],
 )
 def test_amounts_in_charts_are_brief(amount, text):
-    assert stress_chart.brief(Decimal(amount)) == text
+    assert chart.brief(Decimal(amount)) == text
 
 
 @pytest.mark.parametrize(("most", "last"), [("0", "0"), ("7", "6"), ("100", "100"), ("355035", "300000")])
 def test_ticks_are_round_and_end_below_the_most(most, last):
-    found = stress_chart.ticks(Decimal(most))
+    found = chart.ticks(Decimal(most))
     assert found[0] == 0
     assert found[-1] == Decimal(last)
     assert len(found) <= 6
@@ -273,7 +273,7 @@ def test_ticks_are_round_and_end_below_the_most(most, last):
 
 @pytest.mark.parametrize(("share", "text"), [(0, ""), (1, "▏"), (32, "████"), (16, "██"), (9, "█▏")])
 def test_bars_are_drawn_in_eighths(share, text):
-    assert stress_tables.bar(share, 32, 4) == text
+    assert tables.bar(share, 32, 4) == text
 
 
 # -- what it takes -----------------------------------------------------------------------------------------------------

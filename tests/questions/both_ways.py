@@ -4,11 +4,11 @@ import pytest
 
 from ringfence.books import read_accounts
 from ringfence.errors import InputError
-from ringfence.questions import stress_book
 from ringfence.questions.spread import silent
-from ringfence.questions.stress_book import Setting, open_book
-from ringfence.questions.stress_reference import Bench, Reference
-from ringfence.questions.stress_shocks import NOW, shocks, wanted
+from ringfence.questions.stress import book
+from ringfence.questions.stress.book import Setting, open_book
+from ringfence.questions.stress.reference import Bench, Reference
+from ringfence.questions.stress.shocks import NOW, shocks, wanted
 from ringfence.venues.rulebook import load
 
 QUESTIONS = [NOW, *shocks(wanted(grid="-40%:40%:40%")), *shocks(wanted(["-7.77%"], funding=["0.3%"]))]
@@ -17,8 +17,8 @@ QUESTIONS = [NOW, *shocks(wanted(grid="-40%:40%:40%")), *shocks(wanted(["-7.77%"
 @pytest.fixture(autouse=True)
 def scans_all(monkeypatch):
     """Scan books of any size."""
-    monkeypatch.setattr(stress_book, "COLUMNS_FROM", 1)
-    monkeypatch.setattr(stress_book, "SCANNED_FROM", 0)
+    monkeypatch.setattr(book, "COLUMNS_FROM", 1)
+    monkeypatch.setattr(book, "SCANNED_FROM", 0)
 
 
 def answers(path, venue):

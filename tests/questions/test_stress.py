@@ -15,10 +15,10 @@ from ringfence.books.options import OptionTerms
 from ringfence.clearing.risk import Risk
 from ringfence.errors import InputError
 from ringfence.questions.build import build
-from ringfence.questions.stress import NO_POOL, Ladder, Rung, Sums, Tally, stress
-from ringfence.questions.stress_measures import stress_measures
-from ringfence.questions.stress_reference import Bench, Reference, bad_debt_q, pool_shares, shocked
-from ringfence.questions.stress_shocks import map_shocks, shocks, wanted
+from ringfence.questions.stress.measures import stress_measures
+from ringfence.questions.stress.reference import Bench, Reference, bad_debt_q, pool_shares, shocked
+from ringfence.questions.stress.shocks import map_shocks, shocks, wanted
+from ringfence.questions.stress.surface import NO_POOL, Ladder, Rung, Sums, Tally, stress
 from ringfence.venues.rulebook import load
 
 D = Decimal

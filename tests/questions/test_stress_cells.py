@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ringfence.books.arrow import Floats, Integers, Texts
 from ringfence.books.record import EXACT
 from ringfence.kernel.wide import split
-from ringfence.questions import stress_cells as cells
-from ringfence.questions.stress_names import Numbering
+from ringfence.questions.stress import cells
+from ringfence.questions.stress.names import Numbering
 from ringfence.units import parse_decimal
 
 pieces = st.text("0123456789.+-e ", max_size=24)

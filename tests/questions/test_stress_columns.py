@@ -19,13 +19,13 @@ from ringfence.kernel.plan import plan
 from ringfence.questions.build import Built, Part
 from ringfence.questions.listings import listings
 from ringfence.questions.spread import silent
-from ringfence.questions.stress import stress
-from ringfence.questions.stress_book import Together, by_columns
-from ringfence.questions.stress_columns import Book, Columned
-from ringfence.questions.stress_merge import merge
-from ringfence.questions.stress_reference import Bench, Reference
-from ringfence.questions.stress_rows import exact_sum, whole
-from ringfence.questions.stress_shocks import NOW, map_shocks, shocks, wanted
+from ringfence.questions.stress.book import Together, by_columns
+from ringfence.questions.stress.columns import Book, Columned
+from ringfence.questions.stress.merge import merge
+from ringfence.questions.stress.reference import Bench, Reference
+from ringfence.questions.stress.rows import exact_sum, whole
+from ringfence.questions.stress.shocks import NOW, map_shocks, shocks, wanted
+from ringfence.questions.stress.surface import stress
 from ringfence.venues.rulebook import load
 
 D = Decimal

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from questions.both_ways import answers, same_answers
 from questions.both_ways import scans_all as _scans_all  # noqa: F401 - a fixture
 from ringfence.questions.spread import silent
-from ringfence.questions.stress_columns import Columned
-from ringfence.questions.stress_load import load as into_columns
-from ringfence.questions.stress_load import usual_places
-from ringfence.questions.stress_reference import Bench
-from ringfence.questions.stress_scan import COLLATERAL, plain_table
-from ringfence.questions.stress_shocks import map_shocks, shocks, wanted
+from ringfence.questions.stress.columns import Columned
+from ringfence.questions.stress.load import load as into_columns
+from ringfence.questions.stress.load import usual_places
+from ringfence.questions.stress.reference import Bench
+from ringfence.questions.stress.scan import COLLATERAL, plain_table
+from ringfence.questions.stress.shocks import map_shocks, shocks, wanted
 from ringfence.venues.rulebook import load
 
 NUMBERS = (COLLATERAL, "contracts", "entryPrice", "markPrice", "leverage", "collateral")

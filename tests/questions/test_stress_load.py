@@ -13,15 +13,15 @@ from questions.both_ways import answers, same_answers, survey
 from questions.both_ways import scans_all as _scans_all  # noqa: F401 - a fixture
 from ringfence.errors import InputError
 from ringfence.kernel.columns import WIDTHS
-from ringfence.questions import stress_book, stress_scan
 from ringfence.questions.spread import silent
-from ringfence.questions.stress_book import Setting, open_book
-from ringfence.questions.stress_cells import UNSTATED
-from ringfence.questions.stress_columns import Columned
-from ringfence.questions.stress_load import load as into_columns
-from ringfence.questions.stress_reference import Bench
-from ringfence.questions.stress_scan import COLLATERAL, plain_table
-from ringfence.questions.stress_shocks import NOW
+from ringfence.questions.stress import book, scan
+from ringfence.questions.stress.book import Setting, open_book
+from ringfence.questions.stress.cells import UNSTATED
+from ringfence.questions.stress.columns import Columned
+from ringfence.questions.stress.load import load as into_columns
+from ringfence.questions.stress.reference import Bench
+from ringfence.questions.stress.scan import COLLATERAL, plain_table
+from ringfence.questions.stress.shocks import NOW
 from ringfence.venues.rulebook import list_rulebooks, load
 
 VENUES = tuple(sorted({info.venue for info in list_rulebooks()}))
@@ -350,9 +350,9 @@ def test_marks_and_leverages_may_be_floats(tmp_path):
 @pytest.mark.parametrize("kind", ["csv", "text"])
 def test_more_rows_than_are_numbered_are_refused(tmp_path, monkeypatch, kind):
     path = write(tmp_path, [leg("a"), leg("b"), leg("c")], kind)
-    monkeypatch.setattr(stress_scan, "ROWS_MAX", 3)
+    monkeypatch.setattr(scan, "ROWS_MAX", 3)
     assert plain_table(path).scan() is not None
-    monkeypatch.setattr(stress_scan, "ROWS_MAX", 2)
+    monkeypatch.setattr(scan, "ROWS_MAX", 2)
     with pytest.raises(InputError, match=r"more than 2 rows; split the book"):
         plain_table(path).scan()
 
@@ -410,7 +410,7 @@ def test_what_is_no_table_is_not_scanned(tmp_path):
 
 
 def test_a_book_too_large_to_be_read_singly_says_why_it_would_have_to_be(tmp_path, monkeypatch):
-    monkeypatch.setattr(stress_book, "FILE_BYTES_MAX", 10)
+    monkeypatch.setattr(book, "FILE_BYTES_MAX", 10)
     path = write(tmp_path, [leg("a") | {COLLATERAL: ""}], "csv")
     for setting, reason in (
         (Setting("hyperliquid", {}, "cross"), "--collateral and --mode change accounts one by one"),

@@ -14,9 +14,9 @@ from ringfence.questions.build import build
 from ringfence.questions.listings import listings
 from ringfence.questions.margin import margin
 from ringfence.questions.spread import silent
-from ringfence.questions.stress import outward, stress
-from ringfence.questions.stress_reference import Bench, Reference, contracts_of, market_of
-from ringfence.questions.stress_shocks import NOW, Shock, folded, map_shocks, shocks, shown, wanted
+from ringfence.questions.stress.reference import Bench, Reference, contracts_of, market_of
+from ringfence.questions.stress.shocks import NOW, Shock, folded, map_shocks, shocks, shown, wanted
+from ringfence.questions.stress.surface import outward, stress
 
 EFFORT = settings.default.max_examples // 100
 """How many times the usual examples the profile asks for."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from ringfence.errors import InputError
-from ringfence.questions.stress_shocks import (
+from ringfence.questions.stress.shocks import (
     NOW,
     POINTS_MAX,
     check_market,

@@ -14,8 +14,8 @@ from ringfence.errors import InputError
 
 if TYPE_CHECKING:
     from ringfence.progress import Report
-    from ringfence.questions.stress import Stress, Surface
-    from ringfence.questions.stress_shocks import Shock, Wanted
+    from ringfence.questions.stress.shocks import Shock, Wanted
+    from ringfence.questions.stress.surface import Stress, Surface
     from ringfence.questions.tabular import Cell
 
     Row = tuple[Cell, ...]
@@ -87,7 +87,7 @@ class _Run:
 
     def __init__(self, book: str, options: Mapping[str, object]) -> None:
         from ringfence.questions.measures import condition
-        from ringfence.questions.stress_measures import STRESS_MEASURES
+        from ringfence.questions.stress.measures import STRESS_MEASURES
         from ringfence.questions.tabular import TABLES, target
 
         self.book, self.options = book, options
@@ -105,7 +105,7 @@ class _Run:
         return None if given is None else str(given)
 
     def _asked(self) -> "Wanted":
-        from ringfence.questions.stress_shocks import wanted
+        from ringfence.questions.stress.shocks import wanted
 
         asked = wanted(
             self._texts("moves"),
@@ -122,10 +122,10 @@ class _Run:
     def run(self) -> None:
         """Ask, print, write, and check conditions."""
         from ringfence import terminal
-        from ringfence.questions import stress_tables
         from ringfence.questions.given import BAR_AFTER_S
-        from ringfence.questions.stress import stress as ask
-        from ringfence.questions.stress_measures import stress_measures
+        from ringfence.questions.stress import tables
+        from ringfence.questions.stress.measures import stress_measures
+        from ringfence.questions.stress.surface import stress as ask
 
         surface = self._surface()
         points, maps = self._points(surface), list(self._maps(surface))
@@ -134,10 +134,10 @@ class _Run:
             found = ask(surface, points, most=None if rows else self.top, maps=maps, report=report)
         values = stress_measures(found)
         if bool(self.options["as_json"]):
-            document = stress_tables.to_json(found, values, self.top)
+            document = tables.to_json(found, values, self.top)
             terminal.print_json({"ringfence": __version__, **document})
         else:
-            stress_tables.show(found, self.top, maps=bool(self._texts("maps")))
+            tables.show(found, self.top, maps=bool(self._texts("maps")))
         self._write(found, values)
         self._check(values)
 
@@ -145,7 +145,7 @@ class _Run:
         """The book behind the question, and warnings of its rulebooks."""
         from ringfence import terminal
         from ringfence.questions.given import amounts, arrangement, worker_count
-        from ringfence.questions.stress_book import Setting, open_book
+        from ringfence.questions.stress.book import Setting, open_book
 
         setting = Setting(
             self._text("venue"),
@@ -160,12 +160,12 @@ class _Run:
         return surface
 
     def _points(self, surface: "Surface") -> "list[Shock]":
-        from ringfence.questions import stress_shocks
+        from ringfence.questions.stress import shocks
 
-        stress_shocks.check_names(self.asked, surface.markets, surface.assets)
+        shocks.check_names(self.asked, surface.markets, surface.assets)
         name = self._text("scenario")
         if name is None:
-            return stress_shocks.shocks(self.asked)
+            return shocks.shocks(self.asked)
         markets, points = scenario_points(name)
         unmoved = [each for each in surface.markets if not _is_among(each, markets)]
         if unmoved and None not in self.asked.betas:
@@ -178,11 +178,11 @@ class _Run:
                     f"they stand still; --beta 1 lets them follow {self.asked.lead or LEAD}",
                     err=True,
                 )
-        return stress_shocks.path(self.asked, points, LEAD)
+        return shocks.path(self.asked, points, LEAD)
 
     def _maps(self, surface: "Surface") -> "Iterator[tuple[str, list[Shock]]]":
         """Markets with the points of their maps; the report's own where none is named."""
-        from ringfence.questions.stress_shocks import check_market, map_shocks
+        from ringfence.questions.stress.shocks import check_market, map_shocks
 
         names = [check_market("--map", name, surface.markets) for name in self._texts("maps")]
         if not names and any(path.suffix.lower() == REPORT for path in self.targets):
@@ -191,9 +191,9 @@ class _Run:
             yield name, map_shocks(self.asked, name)
 
     def _write(self, found: "Stress", values: Mapping[str, Decimal]) -> None:
-        from ringfence.questions import stress_tables
         from ringfence.questions.given import BAR_AFTER_S
-        from ringfence.questions.stress_report import report
+        from ringfence.questions.stress import tables
+        from ringfence.questions.stress.report import report
         from ringfence.questions.tabular import write_table, write_text
         from ringfence.terminal import command_again, progress
 
@@ -203,8 +203,8 @@ class _Run:
                 write_text(path, report(found, values, book=self.book, command=again, top=self.top))
             else:
                 with progress("writing", BAR_AFTER_S) as told:
-                    rows = _counted(stress_tables.table_rows(found), found.worst_tally.subaccounts, told)
-                    write_table(path, stress_tables.COLUMNS, rows)
+                    rows = _counted(tables.table_rows(found), found.worst_tally.subaccounts, told)
+                    write_table(path, tables.COLUMNS, rows)
             click.echo(f"Written: {path}", err=True)
 
     def _check(self, values: Mapping[str, Decimal]) -> None:
@@ -224,7 +224,7 @@ def _counted(rows: "Iterable[Row]", total: int, report: "Report") -> "Iterator[R
 
 
 def _is_among(name: str, others: Sequence[str]) -> bool:
-    from ringfence.questions.stress_shocks import folded
+    from ringfence.questions.stress.shocks import folded
 
     names = set(folded(name))
     return any(names.intersection(folded(other)) for other in others)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..books.account import Account
-from ..books.files import FILE_BYTES_MAX
-from ..errors import InputError
-from ..progress import Report
-from ..venues.overrides import load_spec
-from .arrange import Arrangement
-from .given import BAR_AFTER_S, read_book
-from .margin import DEFAULT_VENUE, check_prices
-from .stress import Ladder, Rung, Sums, Surface, Tally, Toll
-from .stress_reference import Bench, Reference, foremost
-from .stress_shocks import Shock
+from ...books.account import Account
+from ...books.files import FILE_BYTES_MAX
+from ...errors import InputError
+from ...progress import Report
+from ...venues.overrides import load_spec
+from ..arrange import Arrangement
+from ..given import BAR_AFTER_S, read_book
+from ..margin import DEFAULT_VENUE, check_prices
+from .reference import Bench, Reference, foremost
+from .shocks import Shock
+from .surface import Ladder, Rung, Sums, Surface, Tally, Toll
 
 COLUMNS_FROM = 2000
 """Accounts from which columns are worth loading a compiler for."""
@@ -37,7 +37,7 @@ class Setting(Struct, frozen=True):
 
 def open_book(name: str, collateral: Sequence[str], setting: Setting) -> tuple[Surface, list[str], list[str]]:
     """The surface of a book, warnings of its rulebooks, and notes on where it is from."""
-    from ..terminal import progress
+    from ...terminal import progress
 
     found = _scanned(name, collateral, setting)
     if not isinstance(found, str):
@@ -70,10 +70,10 @@ def _scanned(
         return "it is small"
     if collateral or setting.wanted is not None:
         return "--collateral and --mode change accounts one by one"
-    from ..terminal import progress
-    from .stress_columns import Columned
-    from .stress_load import load, samples
-    from .stress_scan import plain_table
+    from ...terminal import progress
+    from .columns import Columned
+    from .load import load, samples
+    from .scan import plain_table
 
     with progress("scanning", BAR_AFTER_S) as report:
         report(0, None, "scanning the table")
@@ -117,8 +117,8 @@ def _as_one(surfaces: Sequence[Surface]) -> Surface:
 
 def by_columns(bench: Bench, accounts: Sequence[Account], workers: int, report: Report) -> Surface:
     """Columns of what the kernel decides, and the reference for the others."""
-    from .stress_columns import Columned
-    from .stress_merge import merge
+    from .columns import Columned
+    from .merge import merge
 
     told: Callable[[int], None] = lambda done: report(done, len(accounts), "columns")  # noqa: E731
     books, apart = merge(bench, accounts, told)

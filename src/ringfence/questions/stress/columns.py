@@ -1,6 +1,6 @@
 """A stress of a book in columns: the same answers as the engine's, a block of subaccounts at a time.
 
-Prices, funding and pegs are moved by `stress_reference.shocked_venue`, so a shock means the same on both ways; what the
+Prices, funding and pegs are moved by `reference.shocked_venue`, so a shock means the same on both ways; what the
 kernel does not decide (`kernel.plan`) is asked of the reference by whoever builds this.
 """
 
@@ -16,26 +16,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books.record import EXACT
-from ..clearing.model import Market, Venue
-from ..clearing.risk import collateral_q
-from ..errors import InputError
-from ..kernel.columns import Block, Columns
-from ..kernel.limits import UnfitError
-from ..kernel.lots_f64 import Lines, find_unclear, lines_at
-from ..kernel.plan import Plan, price_grid
-from ..kernel.sets_scale import underlying_of
-from ..kernel.sets_table import Sets, sets_of
-from ..kernel.table import Table
-from ..pricing.scenarios import Quote
-from ..progress import Report
-from ..venues.model import Rulebook
-from . import stress_rows as compiled
-from .repriced import reprice_options
-from .stress import NO_POOL, Fallen, Felled, Held, Ladder, Rung, Sums, Tally, Toll, outward
-from .stress_reference import market_of, proceeds_q, shocked_venue
-from .stress_rows import Ints, exact_sum, whole
-from .stress_shocks import NOW, Shock
+from ...books.record import EXACT
+from ...clearing.model import Market, Venue
+from ...clearing.risk import collateral_q
+from ...errors import InputError
+from ...kernel.columns import Block, Columns
+from ...kernel.limits import UnfitError
+from ...kernel.lots_f64 import Lines, find_unclear, lines_at
+from ...kernel.plan import Plan, price_grid
+from ...kernel.sets_scale import underlying_of
+from ...kernel.sets_table import Sets, sets_of
+from ...kernel.table import Table
+from ...pricing.scenarios import Quote
+from ...progress import Report
+from ...venues.model import Rulebook
+from ..repriced import reprice_options
+from . import rows as compiled
+from .reference import market_of, proceeds_q, shocked_venue
+from .rows import Ints, exact_sum, whole
+from .shocks import NOW, Shock
+from .surface import NO_POOL, Fallen, Felled, Held, Ladder, Rung, Sums, Tally, Toll, outward
 
 Flags = NDArray[np.bool_]
 Standing = list[tuple[int, int, Ints]]
@@ -223,7 +223,7 @@ class Columned:
                 rows = found[: find_unclear(table, priced.lines, block, rows, found)]
                 compiled.judge(table, block, rows, short, equity, maintenance)
             else:
-                from ..kernel import sets as netted
+                from ...kernel import sets as netted
 
                 rows = found[: netted.unclear(table, sets, block, rows, found)]
                 netted.judge(table, sets, block, rows, short, equity, maintenance)

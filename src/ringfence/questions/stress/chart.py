@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from ..html import Html, tag
-from .measures import usd
-from .stress import Ladder, Rung, Tally
-from .stress_shocks import shown
-from .stress_tables import price_at, price_text
+from ...html import Html, tag
+from ..measures import usd
+from .shocks import shown
+from .surface import Ladder, Rung, Tally
+from .tables import price_at, price_text
 
 WIDTH, LEFT, RIGHT = 960, 64, 12
 CUMULATIVE_HEIGHT, RUNGS_HEIGHT, POINTS_HEIGHT = 210, 110, 240

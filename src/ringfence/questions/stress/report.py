@@ -5,14 +5,14 @@ from decimal import Decimal
 
 from ringfence import __version__
 
-from ..html import Html, cell, column, details, document, label, row, section, table, tag
-from .measures import plain
-from .stress import Stress, Tally, Toll
-from .stress_chart import map_chart, points_chart
-from .stress_measures import STRESS_MEASURES
-from .stress_shocks import UNMOVED
-from .stress_tables import by_notional, header, ladder_rows, points, remarks
-from .summary import amount
+from ...html import Html, cell, column, details, document, label, row, section, table, tag
+from ..measures import plain
+from ..summary import amount
+from .chart import map_chart, points_chart
+from .measures import STRESS_MEASURES
+from .shocks import UNMOVED
+from .surface import Stress, Tally, Toll
+from .tables import by_notional, header, ladder_rows, points, remarks
 
 CENTS_BELOW = 1000
 

@@ -12,23 +12,23 @@ from heapq import nsmallest
 
 from msgspec.structs import replace
 
-from ..books.account import Account
-from ..books.record import EXACT
-from ..clearing.model import QUOTE, Asset, Market, Subaccount, Venue
-from ..clearing.risk import Risk, collateral_q, market_risk, subaccount_risk
-from ..errors import InputError
-from ..progress import Report
-from ..rules.value import funding_index_delta
-from ..rules.words import PPM, WAD
-from ..venues.model import Rulebook
-from .arrange import Arrangement
-from .build import UNLISTED, Built, Part, build
-from .listings import kind_of, listings
-from .margin import DEFAULT_VENUE
-from .repriced import reprice_options
-from .spread import spread
-from .stress import NO_POOL, Fallen, Felled, Held, Ladder, Refused, Rung, Sums, Tally, Toll, outward
-from .stress_shocks import Shock, folded
+from ...books.account import Account
+from ...books.record import EXACT
+from ...clearing.model import QUOTE, Asset, Market, Subaccount, Venue
+from ...clearing.risk import Risk, collateral_q, market_risk, subaccount_risk
+from ...errors import InputError
+from ...progress import Report
+from ...rules.value import funding_index_delta
+from ...rules.words import PPM, WAD
+from ...venues.model import Rulebook
+from ..arrange import Arrangement
+from ..build import UNLISTED, Built, Part, build
+from ..listings import kind_of, listings
+from ..margin import DEFAULT_VENUE
+from ..repriced import reprice_options
+from ..spread import spread
+from .shocks import Shock, folded
+from .surface import NO_POOL, Fallen, Felled, Held, Ladder, Refused, Rung, Sums, Tally, Toll, outward
 
 PARALLEL_FROM = 300
 """Accounts from which other processes are worth starting: an account takes some milliseconds at many points."""

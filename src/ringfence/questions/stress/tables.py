@@ -7,14 +7,26 @@ from fractions import Fraction
 import click
 from msgspec.structs import asdict
 
-from ..books.record import EXACT
-from ..terminal import money, print_table, short
-from ..units import format_fraction
-from .measures import plain
-from .stress import Fallen, Felled, Ladder, Refused, Rung, Stress, Sums, Tally, Toll, badness, largest_markets
-from .stress_shocks import UNMOVED, shown
-from .summary import amount
-from .tabular import Cell, Columns
+from ...books.record import EXACT
+from ...terminal import money, print_table, short
+from ...units import format_fraction
+from ..measures import plain
+from ..summary import amount
+from ..tabular import Cell, Columns
+from .shocks import UNMOVED, shown
+from .surface import (
+    Fallen,
+    Felled,
+    Ladder,
+    Refused,
+    Rung,
+    Stress,
+    Sums,
+    Tally,
+    Toll,
+    badness,
+    largest_markets,
+)
 
 POINTS_SHOWN = 24
 """Points that are printed."""

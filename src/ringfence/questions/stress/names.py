@@ -6,9 +6,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books.arrow import Texts
-from . import stress_cells as cells
-from .stress_cells import WORD, Codes, Index, Ints, Rows
+from ...books.arrow import Texts
+from . import cells
+from .cells import WORD, Codes, Index, Ints, Rows
 
 ENTRIES, BYTES = 256, 1 << 13
 """Room that an index begins with."""

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from ..books.record import EXACT
-from ..errors import InputError
-from ..progress import Report, silent
-from .stress_shocks import NOW, Shock
+from ...books.record import EXACT
+from ...errors import InputError
+from ...progress import Report, silent
+from .shocks import NOW, Shock
 
 NO_POOL = "(no market)"
 """Where debt belongs that no position made."""

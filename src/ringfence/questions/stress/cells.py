@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books.arrow import Floats, Integers, Texts
-from ..kernel.jit import jit
-from ..kernel.wide import Wide, abs_, fits, join, lo64, mul_div_down, wide
+from ...books.arrow import Floats, Integers, Texts
+from ...kernel.jit import jit
+from ...kernel.wide import Wide, abs_, fits, join, lo64, mul_div_down, wide
 
 UNSTATED, UNREAD = -1, -2
 """In place of a number's decimal places: the cell is empty; it is for the reader of single accounts."""
@@ -66,7 +66,7 @@ WORD = 8
 
 
 class Index(NamedTuple):
-    """What has been seen, numbered in order of appearance; `stress_names.Numbering` makes room in it.
+    """What has been seen, numbered in order of appearance; `names.Numbering` makes room in it.
 
     An entry is a row's texts in `k` columns.
     """

@@ -13,10 +13,10 @@ from functools import lru_cache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..clearing.model import QUOTE
-from ..errors import InputError
-from ..units import format_fraction, parse_decimal
-from ..venues.symbols import readings
+from ...clearing.model import QUOTE
+from ...errors import InputError
+from ...units import format_fraction, parse_decimal
+from ...venues.symbols import readings
 
 POINTS_MAX = 500
 """Most points of a grid."""

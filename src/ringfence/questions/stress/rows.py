@@ -7,11 +7,11 @@ Sums that many rows add to are kept in two limbs of 32 bits (`Limbs`), so that t
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernel.columns import Block
-from ..kernel.jit import jit
-from ..kernel.legs import is_short, maintenance_at, notional_at, row_equity_and_maintenance
-from ..kernel.table import Table
-from ..kernel.wide import mul_div_down, narrow, wide
+from ...kernel.columns import Block
+from ...kernel.jit import jit
+from ...kernel.legs import is_short, maintenance_at, notional_at, row_equity_and_maintenance
+from ...kernel.table import Table
+from ...kernel.wide import mul_div_down, narrow, wide
 
 Ints = NDArray[np.int64]
 Rows = NDArray[np.int64]

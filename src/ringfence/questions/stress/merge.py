@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from ..books.account import Account
-from ..clearing.model import Asset, CollateralPool, Market, Subaccount, Venue
-from ..clearing.set_rules import ScenarioMargin
-from ..errors import InputError
-from ..kernel.columns import Columns, from_venue
-from ..kernel.limits import UnfitError
-from ..kernel.plan import plan
-from ..kernel.sets_scale import underlying_of
-from ..pricing.scenarios import Quote
-from ..venues.model import Rulebook
-from .build import UNLISTED, Built
-from .grid import market_on_grid
-from .listings import listings
-from .stress_columns import Book, may_move, rule_of
-from .stress_reference import Bench, judged
+from ...books.account import Account
+from ...clearing.model import Asset, CollateralPool, Market, Subaccount, Venue
+from ...clearing.set_rules import ScenarioMargin
+from ...errors import InputError
+from ...kernel.columns import Columns, from_venue
+from ...kernel.limits import UnfitError
+from ...kernel.plan import plan
+from ...kernel.sets_scale import underlying_of
+from ...pricing.scenarios import Quote
+from ...venues.model import Rulebook
+from ..build import UNLISTED, Built
+from ..grid import market_on_grid
+from ..listings import listings
+from .columns import Book, may_move, rule_of
+from .reference import Bench, judged
 
 
 def merge(

@@ -11,23 +11,23 @@ from typing import cast, overload
 
 import numpy as np
 
-from ..books.account import ACCOUNT_NAME_EXTRA, Account, BookPosition, MarginMode
-from ..books.record import Place, Record
-from ..clearing.model import QUOTE, CollateralPool, Market, Venue
-from ..errors import InputError
-from ..kernel.columns import WIDTHS, Block, Columns, empty
-from ..kernel.limits import UnfitError
-from ..kernel.plan import GRIDS, plan
-from . import stress_fill as compiled
-from .grid import market_on_grid
-from .listings import listings
-from .margin import DEFAULT_VENUE
-from .stress_cells import DIGITS_MAX, PLACES_MAX, Codes, Ints
-from .stress_columns import Book, may_move, rule_of
-from .stress_fill import NOWHERE, Flags, Grids, Groups, Numbers
-from .stress_names import Chosen
-from .stress_reference import Bench
-from .stress_scan import Kind, Scan
+from ...books.account import ACCOUNT_NAME_EXTRA, Account, BookPosition, MarginMode
+from ...books.record import Place, Record
+from ...clearing.model import QUOTE, CollateralPool, Market, Venue
+from ...errors import InputError
+from ...kernel.columns import WIDTHS, Block, Columns, empty
+from ...kernel.limits import UnfitError
+from ...kernel.plan import GRIDS, plan
+from ..grid import market_on_grid
+from ..listings import listings
+from ..margin import DEFAULT_VENUE
+from . import fill as compiled
+from .cells import DIGITS_MAX, PLACES_MAX, Codes, Ints
+from .columns import Book, may_move, rule_of
+from .fill import NOWHERE, Flags, Grids, Groups, Numbers
+from .names import Chosen
+from .reference import Bench
+from .scan import Kind, Scan
 
 ONE = Decimal(1)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from .measures import usd
-from .stress import Stress, Tally
+from ..measures import usd
+from .surface import Stress, Tally
 
 STRESS_MEASURES: Mapping[str, tuple[str, str]] = {
     "liquidatable": ("accounts", "with a liquidatable subaccount, at the point that has most of them"),

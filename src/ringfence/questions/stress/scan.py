@@ -16,18 +16,18 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..books import Account, table
-from ..books.account import checked
-from ..books.arrow import NATIVE_DECIMALS, Batch, Column, Floats, Integers, Texts, batches
-from ..books.files import PARQUET_MAGIC
-from ..books.record import EXACT, shown
-from ..clearing.model import QUOTE
-from ..database import connect
-from ..errors import InputError
-from . import stress_cells as cells
-from .stress_cells import Codes, Ints
-from .stress_fill import Flags, Kinds, Legs, Numbers, find_wrong, own_collateral
-from .stress_names import Numbering, longer
+from ...books import Account, table
+from ...books.account import checked
+from ...books.arrow import NATIVE_DECIMALS, Batch, Column, Floats, Integers, Texts, batches
+from ...books.files import PARQUET_MAGIC
+from ...books.record import EXACT, shown
+from ...clearing.model import QUOTE
+from ...database import connect
+from ...errors import InputError
+from . import cells
+from .cells import Codes, Ints
+from .fill import Flags, Kinds, Legs, Numbers, find_wrong, own_collateral
+from .names import Numbering, longer
 
 COMMON = ("symbol", "side", "marginMode", "leverage", "markPrice")
 """What many positions have in common."""

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernel.columns import WIDTHS, Block
-from ..kernel.jit import jit
-from ..kernel.wide import Wide, fits, lo64, mul_div_down, narrow, wide
-from ..units import QUOTE_DECIMALS
-from .stress_cells import (
+from ...kernel.columns import WIDTHS, Block
+from ...kernel.jit import jit
+from ...kernel.wide import Wide, fits, lo64, mul_div_down, narrow, wide
+from ...units import QUOTE_DECIMALS
+from .cells import (
     DIGITS_MAX,
     MANTISSA_END,
     PLACES_MAX,
@@ -43,7 +43,7 @@ backing have there adds up to less than 2^126."""
 
 
 class Numbers(NamedTuple):
-    """Decimal numbers `atoms / 10**places`, none with a zero behind its point at its end; see `stress_cells`."""
+    """Decimal numbers `atoms / 10**places`, none with a zero behind its point at its end; see `cells`."""
 
     atoms: Ints
     places: Places
