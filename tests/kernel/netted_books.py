@@ -122,7 +122,7 @@ def netted(rulebook, seed, count):
 
 def is_capped(venue, subaccount):
     """Whether somebody has a profit that is not paid in full."""
-    return any(withheld_at(venue, subaccount, each) for each in exposures(venue, subaccount))
+    return any(withheld_at(venue, subaccount, each) for each in exposures(venue, subaccount, None))
 
 
 def withheld_at(venue, subaccount, exposure):

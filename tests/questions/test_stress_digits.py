@@ -24,8 +24,9 @@ from ringfence.venues.rulebook import load
 NUMBERS = (COLLATERAL, "contracts", "entryPrice", "markPrice", "leverage", "collateral")
 TEXTS = ("account", "symbol", "side", "marginMode")
 MARKS = {"BTC": 61000.5, "ETH": 2950.1 + 0.2, "SOL": 148.0}
-VENUES = ("hyperliquid", "gmx-v1", "perp-v1", "perp-v2", "vertex", "aevo", "derive")
-"""A venue with atoms of its own and one of 30 and 18 decimals each; then those that margin positions together."""
+VENUES = ("hyperliquid", "gmx-v1", "perp-v1", "gmx-v2", "perp-v2", "vertex", "aevo", "derive")
+"""A venue with atoms of its own, one of 30 and one of 18 decimals; one that caps profits; those that margin positions
+together."""
 
 FUNDED = shocks(wanted(["-7.77%"], funding=["0.12345678%"]))
 EFFORT = settings.default.max_examples // 100
