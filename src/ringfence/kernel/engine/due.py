@@ -113,10 +113,11 @@ class _House:
 def resolve(engine: "Engine", names: Sequence[str] | None, fills: Fills | None) -> Steps:
     """Settle every named subaccount that is due, then the pools that owe; see `Engine.resolve`."""
     found, done = fills or Fills(), Steps(engine.names)
-    asked = [*(engine.names.rows if names is None else names)]
+    asked = [*engine.names.rows] if names is None else names
     if cmd.Liquidate not in engine.plan.compiled or type(found) is not Fills or found.slippage_ppm < 0:
         return _by_reference(engine, asked, found, done)
-    settled = _settle(engine, engine.names.numbers(asked), found, done)
+    rows = np.arange(len(asked)) if names is None else engine.names.numbers(names)
+    settled = _settle(engine, rows, found, done)
     if engine.plan.is_empty:
         return _by_reference(engine, asked[settled:], found, done)
     for command in _for_pools(engine):

@@ -146,7 +146,7 @@ def fill(
     if other >= 0:
         settle(book, counterparty, other)
     kept_q = wide(0)
-    if book.markets[market, at.CAP_PPM] >= 0:
+    if book.terms[at.CAPPED]:
         kept_q = _kept_q(book, market, row, counterparty, size_b, received_q)
     move(book, counterparty, row, received_q, why, 0)
     _take(book, market, row, size_b, -received_q)

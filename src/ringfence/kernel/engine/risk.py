@@ -174,14 +174,20 @@ def withheld_q(book: Book, market: int, is_long: bool, profit_q: Wide) -> Wide:
     return profit_q - capped_profit(profit_q, owed_q, most_q)
 
 
+@far(WIDE, INT, INT, WIDE)
+def _withheld_of(book: Book, row: int, leg: int, worth: Wide) -> Wide:
+    """The part of a position's profit that would not be paid."""
+    market, profit_q = book.legs[leg, at.LEG_MARKET], worth - get(book.legs, leg, at.COST_Q)
+    if profit_q <= 0 or not is_capped(book, row, market):
+        return wide(0)
+    return withheld_q(book, market, get(book.legs, leg, at.SIZE_B) > 0, profit_q)
+
+
 @jit
 def _counted_q(book: Book, row: int, leg: int, worth: Wide) -> Wide:
     """What equity counts a position for: its worth with unsettled funding, without a profit that would not be paid."""
-    market, found = book.legs[leg, at.LEG_MARKET], worth + unsettled_q(book, leg)
-    profit_q = worth - get(book.legs, leg, at.COST_Q)
-    if is_capped(book, row, market) and profit_q > 0:
-        return found - withheld_q(book, market, get(book.legs, leg, at.SIZE_B) > 0, profit_q)
-    return found
+    found = worth + unsettled_q(book, leg)
+    return found - _withheld_of(book, row, leg, worth) if book.terms[at.CAPPED] else found
 
 
 @jit

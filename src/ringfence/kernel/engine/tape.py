@@ -96,7 +96,9 @@ def _recount_sides(book: Book, market: int, from_b: Wide, from_q: Wide, to_b: Wi
 @jit
 def is_capped(book: Book, row: int, market: int) -> bool:
     """Whether the liquidity behind a market caps what a subaccount is paid: any but the venue's own."""
-    return book.markets[market, at.CAP_PPM] >= 0 and not book.rows[row, at.FLAGS] & at.SYSTEM
+    if not book.terms[at.CAPPED] or book.markets[market, at.CAP_PPM] < 0:
+        return False
+    return not book.rows[row, at.FLAGS] & at.SYSTEM
 
 
 @far(NOTHING, INT, INT, WIDE, WIDE)
