@@ -3,7 +3,8 @@
 A command that depends on time, block or chance carries them: `SetPrices` moves the clock, `Deleverage` holds the draw.
 """
 
-from types import NoneType
+from functools import cache
+from typing import get_args, get_origin, get_type_hints
 
 from msgspec import Struct, field
 from msgspec.structs import astuple
@@ -282,21 +283,35 @@ AnyCommand = (
 
 
 def must_be_whole(command: AnyCommand) -> None:
-    """Raise `InputError` for what is no command, and for a number in it that is no `int`.
+    """Raise `InputError` for what is no command, for a number in it that is no `int` and a name that is no `str`.
 
     A float would pass every rule and be in all balances from then on; an integer of NumPy would wrap.
     """
     if not isinstance(command, Command):
         raise InputError(f"expected a command, such as `Deposit`, got {command!r}")
     values = astuple(command)
-    if _PLAIN.issuperset(map(type, values)):
+    kinds = (type(command), *map(type, values))
+    if kinds in _FITTING:
         return
-    for name, value in zip(command.__struct_fields__, values, strict=True):
+    for name, value, wanted in zip(command.__struct_fields__, values, _wanted(type(command)), strict=True):
         for part in value.values() if isinstance(value, dict) else (value,):
-            if not isinstance(part, _PARTS):
-                raise InputError(f"{type(command).__name__}: {name}: expected a whole number, got {part!r}")
+            if type(part) not in wanted and not isinstance(part, Struct | tuple):
+                kind = _KINDS.get(wanted[0], f"a {wanted[0].__name__}")
+                raise InputError(f"{type(command).__name__}: {name}: expected {kind}, got {part!r}")
+    if dict not in kinds:
+        _FITTING.add(kinds)
 
 
-_PLAIN = frozenset({int, str, bool, NoneType})
-_PARTS = (int, str, NoneType, tuple, Struct)
-"""What fields of commands hold, or the mappings in them."""
+_KINDS = {int: "a whole number", str: "text", bool: "true or false"}
+_FITTING: set[tuple[type, ...]] = set()
+"""Commands with the types of their fields that were found to fit."""
+
+
+@cache
+def _wanted(command: type[Command]) -> tuple[tuple[type, ...], ...]:
+    """The types that each field of a command may have, or each value of its mapping."""
+    hints = get_type_hints(command)
+    fields = (hints[name] for name in command.__struct_fields__)
+    return tuple(
+        (get_args(each)[1],) if get_origin(each) is dict else get_args(each) or (each,) for each in fields
+    )

@@ -27,6 +27,8 @@ def house():
         (do.Deposit("desk", "USDC", 1.5), "Deposit: amount"),
         (do.Deposit("desk", "USDC", Decimal(2)), "Deposit: amount"),
         (do.Deposit("desk", "USDC", np.int64(2)), "Deposit: amount"),
+        (do.Deposit("desk", "USDC", "2"), "Deposit: amount"),
+        (do.Deposit("desk", "USDC", True), "Deposit: amount"),
         (do.Trade("BTC", 1e3, 610_000, taker="desk", maker="desk"), "Trade: size_b"),
     ],
 )
@@ -41,3 +43,16 @@ def test_it_is_refused_and_nothing_happens(house, command, field):
 def test_what_is_no_command_is_said_so(house, thing):
     with pytest.raises(InputError, match="expected a command, such as `Deposit`, got "):
         house.submit(thing)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (do.Deposit(7, "USDC", 2), "Deposit: subaccount: expected text, got 7"),
+        (do.OpenSubaccount("a", "b", system=1), "OpenSubaccount: system: expected true or false, got 1"),
+        (do.ChangePolicy("strict"), "ChangePolicy: policy: expected a Policy, got 'strict'"),
+    ],
+)
+def test_other_fields_are_asked_for_what_they_are(house, command, said):
+    with pytest.raises(InputError, match=f"^{said}$"):
+        house.submit(command)

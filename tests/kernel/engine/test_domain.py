@@ -14,6 +14,7 @@ from ringfence.clearing.policy import Auction, Liquidation, Policy, Window
 from ringfence.clearing.resolve import resolve
 from ringfence.clearing.set_rules import DebtMargin, SpreadCredit
 from ringfence.clearing.verdict import Accepted, Reason
+from ringfence.errors import InputError
 from ringfence.kernel.engine.engine import Engine, copied
 from ringfence.kernel.engine.plan import plan_of
 
@@ -55,6 +56,26 @@ def test_an_option_without_prices_in_scenarios_is_not_traded():
     assert engine.by_reference == 0
     venue.markets["A"].open_interest_b = 5
     assert plan_of(venue).reasons == ("A has positions and no prices in scenarios",)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        cmd.Deposit("ann", QUOTE, 1.5),
+        cmd.Deposit("ann", QUOTE, "5"),
+        cmd.SetPrices(10, 2, {"A": 0.5}),
+        "Deposit",
+    ],
+)
+def test_what_is_no_whole_number_is_refused_with_all_that_it_came_with(wrong):
+    """A deposit of 1.5 atoms was booked as 1, one of "5" as 5."""
+    engine = Engine.from_venue(venue_with())
+    before = engine.state_hash()
+    with pytest.raises(InputError, match="expected a"):
+        engine.submit([cmd.Deposit("ann", QUOTE, 7), wrong])
+    with pytest.raises(InputError, match="expected a"):
+        engine.refer(wrong)
+    assert engine.state_hash() == before
 
 
 def test_a_window_leaves_fills_compiled_and_liquidations_to_the_reference():

@@ -138,8 +138,13 @@ class Engine:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def submit(self, commands: Iterable[cmd.AnyCommand]) -> Verdicts:
-        """Decide commands one after the other; a verdict each, whose events are decoded when they are looked at."""
+        """Decide commands one after the other; a verdict each, whose events are decoded when they are looked at.
+
+        `InputError`, and nothing is done, where one of them is no command or holds a number that is no `int`.
+        """
         asked, verdicts = list(commands), Verdicts()
+        for command in asked:
+            cmd.must_be_whole(command)
         while len(verdicts) < len(asked):
             begin = len(verdicts)
             end = self._compiled_until(asked, begin)
@@ -158,7 +163,8 @@ class Engine:
         return resolve(self, names, fills)
 
     def refer(self, command: cmd.AnyCommand) -> Verdict:
-        """Let the reference decide a command, whatever the plan says."""
+        """Let the reference decide a command, whatever the plan says; `InputError` as `submit`."""
+        cmd.must_be_whole(command)
         return self._referred(command)
 
     def take_back(self) -> None:
