@@ -179,7 +179,7 @@ def path(plan: Plan, kind: str, *, whole: bool) -> tuple[Ints, Ints, Ints]:
 def measured(make: Callable[[], tuple[Plan, Columns]], kind: str, *, whole: bool) -> dict[str, Any]:
     """One book under one path of prices."""
     plan, columns = make()
-    bands = Bands(columns, plan)
+    bands = Bands(plan, columns)
     most = int(len(columns) * SHARE_DUE) if kind == "crash" else len(columns)
     warm(bands)
     found = run(bands, *path(plan, kind, whole=whole), most)
@@ -204,7 +204,7 @@ def measured(make: Callable[[], tuple[Plan, Columns]], kind: str, *, whole: bool
 def upkeep(make: Callable[[], tuple[Plan, Columns]]) -> dict[str, Any]:
     """What building and updating the index cost, and what it weighs."""
     plan, columns = make()
-    bands = Bands(columns, plan)
+    bands = Bands(plan, columns)
     build = median_seconds(bands.rebuild)
     rows = np.random.default_rng(SEED).integers(0, len(columns), UPDATES).astype(np.int32)
     out, all_watched = np.empty(UPDATES, np.int32), np.ones(UPDATES, np.bool_)
@@ -232,7 +232,7 @@ def memory(count: int) -> dict[str, Any]:
     """What a cross book of so many subaccounts takes with its index, and how long its quiet single ticks do."""
     plan, columns = cross(count, LEGS)
     drawn = resident_gib(), resident_gib(most=True)
-    bands = Bands(columns, plan)
+    bands = Bands(plan, columns)
     built = resident_gib(), resident_gib(most=True)
     warm(bands)
     seconds = run(bands, *path(plan, "quiet", whole=False), count).seconds

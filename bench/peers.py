@@ -126,7 +126,7 @@ def our_jobs(given: Book) -> dict[str, float]:
         given.a_price[None], np.zeros((len(given.a_size), 1), np.int64), given.a_size[:, None], given.a_equity
     )
     many = ours(given.b_price, given.b_market, given.b_size, given.b_cash)
-    isolated, cross, bands = Screen(*one), Screen(*many), Bands(one[1], one[0])
+    isolated, cross, bands = Screen(*one), Screen(*many), Bands(*one)
     quanta = int(one[0].table.markets["price"][0])
     fall = np.arange(64)
     ticks = least(lambda: bands.ticks(np.zeros(64, np.int64), quanta - fall)) / 64

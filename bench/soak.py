@@ -51,7 +51,7 @@ class Book:
 
     def __init__(self, plan: Plan, columns: Columns) -> None:
         self.plan, self.columns = plan, columns
-        self.screen, self.bands = Screen(plan, columns), Bands(columns, plan)
+        self.screen, self.bands = Screen(plan, columns), Bands(plan, columns)
         self.named = np.zeros(len(columns), np.bool_)
         self.judge(self.bands.due)
 

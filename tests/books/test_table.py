@@ -64,7 +64,8 @@ def test_a_table_without_collateral_columns_does_not_say_what_backs_it(read):
             "BTC,long,1,1,1,cross,,",
             "row 2 symbol: BTC stands twice as cross",
         ),
-        ("leverage", "levrage", "unknown column 'levrage'"),
+        ("leverage", "levrage", "unknown column 'levrage'; did you mean leverage?"),
+        (",side,", ",SIDE,", "unknown column 'SIDE'; did you mean side?"),
         (",symbol,", ",coin,", "unknown column 'coin'"),
         ("idle,77", ",77", "row 3 account: expected a text, got nothing"),
         ("idle,77,,,,,,,,,", "idle,77,,,,,,,,,,,,,", "row 3: 15 cells, expected 11 as in the header"),
@@ -88,6 +89,7 @@ def test_what_is_refused(read, tmp_path, old, new, said):
         ("symbol,side\n\xff\xfe", "row 1: 1 cells, expected 2"),
         ('symbol,side\n"BTC,long\n', "not a readable CSV table"),
         ("symbol,symbol\n", "column symbol stands twice"),
+        ("account;symbol;side\n", "expected commas between the cells"),
         ("PAR1 but not really", "not a readable Parquet table"),
     ],
 )

@@ -108,7 +108,7 @@ class Watched:
 
     def __init__(self, found, columns, **options):
         self.plan, self.columns = found, columns
-        self.bands = Bands(self.columns, self.plan, **options)
+        self.bands = Bands(self.plan, self.columns, **options)
         self.reported = set()
         self.judge(self.bands.due)
 

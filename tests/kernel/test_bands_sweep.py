@@ -38,7 +38,7 @@ def indexed(shape, random, count=120):
     for found in venue.subaccounts.values():
         found.balances["X"] = random.randint(1, 10**11)
     found = plan(venue)
-    return Bands(from_venue(venue, found), found).indices[0], len(venue.markets)
+    return Bands(found, from_venue(venue, found)).indices[0], len(venue.markets)
 
 
 def asked_by(index, row, units):

@@ -88,7 +88,7 @@ def test_bytes_are_those_of_the_arrays():
 
 def test_ten_million_subaccounts_of_eight_legs_fit_in_8_gib_with_screen_and_index():
     found, columns = cross(20_000)
-    screen, index = Screen(found, columns), Bands(columns, found)
+    screen, index = Screen(found, columns), Bands(found, columns)
     arrays = [*(column for lines in screen.lines for column in lines), *screen._found, *screen._kept]
     held = columns.nbytes + index.nbytes + sum(array.nbytes for array in arrays)
     assert columns.nbytes == len(columns) * bytes_per_subaccount(8)

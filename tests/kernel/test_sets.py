@@ -358,7 +358,7 @@ def test_every_rule_is_tested_here_and_for_the_screen_alone():
 @pytest.mark.parametrize("venue", [option_book(RULE, 6, 3), netted(GMX, 6, 3)], ids=["options", "capped"])
 def test_bands_and_lines_refuse_what_is_more_than_its_legs(venue):
     found, _, columns = compiled(venue)
-    for index in (lambda: Bands(columns, found), lambda: Screen(found, columns)):
+    for index in (lambda: Bands(found, columns), lambda: Screen(found, columns)):
         with pytest.raises(InputError, match="more than the sum of their legs"):
             index()
 

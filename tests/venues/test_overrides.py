@@ -8,9 +8,9 @@ from ringfence.clearing.policy import OpenInterestScaled, Sided, Stepped
 from ringfence.errors import InputError
 from ringfence.venues.check import checked_rulebook
 from ringfence.venues.document import read_document
+from ringfence.venues.leverage import leverage_text
 from ringfence.venues.overrides import CHANGED, changed, is_changed, load_spec, split
 from ringfence.venues.rulebook import load
-from ringfence.venues.show import leverage_text
 
 
 def rates(rulebook, market):

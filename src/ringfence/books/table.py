@@ -10,6 +10,7 @@ A row without a symbol states collateral alone and has no position fields. Rows 
 """
 
 import csv
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -125,11 +126,20 @@ def _parquet_cells(path: Path) -> Iterator[Cells]:
 def _check_columns(columns: Sequence[str], path: Path) -> None:
     for column in columns:
         if column not in _COLUMNS and not column.startswith(COLLATERAL):
-            raise InputError(f"{path}: unknown column {shown(column)}")
+            raise InputError(f"{path}: unknown column {shown(column)}{_hint(column)}")
         if columns.count(column) > 1:
             raise InputError(f"{path}: column {column} stands twice")
     if "symbol" not in columns:
         raise InputError(f"{path}: no column named symbol")
+
+
+def _hint(column: str) -> str:
+    """What was meant by the name of a column, where that can be guessed."""
+    if ";" in column or "\t" in column:
+        return "; expected commas between the cells"
+    known = {each.casefold(): each for each in _COLUMNS}
+    near = difflib.get_close_matches(column.casefold(), known, n=1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def _gather(row: Record, account: _Gathered) -> None:

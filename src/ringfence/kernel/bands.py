@@ -94,8 +94,11 @@ class Decisions(NamedTuple):
 class Bands:
     """A trigger index over a book. `due` are the rows that were liquidatable when it was built."""
 
-    def __init__(self, columns: Columns, plan: Plan, touches_per_sweep: int = TOUCHES_PER_SWEEP) -> None:
-        """Index every row of `columns`; a tick that would touch more than one in `touches_per_sweep` sweeps instead."""
+    def __init__(self, plan: Plan, columns: Columns, touches_per_sweep: int = TOUCHES_PER_SWEEP) -> None:
+        """Index every row of `columns`, which were made on this plan.
+
+        A tick that would touch more than one row in `touches_per_sweep` sweeps instead.
+        """
         columns.must_add_up()
         self.columns, self.plan = columns, plan
         self.touches_per_sweep = touches_per_sweep

@@ -45,6 +45,10 @@ class Steps(Sequence[Step]):
         """Add steps at the end."""
         self._parts.append(part)
 
+    def __repr__(self) -> str:
+        """How many; decoding millions to print them would take minutes."""
+        return f"<{len(self)} steps>"
+
     def __len__(self) -> int:
         """How many steps were done."""
         return sum(len(part.steps) if isinstance(part, Part) else 1 for part in self._parts)
