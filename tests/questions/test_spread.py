@@ -56,30 +56,40 @@ def slow_to_begin():
     time.sleep(1)
 
 if __name__ == "__main__":
-    with Workers(2, sys.argv[1], slow_to_begin) as pool:
-        waiting = pool.map(time.sleep, [60, 60, 60])
-        time.sleep(float(sys.argv[2]))
+    method, after_s, sleep_s, handler = sys.argv[1:]
+    signal.signal(signal.SIGINT, getattr(signal, handler))
+    with Workers(2, method, slow_to_begin) as pool:
+        waiting = pool.map(time.sleep, [float(sleep_s)] * 3)
+        time.sleep(float(after_s))
         os.killpg(0, signal.SIGINT)
         list(waiting)
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("after_s", ["0.01", "0.1", "2.5"])
-def test_an_interrupt_ends_workers_at_once_and_without_a_word(method, after_s, tmp_path):
-    """Also while they start: what is written is what Python writes for us, once."""
+def stopped(tmp_path, *arguments):
+    """What a program writes that is interrupted with its workers; whether interrupts are ignored is inherited."""
     script = tmp_path / "stopped.py"
     script.write_text(BEING_STOPPED)
-    done = subprocess.run(
-        [sys.executable, str(script), method, after_s],
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-        timeout=30,
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, start_new_session=True, timeout=30
     )
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("after_s", ["0.01", "2.5"])
+def test_an_interrupt_ends_workers_at_once_and_without_a_word(method, after_s, tmp_path):
+    """Also while they start: what is written is what Python writes for us, once."""
+    done = stopped(tmp_path, method, after_s, "60", "default_int_handler")
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_whoever_ignores_interrupts_go_on(method, tmp_path):
+    """Under nohup, say: an interrupt of the group ended the workers alone, and with them the command."""
+    done = stopped(tmp_path, method, "1.5", "1", "SIG_IGN")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_progress_runs_to_the_end():

@@ -109,7 +109,10 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _begin(prepare: Callable[..., None], given: Sequence[object]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if (
+        signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    ):  # as under nohup, where we are not to be stopped either
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     prepare(*given)
