@@ -240,15 +240,25 @@ PLANTED = [
 ]
 
 
-def crash_again_and_again():
-    for seed in range(PLANTED_SEEDS):
+RARE = {
+    "the_remainder_stays": 17,
+    "locked_margin_stays": 12,
+    "fees_are_of_notional": 10,
+    "the_first_step": 8,
+    "skew_costs_a_bit_more": 8,
+}
+"""The first seed that comes to where a bug is; begun with, for crashes take time."""
+
+
+def crash_again_and_again(first):
+    for seed in (*range(first, PLANTED_SEEDS), *range(first)):
         Crash(seed).run()
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_the_auditor_finds_a_planted_bug(plant, monkeypatch):
+def test_the_auditor_finds_a_planted_bug(plant, monkeypatch, request):
     """The engine's own checks are off: this is about the auditor alone."""
     monkeypatch.setattr(ledger, "check_transition", lambda *_: None)
     plant(monkeypatch)
     with pytest.raises(AuditError):
-        crash_again_and_again()
+        crash_again_and_again(RARE.get(request.node.callspec.id, 0))
