@@ -295,7 +295,7 @@ def must_be_whole(command: AnyCommand) -> None:
         return
     for name, value, wanted in zip(command.__struct_fields__, values, _wanted(type(command)), strict=True):
         for part in value.values() if isinstance(value, dict) else (value,):
-            if type(part) not in wanted and not isinstance(part, Struct | tuple):
+            if type(part) not in wanted:
                 kind = _KINDS.get(wanted[0], f"a {wanted[0].__name__}")
                 raise InputError(f"{type(command).__name__}: {name}: expected {kind}, got {part!r}")
     if dict not in kinds:
@@ -312,6 +312,11 @@ def _wanted(command: type[Command]) -> tuple[tuple[type, ...], ...]:
     """The types that each field of a command may have, or each value of its mapping."""
     hints = get_type_hints(command)
     fields = (hints[name] for name in command.__struct_fields__)
-    return tuple(
-        (get_args(each)[1],) if get_origin(each) is dict else get_args(each) or (each,) for each in fields
-    )
+    return tuple(map(_types_of, fields))
+
+
+def _types_of(hint: type) -> tuple[type, ...]:
+    """The types that a hint allows; of a mapping those of its values."""
+    if get_origin(hint) is dict:
+        return get_args(hint)[1:]
+    return (tuple,) if get_origin(hint) is tuple else get_args(hint) or (hint,)

@@ -29,6 +29,7 @@ def house():
         (do.Deposit("desk", "USDC", np.int64(2)), "Deposit: amount"),
         (do.Deposit("desk", "USDC", "2"), "Deposit: amount"),
         (do.Deposit("desk", "USDC", True), "Deposit: amount"),
+        (do.Deposit("desk", "USDC", (2,)), "Deposit: amount"),
         (do.Trade("BTC", 1e3, 610_000, taker="desk", maker="desk"), "Trade: size_b"),
     ],
 )
